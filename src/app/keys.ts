@@ -49,6 +49,27 @@ export async function openKeys(
   };
 }
 
+/**
+ * Returns the available fingerprint keys, to check the HMACs of records. Creates nothing. Undefined if there is none.
+ * @param isRequired Whether a missing key is an error.
+ */
+export async function knownRecordKeys(
+  references: readonly Reference[],
+  { credential, isRequired }: Pick<KeyDeps, 'credential'> & { readonly isRequired: boolean },
+): Promise<RecordKeys | undefined> {
+  const results = await Promise.allSettled(references.map((reference) => readKey(reference, { credential })));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined && (isRequired || !isMissingCredential(failed.reason))) throw failed.reason;
+  const [newest, ...older] = results.flatMap((result) =>
+    result.status === 'fulfilled' ? [result.value] : [],
+  );
+  return newest && createRecordKeys([newest, ...older]);
+}
+
+function isMissingCredential(thrown: unknown): boolean {
+  return thrown instanceof AppError && thrown.code === 'CREDENTIAL_MISSING';
+}
+
 /** Returns the newest fingerprint key: 32 random bytes, stored as base64 text. */
 export async function fingerprintKey([reference]: readonly Reference[], deps: KeyDeps): Promise<SecretValue> {
   if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { subject: 'keys.fingerprint' });
@@ -120,7 +141,7 @@ export async function knownCheckpointKeys(
     return keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]);
   } catch (error) {
     // A missing private key is no error here, because verification needs only public keys.
-    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(previousKeys);
+    if (isMissingCredential(error)) return keysById(previousKeys);
     throw error;
   }
 }

@@ -26,6 +26,7 @@ import { type Finding, type Path, type Place, type Problem, sortProblems, toProb
 import { createRedactor } from './redact.ts';
 import { resolveConfig, resolveHttp } from './resolve.ts';
 import { matches } from './shape/access.ts';
+import { findWarnings } from './warnings.ts';
 
 export interface LoadOptions {
   /** Files and folders from `--config`, in the order of the command line. */
@@ -65,7 +66,13 @@ export async function validateText(
  * other mappings, and a suspected credential may be harmless.
  */
 export type LoadResult =
-  | { readonly kind: 'usable'; readonly config: Config; readonly problems: readonly Problem[] }
+  | {
+      readonly kind: 'usable';
+      readonly config: Config;
+      readonly problems: readonly Problem[];
+      /** What is valid, but probably not wanted. */
+      readonly warnings: readonly Problem[];
+    }
   | {
       readonly kind: 'invalid';
       readonly problems: readonly Problem[];
@@ -120,7 +127,9 @@ async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDe
   const paths = { absolute: (file: string) => absolute.get(file) ?? file, home: deps.home };
   if (isUsable && parsed.whole !== undefined) {
     const bounds = { boundOf: (index: number) => boundOf(index)?.rule };
-    return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...paths, ...bounds }), problems };
+    const config = resolveConfig(parsed.whole, root, { ...paths, ...bounds });
+    const warnings = findWarnings(config).map((warning) => toProblem(warning, locate(root, warning.path)));
+    return { kind: 'usable', config, problems, warnings };
   }
   const { http } = parsed.sections;
   // A wrong address could receive requests with a token, so use `http` only if it is unambiguous.

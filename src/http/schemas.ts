@@ -96,6 +96,7 @@ const record = {
   instance: text,
   replica: text,
   previousHash: text,
+  hmac: text,
   hash: text,
 } as const;
 
@@ -113,7 +114,10 @@ const recordOptional = [
   'before',
   'after',
   'resourceVersion',
+  'hmac',
 ];
+
+const auditDoubt = { code: text, unverifiable: integer } as const;
 
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),
@@ -172,7 +176,8 @@ export const SCHEMAS = {
     version: text,
     replica: text,
     engine: object({ ...component, code: text }, ['code']),
-    audit: object({ ...component, sequence: integer, code: text }, ['code']),
+    audit: object({ ...component, sequence: integer, ...auditDoubt }, Object.keys(auditDoubt)),
+    warnings: list(object({ code: text, message: text })),
     cluster: object({ ...component, code: text }, ['code']),
     config: object({
       valid: boolean,
@@ -261,6 +266,10 @@ export const SCHEMAS = {
   Verification: object(
     {
       ok: boolean,
+      covered: {
+        ...boolean,
+        description: 'Whether a checkpoint that can be read back covers all records except the newest ones.',
+      },
       records: integer,
       checkpoints: integer,
       problem: object(
@@ -283,8 +292,9 @@ export const SCHEMAS = {
       cutProved: boolean,
       accepted: integer,
       unchecked: integer,
+      unverifiable: integer,
     },
-    ['problem', 'sealed', 'cutProved'],
+    ['problem', 'sealed', 'cutProved', 'unverifiable'],
   ),
 } as const;
 

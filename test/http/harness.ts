@@ -150,6 +150,7 @@ const STATUS: Status = {
   replica: 'test-1',
   engine: { kind: 'memory', state: 'up' },
   audit: { kind: 'sqlite', state: 'up', sequence: 7 },
+  warnings: [],
   cluster: { kind: 'directory', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
   stores: [{ name: 'local', kind: 'files', state: 'up', lastSuccess: null, breakerOpen: false }],

@@ -14,12 +14,14 @@ export const ACCEPT_RECORDS_NOTE = 'audit accept --records';
 /** Checks the HMACs of records, in the order of the chain. */
 export class HmacCheck {
   readonly #keys: Pick<RecordKeys, 'check'> | undefined;
-  #sawHmac = false;
+  #sawHmac: boolean;
   #forged: number | undefined;
   #unverifiable = 0;
 
-  constructor(keys: Pick<RecordKeys, 'check'> | undefined) {
+  /** @param sawHmac Whether a record before the first one has an HMAC. */
+  constructor(keys: Pick<RecordKeys, 'check'> | undefined, sawHmac: boolean) {
     this.#keys = keys;
+    this.#sawHmac = sawHmac;
   }
 
   add({ sequence, fields }: Link): void {

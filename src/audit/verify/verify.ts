@@ -20,6 +20,8 @@ export interface VerifyOptions {
   readonly until?: Head;
   /** Checks the HMACs of records. */
   readonly recordKeys?: Pick<RecordKeys, 'check'> | undefined;
+  /** Whether all records must have an HMAC, because an earlier record has one. */
+  readonly mustBeSigned?: boolean | undefined;
   /** Called for each record that fits into the chain, in order. */
   readonly onRecord?: (record: Link) => void;
 }
@@ -50,10 +52,10 @@ interface Walk extends HmacResult {
 
 async function walk(
   records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
-  { after = GENESIS, until, recordKeys, onRecord }: VerifyOptions,
+  { after = GENESIS, until, recordKeys, mustBeSigned = false, onRecord }: VerifyOptions,
 ): Promise<Walk> {
   const links = linksOf(records);
-  const hmacs = new HmacCheck(recordKeys);
+  const hmacs = new HmacCheck(recordKeys, mustBeSigned);
   let head = after;
   let last: Link | undefined;
   let count = 0;
@@ -90,6 +92,8 @@ export interface VerifyInput {
   readonly evidence?: Evidence | undefined;
   /** Whether the records are only part of the log. Earlier records then do not count as pruned. */
   readonly isPartial?: boolean;
+  /** Whether all records must have an HMAC, because an earlier record has one. */
+  readonly mustBeSigned?: boolean;
 }
 
 export interface Problem {
@@ -185,7 +189,7 @@ interface EvidenceWalk extends Walk {
 }
 
 async function walkWithEvidence(
-  { records, base, head }: VerifyInput,
+  { records, base, head, mustBeSigned }: VerifyInput,
   recordKeys: Evidence['recordKeys'],
   states: ClassifiedCheckpoints['states'],
 ): Promise<EvidenceWalk> {
@@ -196,6 +200,7 @@ async function walkWithEvidence(
   const walkResult = await walk(records, {
     after: base,
     recordKeys,
+    mustBeSigned,
     ...(head === undefined || head.sequence <= base.sequence ? {} : { until: head }),
     onRecord({ sequence, hash, fields }) {
       end = sequence;

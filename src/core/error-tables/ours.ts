@@ -80,6 +80,21 @@ export const OURS = {
     remedy:
       'Check the record. Then confirm it with `secretbridge audit accept --records`, or run `secretbridge unpin`.',
   },
+  CHECKPOINTS_MISSING: {
+    group: 'ours',
+    category: 'fix-config',
+    message:
+      'no checkpoint of the audit log is kept where it can be read back, so nobody would notice a cut or rewritten log',
+    remedy:
+      'Set `audit.checkpoints`, or `keys.checkpoint` with PostgreSQL. Keep the checkpoints where people with access to the audit store cannot change them.',
+  },
+  RECORDS_UNVERIFIABLE: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'records of the audit log have no HMAC of a known key, so decisions do not use them',
+    remedy:
+      'If a fingerprint key was removed, add it to `keys.fingerprint` again. Confirm records of earlier releases with `secretbridge audit accept --records`.',
+  },
   NOT_REVIEWABLE: {
     group: 'ours',
     category: 'fix-config',
