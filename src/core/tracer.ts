@@ -1,3 +1,5 @@
+import { MAX_REQUEST_ID_LENGTH } from './request-id.ts';
+
 /** The steps that appear in a trace. */
 export type SpanName =
   | 'trigger'
@@ -82,7 +84,7 @@ export const noTracing: Tracing = {
  * runs. Without it, the outcome of the second run could complete an intent of the first run.
  */
 export function withSuffix(requestId: string, mark: string): string {
-  return `${requestId}~${mark}`;
+  return `${requestId.slice(0, MAX_REQUEST_ID_LENGTH - mark.length - 1)}~${mark}`;
 }
 
 /** Returns the original request id, which identifies the command in the audit log and the trace. */

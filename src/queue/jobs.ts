@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Job as BullJob, JobsOptions } from 'bullmq';
+import { requestIdFrom } from '../core/request-id.ts';
 import type { Timers } from '../core/timer.ts';
 import { type AddOptions, FALLBACK_REASON, type Job, type JobCounts, REASONS, rankOf } from './queue.ts';
 import type { BullQueue, Reopened } from './reopened.ts';
@@ -150,11 +151,17 @@ async function ignoreGone(change: Promise<void>): Promise<void> {
   }
 }
 
-/** Parses the data of a job. Returns `undefined` for data of another format. */
+/** The names in a subject have at most 63 and 253 characters. */
+const SUBJECT = /^[-./\w]{1,512}$/;
+
+/**
+ * Parses the data of a job, which anybody with access to Redis can write. Returns `undefined` for data of another
+ * format. Replaces a request id of another form.
+ */
 export function parseJob(data: unknown): Job | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const { subject, reason, requestId } = data as { readonly [name: string]: unknown };
-  if (typeof subject !== 'string' || typeof reason !== 'string' || typeof requestId !== 'string')
-    return undefined;
-  return { subject, reason: REASONS.find((known) => known === reason) ?? FALLBACK_REASON, requestId };
+  if (typeof subject !== 'string' || !SUBJECT.test(subject) || typeof reason !== 'string') return undefined;
+  const known = REASONS.find((candidate) => candidate === reason) ?? FALLBACK_REASON;
+  return { subject, reason: known, requestId: requestIdFrom(requestId) };
 }

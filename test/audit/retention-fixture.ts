@@ -20,13 +20,9 @@ import {
 } from '../../src/audit/retention/retention.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
-import { readExport } from '../../src/audit/verify/export-file.ts';
 import type { Evidence } from '../../src/audit/verify/evidence.ts';
-import {
-  readVerifyInput,
-  type VerifyReport,
-  verifyWithEvidence,
-} from '../../src/audit/verify/verify.ts';
+import { readExport } from '../../src/audit/verify/export-file.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
