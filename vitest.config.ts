@@ -36,6 +36,8 @@ const THOROUGH = [
   'test/cli/process.test.ts',
   'test/cluster/directory-killed.test.ts',
   'test/examples/**/*.test.ts',
+  // Hundreds of attacks on one file.
+  'test/attacks/*-sqlite.test.ts',
   // Processes with the client of each vendor.
   'test/providers/leak.test.ts',
   // They wait a second or more in the real time of clients and servers.
@@ -90,7 +92,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{browser,integration}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
+          exclude: ['test/{attacks,browser,integration}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
           ...inOneModuleGraph,
         },
       },
@@ -118,8 +120,8 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
-          exclude: LONG_INTEGRATION,
+          include: ['test/{attacks,integration}/**/*.test.ts'],
+          exclude: [...LONG_INTEGRATION, ...THOROUGH],
           ...servers,
         },
       },
