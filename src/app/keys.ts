@@ -28,7 +28,7 @@ export interface KeyDeps {
   readonly credential: ReadCredential;
 }
 
-/** What the fingerprint keys are used for. */
+/** The uses of the fingerprint keys. */
 export interface InstallationKeys {
   /** Creates fingerprints with the newest key, and verifies fingerprints of all keys. */
   readonly fingerprints: Fingerprinter;

@@ -8,9 +8,9 @@ import type { AuditStore, Page, RecordFilter } from './store.ts';
 export type OnUntrusted = (record: AuditRecord, reason: 'edited' | 'unverifiable') => void;
 
 /**
- * An audit store for decisions. Its queries return only records that a process with our keys wrote and that match the
- * filter themselves, because anybody with access to the database can add records and change search columns. A forged
- * record is skipped, so it hides no older one.
+ * An audit store for decisions. Anybody with access to the database can add records and change search columns. So queries
+ * return only records that a process with our keys wrote, and that match the filter themselves. A forged record is
+ * skipped, so it hides no older one.
  *
  * To display records, use the store itself, because people must see forged records too.
  */

@@ -115,3 +115,20 @@ export interface AuditRecord extends Entry {
 export const MAX_VALUES = 500;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };
+
+/**
+ * The commands that change nothing. The note of a `command` record starts with the command, and may continue with the
+ * name of a mapping.
+ */
+const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
+
+/** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */
+export function startsChange({ phase, action, note }: Entry): boolean {
+  if (action === 'command') return !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
+  return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);
+}
+
+/** Whether an entry pins a target or ends a pin. */
+export function isPinChange({ action, outcome }: Entry): boolean {
+  return (action === 'rollback' || action === 'unpin') && outcome === 'ok';
+}

@@ -1,4 +1,3 @@
-import { canonical } from './chain.ts';
 import { type Entry, type KeyChanges, NO_KEYS } from './entry.ts';
 
 /**
@@ -53,7 +52,7 @@ const ALL_COUNTS = {
 };
 
 function sizeOf(value: unknown): number {
-  return Buffer.byteLength(canonical(value));
+  return Buffer.byteLength(JSON.stringify(value));
 }
 
 /** Takes items as long as they fit. */

@@ -21,7 +21,7 @@ export interface RecordKeys {
 }
 
 /** The purpose of the derived key (RFC 5869). It keeps fingerprints and HMACs of records apart. */
-const PURPOSE = 'secretbridge audit record';
+const PURPOSE = 'secretbridge/audit-record';
 
 /** @param secrets The fingerprint keys, the newest first. The newest key signs, and all keys check. */
 export function createRecordKeys(secrets: readonly [SecretValue, ...SecretValue[]]): RecordKeys {

@@ -1,6 +1,7 @@
 import { findAccessViolations } from './checks/access-violations.ts';
 import { crossCheck } from './checks/checks.ts';
 import { findCredentials } from './checks/find-credentials.ts';
+import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import { type ConfigFs, findSources, realFs, type Sources } from './files/files.ts';
 import { type Bound, type IncludeDeps, readIncludes } from './files/include.ts';
@@ -26,7 +27,6 @@ import { type Finding, type Path, type Place, type Problem, sortProblems, toProb
 import { createRedactor } from './redact.ts';
 import { resolveConfig, resolveHttp } from './resolve.ts';
 import { matches } from './shape/access.ts';
-import { findWarnings } from './warnings.ts';
 
 export interface LoadOptions {
   /** Files and folders from `--config`, in the order of the command line. */

@@ -1,4 +1,4 @@
-import { MAX_REQUEST_ID_LENGTH } from './request-id.ts';
+import { randomUUID } from 'node:crypto';
 
 /** The steps that appear in a trace. */
 export type SpanName =
@@ -90,4 +90,17 @@ export function withSuffix(requestId: string, mark: string): string {
 /** Returns the original request id, which identifies the command in the audit log and the trace. */
 export function withoutSuffix(requestId: string): string {
   return requestId.replace(/~.*/, '');
+}
+
+/** The longest request id. */
+const MAX_REQUEST_ID_LENGTH = 80;
+
+const REQUEST_ID = /^[A-Za-z0-9._~-]{1,80}$/;
+
+/**
+ * Returns a request id from outside if it has the right form, or else a new one. Anybody with access to Redis can send a
+ * request id of any size, and it would become a part of each record.
+ */
+export function requestIdFrom(text: unknown): string {
+  return typeof text === 'string' && REQUEST_ID.test(text) ? text : randomUUID();
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Job as BullJob, JobsOptions } from 'bullmq';
-import { requestIdFrom } from '../core/request-id.ts';
 import type { Timers } from '../core/timer.ts';
+import { requestIdFrom } from '../core/tracer.ts';
 import { type AddOptions, FALLBACK_REASON, type Job, type JobCounts, REASONS, rankOf } from './queue.ts';
 import type { BullQueue, Reopened } from './reopened.ts';
 

@@ -67,10 +67,7 @@ function possiblyLateRemovals({ audit, clock, brake, instances }: BrakeDeps): Pr
  * record their outcomes.
  */
 export async function countLateRemovals(
-  deps: BrakeDeps & {
-    readonly audit: Pick<AuditStore, 'latest' | 'list'>;
-    readonly cluster: Pick<Cluster, 'read'>;
-  },
+  deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },
 ): Promise<number> {
   const { made: applied } = await findLateRemovals(await possiblyLateRemovals(deps), deps);
   const entries = await Promise.all(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { parseAny } from '../core/json.ts';
-import { requestIdFrom } from '../core/request-id.ts';
+import { requestIdFrom } from '../core/tracer.ts';
 import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/drift.ts';

@@ -52,8 +52,8 @@ class Place implements CheckpointLocation {
 
 /**
  * Plays `count` rounds. In each round, somebody without keys changes the database and one of two checkpoint places.
- * Then no change at or below the last checkpoint verifies as intact, and a sync writes nothing to the cluster, because
- * neither the configuration nor the stores ask for a write.
+ * Then no change at or below the last checkpoint verifies as intact. A sync writes nothing to the cluster, because neither
+ * the configuration nor the stores ask for a write.
  */
 export async function playAuditGame(database: AttackedDatabase, count: number, seed: number): Promise<void> {
   const places = { attacked: new Place('attacked'), safe: new Place('safe') };
@@ -151,7 +151,7 @@ async function writeHistory(world: World): Promise<void> {
   put('3');
   await world.sync();
   world.store.absent('old');
-  world.clock.advance(3_600_000);
+  await world.clock.advance(3_600_000);
   await world.sync();
 }
 

@@ -17,7 +17,7 @@ async function keyIdOf(world: World): Promise<string> {
   return (await world.records())[0]?.hmac?.slice(0, 8) ?? expect.fail();
 }
 
-describe.each(DATABASES)('records in %s that nobody with a key has written', (database) => {
+describe.each(DATABASES)('records in %s without the right HMAC', (database) => {
   it.each(['without an HMAC', 'with a wrong HMAC', 'with a key that is not known'])(
     'a forged rollback %s does not move the Secret back, and a real one still does',
     async (how) => {

@@ -1,12 +1,11 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { GENESIS, type Head } from '../chain.ts';
-import type { AuditRecord, Entry } from '../entry.ts';
+import { type AuditRecord, type Entry, isPinChange, startsChange } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
 import type { Evidence } from '../verify/evidence.ts';
 import type { Checkpoint, CheckpointLocation } from './checkpoint.ts';
 import { compareWithStore, containsRecord, signedBase } from './compare.ts';
-import { isPinChange, startsChange } from './entry-kinds.ts';
 import { LocationWriter } from './location-writer.ts';
 import { type PublicKeys, type Signer, signatureOf } from './signing.ts';
 

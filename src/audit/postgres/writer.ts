@@ -109,7 +109,7 @@ class WriteConnection {
 }
 
 export async function openWriter(options: WriterOptions): Promise<Writer> {
-  const { instance, replica, clock, keys } = options;
+  const { clock, keys, ...identity } = options;
   const connection = new WriteConnection(options);
   /** The newest record that this process wrote. Each later write checks that the store still contains it. */
   let lastWritten: Head | undefined;
@@ -126,8 +126,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       await assertStored(session, lastWritten, state.head);
       if (lastWritten === undefined) await deleteOrphanRows(transaction.query);
       const time = new Date(clock.now()).toISOString();
-      const context = { time, instance, replica, sign: keys?.sign };
-      return appendEntries(transaction, state, entries, context);
+      return appendEntries(transaction, state, entries, { ...identity, time, sign: keys?.sign });
     });
   }
 

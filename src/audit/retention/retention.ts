@@ -5,14 +5,13 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { containsRecord } from '../checkpoint/compare.ts';
 import { signatureOf } from '../checkpoint/signing.ts';
-import type { Entry } from '../entry.ts';
+import { type Entry, NO_KEYS } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
 import { withPauses } from '../verify/chain-watch.ts';
 import type { ProblemKind } from '../verify/diagnose.ts';
 import type { Evidence } from '../verify/evidence.ts';
 import { verify } from '../verify/verify.ts';
 import type { Archive, Segment } from './archive.ts';
-import { pruneEntry } from './prune-entry.ts';
 
 // Retention prunes old records from the start of the log, in segments that end at a checkpoint. The steps for each
 // segment are: verify its chain, archive it, record the pruning, sign the coming base in a checkpoint, prune. Each step is durable before
@@ -172,6 +171,28 @@ async function archiveSegment(
   if (archive !== undefined) return archive.write(segment, fillVerified);
   await fillVerified(async () => undefined);
   return undefined;
+}
+
+/**
+ * Creates the record that announces the pruning of a segment. It informs people, and proves nothing: the base in the
+ * signed checkpoints does (`checkpoint.ts`).
+ */
+function pruneEntry({ base, seal }: Segment, name: string | undefined, durationMs: number): Entry {
+  const first = base.sequence + 1;
+  const { sequence: last, hash, time } = seal;
+  const location = name === undefined ? '' : `, archived in ${name}`;
+  return {
+    actor: { kind: 'schedule' },
+    requestId: crypto.randomUUID(),
+    action: name === undefined ? 'sweep' : 'export',
+    outcome: 'ok',
+    sources: [],
+    keys: NO_KEYS,
+    counts: { records: last - base.sequence, first, last },
+    note: `retention: pruned records ${first} to ${last}, hash of the last ${hash}, checkpoint of ${time}${location}`,
+    durationMs,
+    attempt: 1,
+  };
 }
 
 async function pruneSegment(

@@ -28,13 +28,8 @@ export interface ChainWatchOptions {
 const FULL_VERIFY_INTERVAL_MS = 86_400_000;
 
 /** Verifies the chain in the background at low cost. */
-export function createChainWatch({
-  store,
-  evidence,
-  recordKeys,
-  clock,
-  pause,
-}: ChainWatchOptions): ChainWatch {
+export function createChainWatch(options: ChainWatchOptions): ChainWatch {
+  const { store, evidence, recordKeys, clock, pause } = options;
   let verifiedHead: Head | undefined;
   let lastFullAt = 0;
   let problem: Problem | undefined;
@@ -44,16 +39,14 @@ export function createChainWatch({
     // Read the head first. Records that are appended after this read are left to the next run.
     const head = await store.head();
     const records = withPauses(upTo(head.sequence, start), pause);
-    // If a run verifies only new records, it needs no checkpoints, because the earlier records are already verified.
-    // Such a run is marked as partial, so that the earlier records do not count as pruned.
+    // A run over new records needs no checkpoints. It is partial, so that the earlier records do not count as pruned.
     const isPartial = start === verifiedHead;
     const proof = await verifyWithEvidence({
       records,
       base: start,
       head,
+      ...{ isPartial, mustBeSigned: isPartial && recordKeys !== undefined },
       evidence: evidenceForRun ?? { checkpoints: [], keys: new Map(), recordKeys },
-      isPartial,
-      mustBeSigned: isPartial && recordKeys !== undefined,
     });
     problem = proof.problem;
     unverifiable = (isPartial ? unverifiable : 0) + (proof.unverifiable ?? 0);
@@ -84,7 +77,7 @@ export function createChainWatch({
       const { beyondHead } = await readVerifyInput(store);
       if (beyondHead !== undefined) problem ??= { kind: 'edited', sequence: beyondHead };
       lastFullAt = clock.now();
-      // The log is shorter than at the previous run. No checkpoint is needed to detect this.
+      // The log is shorter than at the previous run.
       if (previousHead !== undefined && previousHead.sequence > head.sequence)
         problem ??= { kind: 'truncated', sequence: head.sequence + 1 };
     },

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Finding } from '../../commands/doctor/sources.ts';
+import { findWarnings } from '../../config/checks/service.ts';
 import type { Problem } from '../../config/problem.ts';
-import { findWarnings } from '../../config/warnings.ts';
 import { toPrintable } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';

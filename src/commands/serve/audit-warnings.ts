@@ -1,6 +1,6 @@
 import type { ChainWatch } from '../../audit/verify/chain-watch.ts';
+import { areCheckpointsReadable } from '../../config/checks/service.ts';
 import type { Config } from '../../config/config.ts';
-import { areCheckpointsReadable } from '../../config/warnings.ts';
 import { AppError } from '../../core/errors.ts';
 import type { StatusWarning } from '../../service/service.ts';
 

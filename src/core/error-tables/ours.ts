@@ -76,7 +76,7 @@ export const OURS = {
   PIN_UNCONFIRMED: {
     group: 'ours',
     category: 'fix-config',
-    message: 'the target is pinned by a record that cannot be verified, so the target stays as it is',
+    message: 'the target is pinned by a record that cannot be verified, so the target stays unchanged',
     remedy:
       'Check the record. Then confirm it with `secretbridge audit accept --records`, or run `secretbridge unpin`.',
   },
@@ -84,7 +84,7 @@ export const OURS = {
     group: 'ours',
     category: 'fix-config',
     message:
-      'no checkpoint of the audit log is kept where it can be read back, so nobody would notice a cut or rewritten log',
+      'no checkpoint of the audit log is kept where it can be read back, so a cut or rewritten log would stay unnoticed',
     remedy:
       'Set `audit.checkpoints`, or `keys.checkpoint` with PostgreSQL. Keep the checkpoints where people with access to the audit store cannot change them.',
   },
