@@ -266,10 +266,7 @@ export const SCHEMAS = {
   Verification: object(
     {
       ok: boolean,
-      covered: {
-        ...boolean,
-        description: 'Whether a checkpoint that can be read back covers all records except the newest ones.',
-      },
+      covered: { ...boolean, description: 'Whether a checkpoint covers all but the newest records.' },
       records: integer,
       checkpoints: integer,
       problem: object(

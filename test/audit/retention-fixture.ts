@@ -106,7 +106,11 @@ export async function openRetention({ inMemory = false } = {}): Promise<Retentio
         checkpoints:
           watch === undefined
             ? checkpointer
-            : { ...faulty('checkpoints', checkpointer, watch), storeError: checkpointer.storeError },
+            : {
+                ...faulty('checkpoints', checkpointer, watch),
+                storeError: checkpointer.storeError,
+                writeError: checkpointer.writeError,
+              },
         retentionMs: RETENTION_MS,
         clock,
         ...options,
