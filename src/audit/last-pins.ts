@@ -128,18 +128,29 @@ class ScannedPins implements WatchedPins {
     return isUnbroken;
   }
 
-  /** Returns the oldest record that pins a target now, according to the search columns. */
+  /**
+   * Returns the oldest record that pins a target now, according to the search columns. Records without HMAC count only for
+   * targets that have no authentic record.
+   */
   async #firstPinned(): Promise<AuditRecord | undefined> {
-    const last = new Map<string, AuditRecord>();
+    const last = new Map<string, LastPin>();
     for (const action of ['rollback', 'unpin'] as const)
       for await (const page of pagesOf(this.#deps.audit, { action, outcome: 'ok' }, PAGE))
         for (const record of page) {
+          const isConfirmed = this.#isPin(record) ? this.#isConfirmed(record, 'allowLegacy') : undefined;
           const key = keyOf(record);
-          const isCandidate = this.#isPin(record) && this.#isConfirmed(record, 'allowLegacy') !== undefined;
-          if (isCandidate && record.sequence > (last.get(key)?.sequence ?? 0)) last.set(key, record);
+          const before = last.get(key);
+          const isNewer =
+            isConfirmed === before?.isConfirmed
+              ? record.sequence > (before?.record.sequence ?? 0)
+              : isConfirmed === true || before === undefined;
+          if (isConfirmed !== undefined && isNewer) last.set(key, { record, isConfirmed });
         }
-    const pinned = [...last.values()].filter((record) => record.action === 'rollback');
-    return pinned.toSorted((a, b) => a.sequence - b.sequence)[0];
+    // Remember where a pin has ended, in case somebody cuts off the end of the log while this process runs.
+    for (const [key, pin] of last)
+      if (pin.isConfirmed && pin.record.action === 'unpin') this.#pins.set(key, pin);
+    const pinned = [...last.values()].filter(({ record }) => record.action === 'rollback');
+    return pinned.map(({ record }) => record).toSorted((a, b) => a.sequence - b.sequence)[0];
   }
 
   /** Whether a record without HMAC may come from a release without HMACs: then the log begins with such records. */
