@@ -37,6 +37,8 @@ const THOROUGH = [
   'test/cli/process.test.ts',
   'test/cluster/directory-killed.test.ts',
   'test/examples/**/*.test.ts',
+  // Hundreds of attacks on one file.
+  'test/attacks/servers/*-sqlite.test.ts',
   // Processes with the client of each vendor.
   'test/providers/leak.test.ts',
   // They wait a second or more in the real time of clients and servers.
@@ -121,7 +123,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/attacks/servers/**/*.test.ts'],
-          exclude: LONG_INTEGRATION,
+          exclude: [...LONG_INTEGRATION, ...THOROUGH],
           ...servers,
         },
       },

@@ -37,9 +37,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'cluster/cluster.ts',
     'audit/store.ts',
     'audit/entry.ts',
+    'audit/decisions.ts',
   ],
   queue: ['core', 'telemetry/logger.ts'],
-  restart: ['core', 'sync', 'cluster/workloads.ts', 'audit/store.ts', 'audit/entry.ts'],
+  restart: ['core', 'sync', 'cluster/workloads.ts', 'audit/store.ts', 'audit/entry.ts', 'audit/decisions.ts'],
   service: [
     'core',
     'sync',
@@ -66,6 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'audit/store.ts',
     'audit/entry.ts',
     'audit/verify/verify.ts',
+    'audit/verify/evidence.ts',
     'audit/verify/chain-watch.ts',
     'audit/query/query.ts',
     'audit/query/record-detail.ts',
@@ -118,6 +120,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const MAY_REVEAL: Readonly<Record<string, string>> = {
   'app/keys.ts': 'the key of the fingerprints is text in its file',
   'audit/postgres/address.ts': 'the password goes to PostgreSQL',
+  'audit/record-keys.ts': 'the key of the records is derived from the key of the fingerprints',
   'cluster/manifest.ts': 'the bytes go into the Secret',
   'cluster/identities.ts': 'the token of a caller goes to the API server',
   'core/fingerprint.ts': 'the bytes go into an HMAC',

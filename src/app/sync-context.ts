@@ -56,7 +56,10 @@ export async function createContext(
   return {
     ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
     isDesired: current.claims,
-    records: createRecordLookup(audit, { instances, stores, absence: () => current.config.absence }),
+    records: createRecordLookup(audit, {
+      ...{ instances, stores, pins: app.pins },
+      absence: () => current.config.absence,
+    }),
     ...guardedReads(deps, recorder, guard, options.signal),
     ...guardedRules(current, guard),
   };

@@ -97,6 +97,11 @@ export async function pinTarget(
   const isOfMapping = record.mapping === mapping.name && app.instances.includes(record.instance);
   if (!isOfMapping || !CHANGE_ACTIONS.includes(record.action) || record.sources.length === 0)
     throw new AppError('NOT_A_CHANGE', { subject: `record ${to}` });
+  if ((record.counts?.sourcesLeftOut ?? 0) > 0)
+    throw new AppError('NOT_A_CHANGE', {
+      subject: `record ${to}`,
+      detail: 'it has too many sources to name all of them',
+    });
   const pin = recordedPin(app.audit, pinOf(record, context), app.instances);
   const { plan } = await decide(mapping, id, {
     ...context,

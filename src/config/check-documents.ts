@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { matches } from '../core/glob.ts';
 import { checkMappingSection, crossCheck } from './checks/checks.ts';
+import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import type { Sources } from './files/files.ts';
 import { type Bound, type IncludeDeps, type IncludedFile, readIncludes } from './files/include.ts';
-import { appendEntries, holdsUnclear, mergeDocuments } from './files/merge.ts';
+import { appendEntries, holdsUnclear, locate, mergeDocuments } from './files/merge.ts';
 import type { ReadDocuments } from './files/read.ts';
 import type { Located } from './files/yaml.ts';
 import { claimsOf } from './include-claims.ts';
@@ -110,7 +111,9 @@ function usableConfig(main: ParsedFile, { root, settled, problems, paths }: Usab
   const nodes = included.map(({ node }) => node);
   const options = { ...paths, bounds, includes: states };
   const config = resolveConfig({ ...main, mappings }, appendEntries(root, 'mappings', nodes), options);
-  const { refused, warnings } = limitFindings(included);
+  const { refused, warnings: ofLimits } = limitFindings(included);
+  const ofService = findWarnings(config).map((warning) => toProblem(warning, locate(root, warning.path)));
+  const warnings = [...ofService, ...ofLimits];
   return { kind: 'usable', config, problems: sortProblems([...problems, ...refused]), warnings, inForce };
 }
 

@@ -8,6 +8,12 @@ import type { Include } from './shape/include.ts';
 
 type File = z.output<typeof ConfigFile>;
 
+/** A place for checkpoints. */
+export type CheckpointPlace =
+  | NonNullable<File['audit']['checkpoints']>[number]
+  /** The default with PostgreSQL: the ConfigMap in a cluster, and the file elsewhere. */
+  | { readonly kind: 'ownConfigMap'; readonly name: string; readonly path: string };
+
 /** The complete configuration. Defaults are filled in, durations are in milliseconds, and local paths are absolute. */
 export interface Config {
   readonly instance: string;
@@ -16,7 +22,7 @@ export interface Config {
   readonly engine: File['engine'];
   readonly audit: {
     readonly store: File['audit']['store'];
-    readonly checkpoints: NonNullable<File['audit']['checkpoints']>;
+    readonly checkpoints: readonly CheckpointPlace[];
     readonly retentionMs?: number | undefined;
     readonly archive?: { readonly path: string } | undefined;
     readonly stdout: boolean;

@@ -42,8 +42,6 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
   // Key files are created beside the SQLite database, so that they move with it. For other databases,
   // `checks/service.ts` requires explicit keys.
   const state = audit.store.kind === 'sqlite' ? dirname(audit.store.path) : join(folderOf([]), 'state');
-  const besideSqlite =
-    audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
   const keys = withLocalPaths(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
   const namings = new Map(file.stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
@@ -57,7 +55,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     engine: withLocalPaths(file.engine, ['engine']),
     audit: {
       store: audit.store,
-      checkpoints: audit.checkpoints ?? besideSqlite,
+      checkpoints: audit.checkpoints ?? defaultCheckpoints(file, state),
       retentionMs: audit.retention,
       archive: audit.archive,
       stdout: audit.stdout,
@@ -82,6 +80,21 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     includes: deps.includes,
     places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
   };
+}
+
+/**
+ * With PostgreSQL, checkpoints need a key that all replicas share, so without one there is no default. In a cluster, all
+ * replicas share a ConfigMap.
+ */
+function defaultCheckpoints(
+  { audit, keys, cluster, instance }: ParsedFile,
+  state: string,
+): Config['audit']['checkpoints'] {
+  const path = join(state, 'checkpoints.jsonl');
+  if (audit.store.kind === 'sqlite') return [{ kind: 'file', path }];
+  if (keys.checkpoint === undefined) return [];
+  if (cluster.kind === 'directory') return [{ kind: 'file', path }];
+  return [{ kind: 'ownConfigMap', name: `secretbridge-${instance}-checkpoints`, path }];
 }
 
 /** Resolves the `http` section alone, because a service needs its address even if other sections are invalid. */

@@ -39,7 +39,7 @@ export function createFingerprinter(
   const olderFingerprinters = olderKeys.map((secretValue) => createFingerprinter(secretValue));
   // Create the key object only once. Passing the raw bytes would make each fingerprint take five times as long.
   const key = createSecretKey(secret.reveal());
-  const keyId = hmac(key, 'key id').slice(0, 8);
+  const keyId = idOf(key);
   const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', secretValue)}`;
   const target = (id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint => {
     const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
@@ -61,6 +61,15 @@ export function createFingerprinter(
         ? fingerprint === target(id, data)
         : olderFingerprinterOf(fingerprint)?.matchesTarget(fingerprint, id, data),
   };
+}
+
+/** Returns the id that names a fingerprint key. The id reveals nothing about the key. */
+export function fingerprintKeyId(secret: SecretValue): string {
+  return idOf(createSecretKey(secret.reveal()));
+}
+
+function idOf(key: KeyObject): string {
+  return hmac(key, 'key id').slice(0, 8);
 }
 
 export function isFingerprint(text: string): boolean {

@@ -1,6 +1,7 @@
 import type { ChainPosition } from '../audit/query/record-detail.ts';
 import type { AuditStore } from '../audit/store.ts';
-import type { Evidence, VerifyReport } from '../audit/verify/verify.ts';
+import type { Evidence } from '../audit/verify/evidence.ts';
+import type { VerifyReport } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StartTimer, Timers } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';

@@ -96,6 +96,7 @@ const record = {
   instance: text,
   replica: text,
   previousHash: text,
+  hmac: text,
   hash: text,
 } as const;
 
@@ -113,6 +114,7 @@ const recordOptional = [
   'before',
   'after',
   'resourceVersion',
+  'hmac',
 ];
 
 const problem = object(
@@ -127,6 +129,8 @@ const problem = object(
   },
   ['suggestion'],
 );
+
+const auditDoubt = { code: text, unverifiable: integer } as const;
 
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),
@@ -185,7 +189,8 @@ export const SCHEMAS = {
     version: text,
     replica: text,
     engine: object({ ...component, code: text }, ['code']),
-    audit: object({ ...component, sequence: integer, code: text }, ['code']),
+    audit: object({ ...component, sequence: integer, ...auditDoubt }, Object.keys(auditDoubt)),
+    warnings: list(object({ code: text, message: text })),
     cluster: object({ ...component, code: text }, ['code']),
     config: object({
       valid: boolean,
@@ -270,6 +275,7 @@ export const SCHEMAS = {
   Verification: object(
     {
       ok: boolean,
+      covered: { ...boolean, description: 'Whether a checkpoint covers all but the newest records.' },
       records: integer,
       checkpoints: integer,
       problem: object(
@@ -292,8 +298,9 @@ export const SCHEMAS = {
       cutProved: boolean,
       accepted: integer,
       unchecked: integer,
+      unverifiable: integer,
     },
-    ['problem', 'sealed', 'cutProved'],
+    ['problem', 'sealed', 'cutProved', 'unverifiable'],
   ),
 } as const;
 

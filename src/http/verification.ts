@@ -1,12 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AuditStore } from '../audit/store.ts';
 import { withPauses } from '../audit/verify/chain-watch.ts';
-import {
-  type Evidence,
-  readVerifyInput,
-  type VerifyReport,
-  verifyWithEvidence,
-} from '../audit/verify/verify.ts';
+import type { Evidence } from '../audit/verify/evidence.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../audit/verify/verify.ts';
 import { createSharedRun } from '../core/serial-executor.ts';
 
 interface Verification {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Job as BullJob, JobsOptions } from 'bullmq';
 import type { Timers } from '../core/timer.ts';
+import { requestIdFrom } from '../core/tracer.ts';
 import { type GroupOrder, MAX_PLACE } from './group-order.ts';
 import { type AddOptions, FALLBACK_REASON, type Job, type JobCounts, REASONS, rankOf } from './queue.ts';
 import type { BullQueue, Reopened } from './reopened.ts';
@@ -157,16 +158,21 @@ async function ignoreGone(change: Promise<void>): Promise<void> {
   }
 }
 
-/** Parses the data of a job. Returns `undefined` for data of another format. */
+/** The names in a subject have at most 63 and 253 characters. */
+const SUBJECT = /^[-./\w]{1,512}$/;
+
+/**
+ * Parses the data of a job, which anybody with access to Redis can write. Returns `undefined` for data of another
+ * format. Replaces a request id of another form.
+ */
 export function parseJob(data: unknown): Job | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const { subject, reason, requestId, group } = data as { readonly [name: string]: unknown };
-  if (typeof subject !== 'string' || typeof reason !== 'string' || typeof requestId !== 'string')
-    return undefined;
+  if (typeof subject !== 'string' || !SUBJECT.test(subject) || typeof reason !== 'string') return undefined;
   return {
     subject,
     reason: REASONS.find((known) => known === reason) ?? FALLBACK_REASON,
-    requestId,
+    requestId: requestIdFrom(requestId),
     ...(typeof group === 'string' && group.length <= MAX_GROUP_LENGTH ? { group } : {}),
   };
 }

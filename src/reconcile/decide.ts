@@ -171,6 +171,7 @@ function failPlan(error: AppError): Plan {
 }
 
 function applyPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): Pinned | AppError {
+  if (!pin.isConfirmed) return new AppError('PIN_UNCONFIRMED', { subject: `mapping ${mapping.name}` });
   try {
     return pinMapping(mapping, pin, stores);
   } catch (error) {

@@ -80,6 +80,11 @@ export interface HeldStatus {
   readonly keys: readonly KeyPlan[];
 }
 
+export interface StatusWarning {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** The output of `status`. */
 export interface Status {
   readonly instance: string;
@@ -92,7 +97,11 @@ export interface Status {
     readonly state: Health;
     readonly sequence: number;
     readonly code?: string;
+    /** The number of records that no known key verifies. Absent if there are none. */
+    readonly unverifiable?: number;
   };
+  /** What works, but needs attention. */
+  readonly warnings: readonly StatusWarning[];
   readonly cluster: { readonly kind: string; readonly state: Health; readonly code?: string };
   readonly config: {
     /** Whether the current files are valid. If not, the last valid configuration is used. */

@@ -92,8 +92,11 @@ export class Worker {
    * Runs a job; never throws. Returns the delay in milliseconds until the subject must run again, or `undefined` for no
    * further run.
    */
-  async run(job: Job, signal: AbortSignal): Promise<number | undefined> {
-    const subject = parseSubject(job.subject);
+  async run(given: Job, signal: AbortSignal): Promise<number | undefined> {
+    const subject = parseSubject(given.subject);
+    // A person requests runs of targets only (`runs/requesters.ts`).
+    const isPerson = given.reason === 'manual' && subject?.kind === 'target';
+    const job: Job = given.reason === 'manual' && !isPerson ? { ...given, reason: 'sweep' } : given;
     if (subject === undefined || !this.#isKnown(subject, job)) return this.#unknown.handBack(job.subject);
     this.#unknown.forget(job.subject);
     // The queue is closing, so return the job for another process.

@@ -191,6 +191,7 @@ export const STATUS: Status = {
   replica: 'bridge-7c9f-x2',
   engine: { kind: 'redis', state: 'up' },
   audit: { kind: 'postgres', state: 'up', sequence: 48_213 },
+  warnings: [],
   cluster: { kind: 'kubernetes', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
   includes: [],

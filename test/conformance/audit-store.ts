@@ -381,7 +381,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['quotes and line breaks', 'a"b\\c\n\r\t\u0001', 'a"b\\c\n\r\t\u0001'],
       ['NUL', 'a\0b', 'a\0b'],
       ['other scripts', 'Grüße 秘密 🔑 \u2028', 'Grüße 秘密 🔑 \u2028'],
-      ['a long name', 'x'.repeat(100_000), 'x'.repeat(100_000)],
+      ['a long name', 'x'.repeat(10_000), 'x'.repeat(10_000)],
       ['a long name that does not compress', incompressible(9_000), incompressible(9_000)],
       ['a lone surrogate', 'a\ud800b', 'a\ufffdb'],
     ])('stores a name with %s, and finds the record by this name', async (_, input, stored) => {

@@ -152,6 +152,7 @@ const STATUS: Status = {
   replica: 'test-1',
   engine: { kind: 'memory', state: 'up' },
   audit: { kind: 'sqlite', state: 'up', sequence: 7 },
+  warnings: [],
   cluster: { kind: 'directory', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
   includes: [],

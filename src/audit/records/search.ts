@@ -5,6 +5,7 @@ import type { AuditDatabase, Dialect, Range } from './database.ts';
 import {
   columnConditions,
   instant,
+  isBefore,
   type RecordText,
   retainedQuery,
   sourceConditions,
@@ -113,7 +114,7 @@ function windowQuery(
     sql`${sequence} > ${range.after} and ${sequence} < ${range.before}`,
     ...recordConditions(rest, actions),
   ]);
-  return sql`select records.record, records.hash
+  return sql`select found.sequence, records.record, records.hash
     from (select distinct ${sequence} as sequence from ${from} where ${conditions}
       order by ${sequence} ${order} limit ${limit}) found
     join records on records.sequence = found.sequence order by found.sequence ${order}`;
@@ -204,15 +205,25 @@ function hasSource(filter: RecordFilter): readonly Sql[] {
   ];
 }
 
-/** Returns the newest record that matches, or else the newest matching copy of a pruned record. */
+/**
+ * Returns the newest record that matches, or else the newest matching copy of a pruned record.
+ * @param before Ignore this record and newer ones.
+ */
 export async function latest(
   database: AuditDatabase,
   filter: RecordFilter,
   actions: readonly Action[],
+  before?: number,
 ): Promise<RecordText | undefined> {
-  if (hasSingleSubject(filter)) return database.queryOne(latestQuery(database.dialect, filter, actions));
-  const [result] = await search(database, filter, { limit: 1 }, actions);
-  return result ?? (await database.query(retainedQuery(filter, actions)))[0];
+  if (hasSingleSubject(filter))
+    return database.queryOne(latestQuery(database.dialect, filter, actions, before));
+  const [result] = await search(
+    database,
+    filter,
+    { limit: 1, ...(before === undefined ? {} : { before }) },
+    actions,
+  );
+  return result ?? (await database.query(retainedQuery(filter, actions, before)))[0];
 }
 
 /** Whether the filter selects a single key or a single target, and has no condition that needs another index. */
@@ -227,7 +238,12 @@ function hasSingleSubject(filter: RecordFilter): boolean {
  * and contains the columns of most conditions. With 27,000 records of one target and no result, the query takes 2 ms of
  * CPU in SQLite.
  */
-function latestQuery({ using }: Dialect, filter: RecordFilter, actions: readonly Action[]): Sql<RecordText> {
+function latestQuery(
+  { using }: Dialect,
+  filter: RecordFilter,
+  actions: readonly Action[],
+  before: number | undefined,
+): Sql<RecordText> {
   const { key } = filter;
   const [from, sequence] =
     key === undefined
@@ -242,12 +258,13 @@ function latestQuery({ using }: Dialect, filter: RecordFilter, actions: readonly
     ...(key === undefined ? [] : ofSource),
     isOneOf('r.action', actions),
     sql`${sequence} > (select sequence from base)`,
+    ...isBefore(sequence, before),
     ...columnConditions('r', filter),
     ...(key === undefined ? hasSource(filter) : []),
     ...textConditions('r', filter),
   ]);
-  return sql`select record, hash from (
+  return sql`select sequence, record, hash from (
     select * from (select r.sequence, r.record, r.hash from ${from} where ${conditions}
       order by ${sequence} desc limit 1) current_one
-    union all select * from (${retainedQuery(filter, actions)}) retained_one) both_of order by sequence desc limit 1`;
+    union all select * from (${retainedQuery(filter, actions, before)}) retained_one) both_of order by sequence desc limit 1`;
 }

@@ -77,10 +77,19 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     .join('\n\n');
 }
 
-function partsText({ engine, audit, cluster, targets }: StatusAnswer, paint: Paint): readonly string[] {
+/** The codes of warnings about the audit log. With one of them, its state is not shown as good. */
+const AUDIT_WARNINGS: readonly string[] = ['CHECKPOINTS_MISSING', 'AUDIT_ALTERED', 'RECORDS_UNVERIFIABLE'];
+
+function partsText(
+  { engine, audit, warnings = [], cluster, targets }: StatusAnswer,
+  paint: Paint,
+): readonly string[] {
+  const doubt = warnings.find(({ code }) => AUDIT_WARNINGS.includes(code))?.code;
+  const shownAudit =
+    audit.state === 'up' && doubt !== undefined ? { ...audit, state: 'degraded', code: doubt } : audit;
   const rows = [
     ['engine', engine, ''],
-    ['audit', audit, `record ${audit.sequence}`],
+    ['audit', shownAudit, `record ${audit.sequence}`],
     ...(cluster === undefined ? [] : [['cluster', cluster, ''] as const]),
   ] as const;
   return [

@@ -4,7 +4,7 @@ import { type CheckpointDeps, requireTrustedAudit, testCheckpointPlaces } from '
 import { credentialsOf, openCluster } from '../../app/cluster.ts';
 import { createLimitCheck, guardedNamespace } from '../../app/current-config.ts';
 import type { AppDeps } from '../../app/deps.ts';
-import { openFingerprints } from '../../app/keys.ts';
+import { type InstallationKeys, openKeys } from '../../app/keys.ts';
 import { createStores } from '../../app/stores.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
@@ -12,8 +12,7 @@ import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
 import { brokenIncludes, type Config } from '../../config/config.ts';
 import { type Access, createAccess } from '../../config/shape/access.ts';
 import { type Clock, clockSkewError } from '../../core/clock.ts';
-import { toAppError } from '../../core/errors.ts';
-import type { Fingerprinter } from '../../core/fingerprint.ts';
+import { AppError, toAppError } from '../../core/errors.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { ReadCredential, Reference } from '../../providers/credentials.ts';
@@ -46,8 +45,10 @@ export async function runDoctor(
   const [opened] = await Promise.allSettled([openCluster(config.cluster, { ...deps, stop: signal })]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
+  const keyFindings: Finding[] = [];
+  const keys = await checkFingerprintKeys(config, credential, attemptsIn(keyFindings));
   const written = await attempt(`audit: write ${auditAddress(config)}`, () =>
-    checkAudit(config, deps, credential),
+    checkAudit(config, deps, credential, keys),
   );
   if (written !== undefined) stack.use(written.audit);
   await attempt('cluster: configuration', async () => {
@@ -60,8 +61,9 @@ export async function runDoctor(
     (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
     unresolvedTargets(config.mappings);
 
-  const fingerprints = await checkFingerprintKeys(config, credential, attempt);
-  if (fingerprints === undefined) return findings;
+  findings.push(...keyFindings);
+  if (keys === undefined) return findings;
+  const { fingerprints } = keys;
   const storesDeps = { clock, fingerprints, credential };
   const stores = stack.use(createStores(config.stores, storesDeps));
   const open = (store: string) => stores.open(store);
@@ -114,9 +116,9 @@ async function checkFingerprintKeys(
   { audit, keys }: Config,
   credential: ReadCredential,
   attempt: Attempt,
-): Promise<Fingerprinter | undefined> {
+): Promise<InstallationKeys | undefined> {
   const mayCreate = audit.store.kind === 'sqlite';
-  const open = (list: readonly Reference[]) => openFingerprints(list, { mayCreate, credential });
+  const open = (list: readonly Reference[]) => openKeys(list, { mayCreate, credential });
   const all = await attempt('keys: fingerprint', () => open(keys.fingerprint));
   if (all !== undefined) return all;
   // If only an older key is missing, test the stores with the newest key.
@@ -128,16 +130,28 @@ function auditAddress({ audit: { store } }: Config): string {
   return store.kind === 'sqlite' ? store.path : store.kind;
 }
 
-/** Appends a record, because only a write proves that the store is writable. */
+/**
+ * Appends a record, because only a write proves that the store is writable. Without a key, nothing is appended: a record
+ * without HMAC would look forged.
+ */
 async function checkAudit(
   config: Config,
   { clock, replica, actor }: AppDeps,
   credential: ReadCredential,
+  keys: InstallationKeys | undefined,
 ): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
-  const audit = await openAudit(config, { clock, replica, credential });
-  const [record] = await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);
-  return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
+  const audit = await openAudit(config, { clock, replica, credential, keys: keys?.records ?? NO_KEYS });
+  if (keys !== undefined) await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);
+  else await audit.checkWritable();
+  const { sequence } = await audit.head();
+  return { audit, hasOthers: sequence > (keys === undefined ? 0 : 1) };
 }
+
+const NO_KEYS = {
+  sign: (): string => {
+    throw new AppError('CREDENTIAL_MISSING', { subject: 'keys.fingerprint' });
+  },
+};
 
 /** Returns the resolved targets. Undefined if the cluster is unreachable. */
 async function checkCluster(

@@ -34,6 +34,7 @@ import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '
 import type { SyncReport } from '../sync.ts';
 import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
 import { createAuditStatus } from './audit-trust.ts';
+import { auditWarnings, type ChainState } from './audit-warnings.ts';
 
 export interface RunningServiceOptions {
   readonly queue: Queue;
@@ -44,6 +45,8 @@ export interface RunningServiceOptions {
   readonly intakes: () => Status['events'];
   /** The replicas that use a different configuration. */
   readonly differing: () => readonly string[];
+  /** The verification of the audit log in the background. */
+  readonly chain?: ChainState | undefined;
 }
 
 /** Implements `Service` with the functions that the commands use. */
@@ -63,7 +66,7 @@ export class RunningService implements Service {
   }
 
   async status(): Promise<Status> {
-    const { configProblems, version, replica, queue, differing, intakes } = this.#options;
+    const { configProblems, version, replica, queue, differing, intakes, chain } = this.#options;
     const { config } = this.#app;
     const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
     return {
@@ -71,7 +74,8 @@ export class RunningService implements Service {
       version,
       replica,
       engine: { kind: queue.kind, ...stateOf(queue.health()) },
-      audit: await this.#auditStatus(),
+      audit: { ...(await this.#auditStatus()), ...unverifiableCount(chain) },
+      warnings: auditWarnings(config, chain),
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
       includes: includeStatuses(config),
@@ -251,6 +255,11 @@ export class RunningService implements Service {
 
 function mayUse(by: Requester, { namespace }: Pick<TargetId, 'namespace'>): boolean {
   return by.mayUse?.(namespace) ?? true;
+}
+
+function unverifiableCount(chain: ChainState | undefined): Pick<Status['audit'], 'unverifiable'> {
+  const unverifiable = chain?.unverifiable() ?? 0;
+  return unverifiable === 0 ? {} : { unverifiable };
 }
 
 function operator({ name, address }: Requester): Actor {

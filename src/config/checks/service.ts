@@ -1,4 +1,6 @@
+import { ERRORS } from '../../core/error-codes.ts';
 import { isLoopback } from '../../core/loopback.ts';
+import type { Config } from '../config.ts';
 import { entriesOf, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Finding, Path } from '../problem.ts';
@@ -122,4 +124,16 @@ function sectionsOf(root: unknown) {
 
 function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
+}
+
+/** Returns what is valid in a configuration, but probably not wanted. */
+export function findWarnings({ audit }: Pick<Config, 'audit'>): readonly Finding[] {
+  if (areCheckpointsReadable(audit)) return [];
+  const code = 'CHECKPOINTS_MISSING';
+  return [{ path: ['audit', 'checkpoints'], code, message: ERRORS[code].message }];
+}
+
+/** Whether checkpoints are kept at a place from which they can be read back. Standard output is not such a place. */
+export function areCheckpointsReadable({ checkpoints }: Config['audit']): boolean {
+  return checkpoints.some(({ kind }) => kind !== 'stdout');
 }

@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { createRecordKeys } from '../../../src/audit/record-keys.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../../src/core/clock.ts';
+import { SecretValue } from '../../../src/core/secret-value.ts';
 import { openbao } from '../services/inject.ts';
 import { startRedis } from '../services/redis.ts';
 import { type ServiceProcess, within } from './service-process.ts';
@@ -167,7 +170,9 @@ describe('rollback with the running service', () => {
     const [first = 0] = await rotate(world);
     const record = (await world.records()).find(({ sequence }) => sequence === first);
     {
-      const options = { instance: record?.instance ?? '', replica: 'killed', clock: systemClock };
+      const key = await readFile(`${world.folder}/state/fingerprint.key`, 'utf8');
+      const keys = createRecordKeys([SecretValue.fromBytes(Buffer.from(key, 'base64'))]);
+      const options = { instance: record?.instance ?? '', replica: 'killed', clock: systemClock, keys };
       await using audit = await openSqliteAudit({ path: `${world.folder}/state/audit.db`, ...options });
       const { mapping, namespace, secret, sources = [] } = record ?? {};
       await audit.append([

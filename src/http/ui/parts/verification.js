@@ -91,14 +91,16 @@ function resultNotice({ at, answer }, sequence) {
       ),
     );
   }
+  const { covered, unverifiable = 0 } = answer;
   return notice(
-    'good',
+    covered && unverifiable === 0 ? 'good' : 'warn',
     h(
       'p',
       {},
-      h('strong', {}, 'Intact'),
+      h('strong', {}, covered ? 'Intact' : 'Intact, but not covered'),
       `: ${pluralize(records, 'record')}, checked ${clock(at)}. `,
       ...checkpointText(answer),
+      unverifiable === 0 ? '' : ` No known key verifies ${pluralize(unverifiable, 'record')}.`,
       chainStart(answer),
     ),
   );
