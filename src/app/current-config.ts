@@ -1,8 +1,9 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config, IncludeState } from '../config/config.ts';
 import { findExcess, namedKeys } from '../config/limits.ts';
-import { type Access, createAccess, matches } from '../config/shape/access.ts';
+import { type Access, createAccess } from '../config/shape/access.ts';
 import { AppError } from '../core/errors.ts';
+import { matches } from '../core/glob.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import {

@@ -1,9 +1,9 @@
+import { matches } from '../core/glob.ts';
 import type { Bound } from './files/include.ts';
 import { locate } from './files/merge.ts';
 import type { Located } from './files/yaml.ts';
 import { formatPlace, type Path, type Place, type Problem, quoted, toProblem } from './problem.ts';
 import type { ParsedFile } from './resolve.ts';
-import { matches } from './shape/access.ts';
 
 type ParsedMapping = ParsedFile['mappings'][number];
 

@@ -68,8 +68,10 @@ const SERVICE: Partial<Service> = {
       ...{ name, kind: 'files', state: 'up', lastSuccess: null, breakerOpen: false, callsPerHour: 1 },
     })),
     events: [{ kind: 'webhook', name: 'marker-hook', state: 'up' }],
+    warnings: [{ code: 'CHECKPOINTS_MISSING', message: 'marker' }],
+    includes: [{ path: 'marker.yaml', state: 'valid', problems: [] }],
     // What a later release adds.
-    ...{ warnings: [{ message: 'marker' }] },
+    ...{ later: 'marker' },
   }),
   mappings: () => MAPPINGS,
   mapping: (name) => MAPPINGS.find(({ mapping }) => mapping === name),

@@ -7,7 +7,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';
 import { command, type Run } from '../options.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
-import { count, type Paint, print, printErrorHint, printNotice, problemsText } from '../texts/output.ts';
+import { count, type Paint, print, printErrorHint, problemsText } from '../texts/output.ts';
 import { appDeps, requireConfig } from '../with-app.ts';
 
 export function addValidate(program: Command, context: Context, run: Run): void {
