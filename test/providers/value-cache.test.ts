@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, it, vi } from 'vitest';
 import { createValueCache } from '../../src/providers/value-cache.ts';
 
-it('an answer leaves memory after its maximum age, although nobody asks for it', async () => {
+it('an answer leaves memory after its maximum age, without another request for it', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const cache = createValueCache({ now: () => 0, maxAgeMs: 50 });
