@@ -20,7 +20,6 @@ export const EXCEPTIONS: SizesOfAll = {
     'audit/export/formats.ts': 15,
     'config/files/parsing-worker.ts': 9,
     'core/loopback.ts': 5,
-    'http/schema-parts.ts': 16,
     'providers/files/config.ts': 19,
     'providers/files/index.ts': 27,
     'service/recovery.ts': 27,

@@ -1,14 +1,26 @@
 import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import { ROLES } from './auth.ts';
-import { boolean, health, integer, list, nullable, object, reference, text, time } from './schema-parts.ts';
+import {
+  boolean,
+  health,
+  integer,
+  list,
+  nullable,
+  object,
+  problem,
+  reference,
+  skipped,
+  target,
+  text,
+  time,
+} from './schema-parts.ts';
 
 // The JSON Schemas of API responses, which are only used for the OpenAPI document. Fields may be added, but never
 // renamed.
 
 const error = { code: text, message: text, remedy: text } as const;
 const component = { kind: text, state: health } as const;
-const target = { mapping: text, namespace: text, secret: text } as const;
 
 const pinned = {
   ...integer,
@@ -35,17 +47,6 @@ const run = {
   ),
   held: list(reference('Held')),
   pending: integer,
-} as const;
-
-const skipped = {
-  waiting: {
-    ...list(object({ ...target, until: object({ namespace: text, secret: text }) })),
-    description: 'Targets that are kept until their mapping has created the replacement.',
-  },
-  unseen: {
-    ...list(object({ what: text, code: text })),
-    description: 'Targets or namespaces that could not be read, and may hold orphans.',
-  },
 } as const;
 
 const reviewed = object(
@@ -116,19 +117,6 @@ const recordOptional = [
   'resourceVersion',
   'hmac',
 ];
-
-const problem = object(
-  {
-    file: text,
-    line: integer,
-    column: integer,
-    path: text,
-    code: text,
-    message: text,
-    suggestion: text,
-  },
-  ['suggestion'],
-);
 
 const auditDoubt = { code: text, unverifiable: integer } as const;
 
