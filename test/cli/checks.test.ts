@@ -20,7 +20,6 @@ describe('validate', () => {
     expect((await bench.run('validate', '--output', 'json')).json).toEqual({
       valid: true,
       problems: [],
-      warnings: [],
     });
   });
 

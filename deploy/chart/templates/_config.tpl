@@ -21,6 +21,11 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- $_ := set $config "audit" $audit -}}
 {{- $_ := set $config "apiVersion" ($config.apiVersion | default "secretbridge.dev/v1") -}}
 {{- $_ := set $config "instance" ($config.instance | default .Release.Name) -}}
+{{- /* The program's own default, written out so that the roles contain the right to this ConfigMap. */ -}}
+{{- if and (ne $store.kind "sqlite") ($config.keys | default dict).checkpoint (not (hasKey $audit "checkpoints")) -}}
+{{- $name := printf "secretbridge-%s-checkpoints" $config.instance -}}
+{{- $_ := set $audit "checkpoints" (list (dict "kind" "configMap" "name" $name)) -}}
+{{- end -}}
 {{- $http := mergeOverwrite (dict "listen" "0.0.0.0:8080") ($config.http | default dict) -}}
 {{- $metricsPort := ternary 9091 9090 (hasSuffix ":9090" $http.listen) -}}
 {{- $http = merge $http (dict "metrics" (dict "listen" (printf "0.0.0.0:%d" $metricsPort))) -}}

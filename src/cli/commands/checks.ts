@@ -37,7 +37,7 @@ export async function validateCommand(context: Context, options: GlobalOptions):
   const valid = problems.length === 0;
   const warnings = loaded.kind === 'usable' ? loaded.warnings : [];
   print(context, options.output, {
-    data: { valid, problems, warnings },
+    data: { valid, problems, ...(warnings.length === 0 ? {} : { warnings }) },
     human: (paint) => {
       if (loaded.kind === 'invalid' || !valid) return problemsText(problems, paint);
       const { stores, mappings } = loaded.config;

@@ -14,7 +14,7 @@ export interface RequesterDeps {
 }
 
 /** A command starts its runs at once. Later, its request id may come from somebody who has read it in the audit. */
-const MAX_AGE_MS = 600_000;
+const MAX_AGE_MS = 120_000;
 /** A run of a command adds few records of its own before its outcome. */
 const MAX_RECORDS = 20;
 

@@ -1,4 +1,5 @@
 import { Queue } from 'bullmq';
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { AuditRecord } from '../../../src/audit/entry.ts';
 import { type ServiceProcess, within } from '../../integration/service/service-process.ts';
@@ -13,6 +14,8 @@ interface Scene extends AsyncDisposable {
   readonly served: ServiceProcess;
   /** Adds a job with any data, as somebody with access to Redis. */
   add(data: unknown, name?: string): Promise<void>;
+  /** Sends a message to all replicas. */
+  broadcast(topic: string, text: string): Promise<void>;
   readonly subject: string;
 }
 
@@ -41,6 +44,10 @@ mappings: [ { name: db, target: { namespace: ${ns('apps')} }, data: { PASSWORD: 
     world,
     served,
     subject: `target/${world.ns('apps')}/db`,
+    async broadcast(topic, text) {
+      const fields = ['event', 'message', 'topic', topic, 'text', text];
+      await redis.command('XADD', `${prefix}:broadcast:events`, '*', ...fields);
+    },
     async add(data, name = 'run') {
       await queue.add(name, data, { priority: 1, removeOnComplete: true });
     },
@@ -88,6 +95,43 @@ it('a forged job with the request id of an operator does not make a change their
   await within(10_000, async () => expect(await changesOf(world)).toHaveLength(2));
   expect((await changesOf(world))[1]?.actor).toEqual({ kind: 'schedule' });
   expect(requestId).not.toBe(hers);
+});
+
+it('300 random jobs and broadcasts cause no write to the cluster, and no record in a name of a person', {
+  tags: ['long'],
+  timeout: 300_000,
+}, async () => {
+  await using scene = await openScene();
+  const { world, served, add, subject, broadcast } = scene;
+  await served.send('POST', '/api/v1/mappings/db/sync', world.tokens.ann);
+  const [writes, records] = [await world.writes(), await world.records()];
+  const seed = Number(process.env.SECRETBRIDGE_TEST_SEED ?? Date.now() % 1_000_000_000);
+  console.log(`random messages with seed ${seed}`);
+  const ids = fc.oneof(fc.string(), fc.constantFrom(...records.map(({ requestId }) => requestId)));
+  const subjects = fc.oneof(
+    fc.string(),
+    fc.constantFrom(subject, 'destroy', 'left', 'restart', 'target/a/b'),
+  );
+  const reasons = fc.constantFrom('manual', 'first', 'event', 'drift', 'sweep', 'other');
+  const job = fc.record({ subject: subjects, reason: reasons, requestId: ids });
+  const state = fc.record({
+    ...{ mapping: fc.constantFrom('db', 'other'), requestId: ids, startedAt: fc.nat(), endedAt: fc.nat() },
+    ...{ target: fc.constant({ namespace: world.ns('apps'), secret: 'db' }), keys: fc.constant([]) },
+    ...{ kind: fc.constantFrom('created', 'deleted', 'held', 'failed'), failures: fc.nat(9) },
+    ...{ alive: fc.boolean(), proposed: fc.boolean(), person: fc.boolean(), pinned: fc.nat(9) },
+  });
+  for (const data of fc.sample(job, { numRuns: 150, seed })) await add(data);
+  for (const message of fc.sample(state, { numRuns: 150, seed }))
+    await broadcast(`t/${message.mapping}/${world.ns('apps')}/db`, JSON.stringify(message));
+  // A job after all others shows that they were taken.
+  await world.vault.put('db', { password: 'second' });
+  await served.send('POST', '/api/v1/mappings/db/sync', world.tokens.ann);
+  await expectValue(world, 'second');
+  expect(await world.writes()).toHaveLength(writes.length + 1);
+  for (const record of (await world.records()).slice(records.length)) {
+    expect(sizeOf(record)).toBeLessThanOrEqual(MAX_RECORD_BYTES);
+    if (record.actor.kind === 'operator') expect(record.actor.name).toBe('ann');
+  }
 });
 
 it('job data of any shape does no harm', async () => {
