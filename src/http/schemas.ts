@@ -263,9 +263,9 @@ export const SCHEMAS = {
   Verification: object(
     {
       ok: boolean,
-      covered: { ...boolean, description: 'Whether a checkpoint covers all but the newest records.' },
       records: integer,
       checkpoints: integer,
+      covered: { ...boolean, description: 'Whether a checkpoint covers all but the newest records.' },
       problem: object(
         {
           kind: {

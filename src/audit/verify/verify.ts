@@ -158,16 +158,16 @@ export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyRepo
   const checkpoints = agreeing.length;
   if (problem === undefined) {
     const records = end - base.sequence;
-    return { ok: true, covered: coverage.isCovered(records), records, checkpoints, ...common };
+    return { ok: true, records, checkpoints, covered: coverage.isCovered(records), ...common };
   }
   const before = agreeing.filter(({ sequence }) => sequence < problem.sequence);
   const after = Math.max(0, ...before.map(({ sequence }) => sequence));
   return {
     ok: false,
-    covered: false,
     // A forged checkpoint may have a sequence far beyond the end of the chain.
     records: Math.max(0, Math.min(problem.sequence - 1, end) - base.sequence),
     checkpoints,
+    covered: false,
     problem: {
       kind: problem.kind,
       sequence: problem.sequence,

@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { createRecordKeys } from '../../../src/audit/record-keys.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../../src/core/clock.ts';
-import { SecretValue } from '../../../src/core/secret-value.ts';
+import { recordKeysIn } from '../../fakes/record-keys.ts';
 import { openbao } from '../services/inject.ts';
 import { startRedis } from '../services/redis.ts';
 import { type ServiceProcess, within } from './service-process.ts';
@@ -170,8 +168,7 @@ describe('rollback with the running service', () => {
     const [first = 0] = await rotate(world);
     const record = (await world.records()).find(({ sequence }) => sequence === first);
     {
-      const key = await readFile(`${world.folder}/state/fingerprint.key`, 'utf8');
-      const keys = createRecordKeys([SecretValue.fromBytes(Buffer.from(key, 'base64'))]);
+      const keys = await recordKeysIn(`${world.folder}/state`);
       const options = { instance: record?.instance ?? '', replica: 'killed', clock: systemClock, keys };
       await using audit = await openSqliteAudit({ path: `${world.folder}/state/audit.db`, ...options });
       const { mapping, namespace, secret, sources = [] } = record ?? {};
