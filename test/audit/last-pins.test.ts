@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { GENESIS } from '../../src/audit/chain.ts';
 import type { Entry } from '../../src/audit/entry.ts';
 import { createLastPins } from '../../src/audit/last-pins.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
@@ -31,6 +32,14 @@ it('the last rollback or unpin decides', async () => {
 it('a pin of a release without HMACs is not confirmed', async () => {
   expect(await lastIn(await logOf([PIN], false))).toBe('rollback unconfirmed');
   expect(await lastIn(await logOf([PIN, UNPIN], false))).toBeUndefined();
+});
+
+it('an `unpin` without HMAC does not end an authentic pin', async () => {
+  const audit = await logOf([PIN]);
+  const attacker = createMemoryAudit();
+  await attacker.importRecords(await Array.fromAsync(audit.storedRecords(1)), GENESIS);
+  await attacker.append([PIN, UNPIN]);
+  expect(await lastIn(attacker)).toBe('rollback confirmed');
 });
 
 it('a process notices pins that another process records', async () => {
