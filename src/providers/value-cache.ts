@@ -52,7 +52,7 @@ interface Entry {
 /** The memory that an entry needs besides its value, for the id, promises and map entries. */
 const ENTRY_OVERHEAD_BYTES = 256;
 const MAX_BYTES = 8 * 2 ** 20;
-/** An old answer stays in memory for a fifth of its maximum age at most. */
+/** An answer stays in memory for at most a fifth longer than its maximum age. */
 const PURGES_PER_AGE = 5;
 
 export interface ValueCacheOptions {

@@ -53,7 +53,8 @@ describe('an arbitrary value in a field of an object', () => {
             // Defines the member instead of assigning it, because the name may be `__proto__`.
             const called = isName && !Array.isArray(where) && typeof to === 'string' ? to : name;
             Object.defineProperty(where, called, {
-              value: to,
+              // A copy, because a later change may reach into this value and add the value to itself.
+              value: structuredClone(to),
               enumerable: true,
               configurable: true,
               writable: true,
