@@ -18,6 +18,7 @@ export const EXCEPTIONS: SizesOfAll = {
   },
   files: {
     'audit/export/formats.ts': 15,
+    'core/lists.ts': 21,
     'core/loopback.ts': 5,
     'http/schema-parts.ts': 16,
     'providers/files/config.ts': 19,

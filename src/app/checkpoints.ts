@@ -6,6 +6,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
+import { largest } from '../core/lists.ts';
 import { instancesOf } from '../core/target.ts';
 import type { ReadCredential } from '../providers/credentials.ts';
 import { type ClusterDeps, openCluster } from './cluster.ts';
@@ -165,7 +166,7 @@ export function acceptanceEntry(
     keys: NO_KEYS,
     counts: {
       end: end.sequence,
-      proved: Math.max(...contradicting.map(({ checkpoint }) => checkpoint.sequence)),
+      proved: largest(contradicting.map(({ checkpoint }) => checkpoint.sequence)),
     },
     note: `audit accept: the store ends at record ${end.sequence}; missing is ${proofs.join('; ')}`,
     durationMs: 0,

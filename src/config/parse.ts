@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { append } from '../core/lists.ts';
 import { check } from './messages.ts';
 import { didYouMean, type Finding, type Path, quoted } from './problem.ts';
 import type { ParsedFile } from './resolve.ts';
@@ -58,7 +59,7 @@ export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
   function take<T extends z.ZodType>(schema: T, value: unknown, path: Path): z.output<T> | undefined {
     const result = check(schema, value, path);
     if (result.kind === 'valid') return result.output;
-    findings.push(...result.findings);
+    append(findings, result.findings);
     return undefined;
   }
 

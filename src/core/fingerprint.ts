@@ -39,12 +39,12 @@ export function createFingerprinter(
   const olderFingerprinters = olderKeys.map((secretValue) => createFingerprinter(secretValue));
   // Create the key object only once. Passing the raw bytes would make each fingerprint take five times as long.
   const key = createSecretKey(secret.reveal());
-  const keyId = hmac(key, 'key id').slice(0, 8);
-  const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', secretValue)}`;
+  const keyId = hmac(key, ['key id']).slice(0, 8);
+  const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, ['value', secretValue])}`;
   const target = (id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint => {
     const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
     for (const [name, part] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, part);
-    return `${keyId}:${hmac(key, ...parts)}`;
+    return `${keyId}:${hmac(key, parts)}`;
   };
   const olderFingerprinterOf = (fingerprint: string) =>
     olderFingerprinters.find((fingerprinter) => fingerprinter.keyId === keyIdOf(fingerprint));
@@ -72,7 +72,7 @@ export function keyIdOf(fingerprint: Fingerprint): string {
 }
 
 /** Each part is preceded by its length, so that different lists of parts never have the same bytes. */
-function hmac(key: KeyObject, ...parts: readonly (string | SecretValue)[]): string {
+function hmac(key: KeyObject, parts: readonly (string | SecretValue)[]): string {
   const hash = createHmac('sha256', key);
   for (const part of parts) {
     const bytes = part instanceof SecretValue ? part.reveal() : Buffer.from(part, 'utf8');

@@ -1,5 +1,6 @@
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
+import { append, smallest } from '../core/lists.ts';
 
 // Pending restarts are stored only in the audit, as intents without an outcome. Each intent is appended together with
 // the record of the change. Records without a phase report progress: either one of the selected workloads was
@@ -92,7 +93,7 @@ export async function readRestarts(
   return {
     pending: [...openRestarts.values()],
     rollouts: [...rollouts.values()],
-    floor: Math.min(nextSequence, ...needed),
+    floor: Math.min(nextSequence, smallest(needed)),
   };
 }
 
@@ -103,7 +104,10 @@ async function newest(
 ): Promise<readonly AuditRecord[]> {
   const records: AuditRecord[] = [];
   for await (const page of pagesOf(audit, { action: 'restart', since }, PAGE)) {
-    records.push(...page.filter(({ sequence }) => sequence >= floor));
+    append(
+      records,
+      page.filter(({ sequence }) => sequence >= floor),
+    );
     if ((page.at(-1)?.sequence ?? floor) <= floor) break;
   }
   return records;

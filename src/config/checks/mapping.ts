@@ -1,3 +1,4 @@
+import { append } from '../../core/lists.ts';
 import { isSecretName } from '../../core/target.ts';
 import { checkTemplate } from '../../sync/template/compile.ts';
 import { locate } from '../files/merge.ts';
@@ -48,7 +49,7 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
         message: `the key ${quoted(String(key))} is also set by a source, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
       });
 
-  findings.push(...templateFindings(mapping, path));
+  append(findings, templateFindings(mapping, path));
 
   const name = textOf(mapping, 'name');
   if (name !== undefined && /^[-a-z0-9.]+$/.test(name) && textOf(target, 'secret') === undefined)

@@ -1,4 +1,5 @@
 import { dirname, isAbsolute, join } from 'node:path';
+import { append } from '../../core/lists.ts';
 import type { Place, Problem } from '../problem.ts';
 import { formatPlace, quoted } from '../problem.ts';
 import { absolutePath } from '../resolve.ts';
@@ -55,12 +56,12 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
     const rule = Include.safeParse(entry).data;
     const bound = rule === undefined ? undefined : { rule, place: locate(root, ['include', index]) };
     const read = await readDocuments(files, deps);
-    problems.push(...read.problems, ...read.blank);
+    append(problems, [...read.problems, ...read.blank]);
     for (const [name, text] of read.texts) texts.set(name, text);
     for (const document of read.documents) {
       const { items, refused } = mappingsOf(document);
-      findings.push(...refused);
-      mappings.push(...items.map((node) => ({ node, bound })));
+      append(findings, refused);
+      for (const node of items) mappings.push({ node, bound });
     }
   }
   return { mappings, findings, problems, texts };

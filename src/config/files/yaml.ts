@@ -12,6 +12,7 @@ import {
   type ParsedNode,
   Parser,
 } from 'yaml';
+import { append } from '../../core/lists.ts';
 import { formatPlace, type Place, quoted } from '../problem.ts';
 
 /** A value with the places of all its parts, so that findings can report line and column. */
@@ -115,11 +116,11 @@ function* composeInSteps(text: string, lines: LineCounter): Generator<undefined,
   let count = 0;
   lines.addNewLine(0);
   for (const lexeme of new Lexer().lex(text)) {
-    for (const token of parser.next(lexeme)) documents.push(...composer.next(token));
+    for (const token of parser.next(lexeme)) append(documents, composer.next(token));
     count += 1;
     if (count % LEXEMES_PER_STEP === 0) yield;
   }
-  for (const token of parser.end()) documents.push(...composer.next(token));
+  for (const token of parser.end()) append(documents, composer.next(token));
   return [...documents, ...composer.end()];
 }
 
