@@ -129,6 +129,8 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'queue/redis-address.ts': 'the password goes to Redis',
   'sync/checks.ts': 'certificates and JSON are checked before they are written',
   'sync/template/compile.ts': 'values are put into templates',
+  'reconcile/render.ts': 'values are copied to the worker thread, which renders templates',
+  'sync/template/render.ts': 'rendered values are copied back from the worker thread',
   'sync/value.ts': 'properties are extracted from values',
   'telemetry/otlp.ts': 'the headers go to the collector',
 };

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { type JsonNode, parseIfJson } from '../core/json.ts';
+import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
+import { MAX_JSON_VALUES } from '../core/json-bounds.ts';
 
 /**
  * A response of a store with any status. The body stays text, because `JSON.parse` would round large numbers and drop
@@ -83,9 +84,19 @@ export function parseDate(header: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Returns undefined if the body is not JSON. */
+/**
+ * Returns undefined if the body is not JSON, or is nested too deeply.
+ * @throws AppError TOO_LARGE for a body with too many values.
+ */
 export function parseJsonBody({ isJson, text }: Pick<Answer, 'isJson' | 'text'>): JsonNode | undefined {
-  return isJson ? parseIfJson(text) : undefined;
+  if (!isJson) return undefined;
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    if (!error.isTooLarge) return undefined;
+    throw new AppError('TOO_LARGE', { detail: `an answer with more than ${MAX_JSON_VALUES} values` });
+  }
 }
 
 export function badAnswer(detail: string, cause?: unknown): AppError {

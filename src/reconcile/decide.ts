@@ -21,9 +21,10 @@ import {
 import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 import type { RecordLookup } from './record-lookup.ts';
+import { type RenderDeps, render } from './render.ts';
 
 /** The dependencies of a decision. All targets of a sync context share them. */
-export interface DecideDeps extends GatherDeps, Instances {
+export interface DecideDeps extends GatherDeps, RenderDeps, Instances {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys' | 'exclusivelyOwned'>;
   readonly fingerprints: Fingerprinter;
   /** Maps each store name to the hash of the store's definition. */
@@ -110,9 +111,10 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
       async () => ownView((await liveRead).live, mapping, deps),
       reads,
     );
-    return { desired, ...(await liveRead) };
+    const rendered = await render(mapping, id, desired, deps);
+    return { desired, rendered, ...(await liveRead) };
   });
-  const { desired, live, error } = gathered;
+  const { desired, rendered, live, error } = gathered;
   if (error !== undefined) return { plan: failPlan(error), desired, live, mapping, ...pinnedTo };
   const { instance, formerInstances, stores, fingerprints } = deps;
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
@@ -125,6 +127,7 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
     id,
     mapping,
     desired,
+    rendered,
     live,
     instance,
     formerInstances,

@@ -49,6 +49,13 @@ export const DATA = {
     message: 'the data is larger than Kubernetes allows',
     remedy: 'Split the mapping into several Secrets. A Secret can hold 1 MiB.',
   },
+  LIMIT_REACHED: {
+    group: 'data',
+    category: 'fix-config',
+    message: 'a limit is reached',
+    remedy:
+      'Make the mapping smaller or simpler, or ask the operator to raise the limit that the message names.',
+  },
   TLS_MISMATCH: {
     group: 'data',
     category: 'fix-config',

@@ -1,0 +1,200 @@
+import { Worker } from 'node:worker_threads';
+import { AppError } from './errors.ts';
+import { startTask, type ThreadMessage, type ThreadReply } from './worker-thread-code.ts';
+
+// One worker thread runs the work whose cost depends on the input of tenants and stores. The main thread stays free, and
+// it can end the worker thread together with work that takes too long.
+
+/** A function that runs in the worker thread. Input and output are copied, so they must be plain data. */
+export interface Task<In, Out> {
+  /** The URL of the module that exports the function. */
+  readonly module: string;
+  readonly name: string;
+  /** Runs the function in the calling thread. Only for work that is known to be small. */
+  readonly run: (input: In) => Out;
+}
+
+/** @param run A function that its module exports under its own name. */
+export function defineTask<In, Out>(module: string, run: (input: In) => Out): Task<In, Out> {
+  return { module, name: run.name, run };
+}
+
+export interface TaskOptions {
+  /** The part of the configuration that asks for the work. Groups take turns. */
+  readonly group: string;
+  /** Processor time, in milliseconds. */
+  readonly timeMs: number;
+}
+
+/** `exceeded`: the task was ended, because it needed too much time or memory. */
+export type TaskResult<Out> = { readonly kind: 'done'; readonly output: Out } | { readonly kind: 'exceeded' };
+
+const EXCEEDED = { kind: 'exceeded' } as const;
+/** Without work for this time, the thread ends, so that it needs no memory. */
+const IDLE_MS = 30_000;
+/** A task on a busy machine may take this many times longer than its processor time. */
+const MAX_SLOWDOWN = 5;
+const MIN_WAIT_MS = 10;
+const MEMORY = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
+/** The used time of a group counts half after this time. */
+const HALF_LIFE_MS = 10_000;
+
+interface Pending {
+  readonly message: ThreadMessage;
+  readonly timeMs: number;
+  readonly settle: (result: TaskResult<unknown> | AppError) => void;
+}
+
+/** Runs tasks in one thread. The thread starts with the first task and ends when it is idle. */
+export class WorkerThread implements AsyncDisposable {
+  readonly #groups = new Map<string, { readonly waiting: Pending[]; usedMs: number }>();
+  readonly #idleMs: number;
+  #worker: Worker | undefined;
+  #isBusy = false;
+  #decayedAt = performance.now();
+  #idleTimer: NodeJS.Timeout | undefined;
+
+  constructor({ idleMs = IDLE_MS }: { readonly idleMs?: number } = {}) {
+    this.#idleMs = idleMs;
+  }
+
+  get isRunning(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /** @throws AppError INTERNAL if the function throws. */
+  async run<In, Out>(
+    { module, name }: Task<In, Out>,
+    input: In,
+    { group, timeMs }: TaskOptions,
+  ): Promise<TaskResult<Out>> {
+    const { promise, resolve, reject } = Promise.withResolvers<TaskResult<Out>>();
+    const { waiting } = this.#groups.get(group) ?? this.#addGroup(group);
+    waiting.push({
+      message: { module, name, input },
+      timeMs,
+      // The thread runs this very function, so its output has this type.
+      settle: (result) => (result instanceof AppError ? reject(result) : resolve(result as TaskResult<Out>)),
+    });
+    this.#next();
+    return promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end();
+  }
+
+  #addGroup(name: string): { readonly waiting: Pending[]; usedMs: number } {
+    const group = { waiting: [], usedMs: 0 };
+    this.#groups.set(name, group);
+    return group;
+  }
+
+  /** Starts the next task of the group that has used the least time recently. */
+  #next(): void {
+    if (this.#isBusy) return;
+    this.#decay();
+    const groups = [...this.#groups.values()].filter(({ waiting }) => waiting.length > 0);
+    const [group] = groups.toSorted((a, b) => a.usedMs - b.usedMs);
+    const pending = group?.waiting.shift();
+    if (group === undefined || pending === undefined) {
+      this.#idleTimer = setTimeout(() => void this.#end(), this.#idleMs).unref();
+      return;
+    }
+    clearTimeout(this.#idleTimer);
+    this.#isBusy = true;
+    const startedAt = performance.now();
+    void this.#execute(pending).then((result) => {
+      this.#isBusy = false;
+      group.usedMs += performance.now() - startedAt;
+      pending.settle(result);
+      this.#next();
+    });
+  }
+
+  #decay(): void {
+    const now = performance.now();
+    const share = 0.5 ** ((now - this.#decayedAt) / HALF_LIFE_MS);
+    this.#decayedAt = now;
+    for (const [name, group] of this.#groups) {
+      group.usedMs *= share;
+      if (group.usedMs < 1 && group.waiting.length === 0) this.#groups.delete(name);
+    }
+  }
+
+  async #execute({ message, timeMs }: Pending): Promise<TaskResult<unknown> | AppError> {
+    const worker = this.#worker ?? this.#start();
+    const { promise, resolve } = Promise.withResolvers<TaskResult<unknown> | AppError>();
+    const exceed = () => resolve(EXCEEDED);
+    let stopWatching: (() => void) | undefined;
+    const onMessage = (reply: ThreadReply): void => {
+      if (reply.kind === 'begun') stopWatching = watchTime(worker, reply.cpuMs, timeMs, exceed);
+      else resolve(reply.kind === 'done' ? reply : failure(reply.name));
+    };
+    const onError = (error: Error): void => {
+      const isMemory = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+      resolve(isMemory ? EXCEEDED : failure(error.name));
+    };
+    worker.on('message', onMessage).on('error', onError).on('exit', exceed).ref();
+    worker.postMessage(message);
+    const result = await promise;
+    stopWatching?.();
+    worker.off('message', onMessage).off('error', onError).off('exit', exceed).unref();
+    // Do not wait for the end, because the thread may be inside a long call of the engine.
+    if (result instanceof AppError || result.kind === 'exceeded') void this.#end();
+    return result;
+  }
+
+  #start(): Worker {
+    const code = `(${startTask.toString()})(require('node:worker_threads').parentPort, process, (url) => import(url))`;
+    const worker = new Worker(code, { eval: true, env: {}, resourceLimits: MEMORY });
+    // A thread without a task has nothing to report.
+    worker.on('error', () => undefined);
+    worker.on('exit', () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    });
+    this.#worker = worker;
+    return worker;
+  }
+
+  async #end(): Promise<void> {
+    clearTimeout(this.#idleTimer);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+}
+
+/**
+ * Calls `onExceeded` when the thread has used its processor time, or when the work takes far too long on a busy machine.
+ * Returns a function that stops the watch.
+ */
+function watchTime(worker: Worker, beganMs: number, timeMs: number, onExceeded: () => void): () => void {
+  // The thread does not report its processor time while it is inside a long call of the engine.
+  const last = setTimeout(onExceeded, timeMs * MAX_SLOWDOWN);
+  let timer: NodeJS.Timeout | undefined;
+  const check = (): void => {
+    worker.cpuUsage().then(
+      ({ user, system }) => {
+        const leftMs = timeMs - ((user + system) / 1_000 - beganMs);
+        if (leftMs <= 0) onExceeded();
+        else timer = setTimeout(check, Math.max(MIN_WAIT_MS, leftMs));
+      },
+      // The thread has already ended.
+      () => undefined,
+    );
+  };
+  timer = setTimeout(check, timeMs);
+  return () => {
+    clearTimeout(last);
+    clearTimeout(timer);
+  };
+}
+
+/** The message of the error is not passed on, because it may contain a value. */
+function failure(name: string): AppError {
+  return new AppError('INTERNAL', { detail: `the worker thread failed with ${name}` });
+}
+
+/** The worker thread of this process. */
+export const workerThread = new WorkerThread();
