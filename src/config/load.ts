@@ -1,5 +1,6 @@
 import { findAccessViolations } from './checks/access-violations.ts';
 import { crossCheck } from './checks/checks.ts';
+import { CHECK_MS, type CheckBudget, checkCostly, TEMPLATE_BYTES } from './checks/costly.ts';
 import { findCredentials } from './checks/find-credentials.ts';
 import type { Config } from './config.ts';
 import { type ConfigFs, findSources, realFs, type Sources } from './files/files.ts';
@@ -22,7 +23,15 @@ import {
 } from './files/read.ts';
 import type { Located } from './files/yaml.ts';
 import { type Parsed, parseSections } from './parse.ts';
-import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
+import {
+  type Finding,
+  formatPlace,
+  type Path,
+  type Place,
+  type Problem,
+  sortProblems,
+  toProblem,
+} from './problem.ts';
 import { createRedactor } from './redact.ts';
 import { resolveConfig, resolveHttp } from './resolve.ts';
 import { matches } from './shape/access.ts';
@@ -107,6 +116,10 @@ async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDe
   // Parsing ten thousand mappings takes a quarter of a second, and so does checking them. So pause between both steps.
   await pause();
   const isWhole = sources.problems.length === 0 && main.isWhole;
+  const costly = await checkCostly(root, {
+    budgetOf: (index) => checkBudget(root, index, boundOf(index)),
+    pause,
+  });
   const { problems, isUsable } = problemsIn({
     root,
     parsed,
@@ -114,6 +127,7 @@ async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDe
     isWhole,
     unreadable: [...mainProblems, ...main.blank, ...included.problems],
     placed: [...merged.findings, ...included.findings],
+    costly,
     texts: new Map([...main.texts, ...included.texts]),
   });
   const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
@@ -138,10 +152,18 @@ interface CheckedDocuments {
   readonly isWhole: boolean;
   readonly unreadable: readonly Problem[];
   readonly placed: readonly PlacedFinding[];
+  /** The findings about templates and search patterns. */
+  readonly costly: readonly Finding[];
   readonly texts: ReadonlyMap<string, string>;
 }
 
-function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: CheckedDocuments) {
+/** All mappings of an include share one budget. Mappings in the operator's own files have no limit of size. */
+function checkBudget(root: Located, index: number, bound: Bound | undefined): CheckBudget {
+  const group = bound === undefined ? locate(root, ['mappings', index]).file : formatPlace(bound.place);
+  return { group, timeMs: CHECK_MS, ...(bound === undefined ? {} : { templateBytes: TEMPLATE_BYTES }) };
+}
+
+function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, costly, texts }: CheckedDocuments) {
   const inBounds = (index: number, namespace: string): boolean =>
     boundOf(index)?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true;
   // Drop findings that may be caused by a part that could not be read.
@@ -151,7 +173,7 @@ function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, texts 
   // Cross-checks compare several places, so all of these places must be readable.
   const isCertain = ({ path, code }: Finding) =>
     isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
-  const crossFindings = crossCheck(root, parsed, { inBounds, isWhole }).filter(isCertain);
+  const crossFindings = [...crossCheck(root, parsed, { inBounds, isWhole }), ...costly].filter(isCertain);
   const findings = [...parsed.findings, ...crossFindings];
   const faults = [
     ...placed.map((finding) => toProblem(finding, finding.place)),

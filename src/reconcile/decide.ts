@@ -21,10 +21,10 @@ import {
 import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 import type { RecordLookup } from './record-lookup.ts';
-import { type RenderDeps, render } from './render.ts';
+import { render } from './render.ts';
 
 /** The dependencies of a decision. All targets of a sync context share them. */
-export interface DecideDeps extends GatherDeps, RenderDeps, Instances {
+export interface DecideDeps extends GatherDeps, Instances {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys' | 'exclusivelyOwned'>;
   readonly fingerprints: Fingerprinter;
   /** Maps each store name to the hash of the store's definition. */

@@ -12,12 +12,13 @@ import {
   findLostKeys,
   foundSource,
   keyMatcher,
-  matching,
 } from '../sync/find.ts';
 import { ANNOTATION, configHash, countOfSources } from '../sync/ownership-metadata.ts';
 import { describeSource } from '../sync/value.ts';
+import { budgetOf, type RenderDeps } from './render.ts';
+import { runSearch, runSearches } from './search.ts';
 
-export interface GatherDeps {
+export interface GatherDeps extends RenderDeps {
   readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
   /** Resolves when the audit has durably stored the records of the latest reads of these references. */
   readonly whenRecorded: (refs: readonly StoreRef[]) => Promise<void>;
@@ -60,7 +61,7 @@ export async function gather(
   if (denied !== undefined) return { kind: 'failed', error: denied };
   if (searches.length === 0) return shapeDesired(mapping, await deps.read(sources.map(storeRef)));
 
-  const matches = await resultOrError(() => Promise.all(searches.map((search) => runSearch(search, deps))));
+  const matches = await resultOrError(() => runSearches(searches, deps, budgetOf(mapping, id, deps)));
   if (matches instanceof AppError) return { kind: 'failed', error: matches };
   const liveSecret = await live();
   const matchedSources = matches.flatMap(asSources);
@@ -137,20 +138,6 @@ async function resultOrError<T>(work: () => Promise<T>): Promise<T | AppError> {
 
 function asSources({ search, keys }: FoundKeys): readonly Source[] {
   return keys.map((key) => foundSource(search, key));
-}
-
-/**
- * Returns the keys that a search finds now. @throws AppError with the search as its subject if any part of the search
- * fails.
- */
-export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<FoundKeys> {
-  const { path, tags } = search.find;
-  try {
-    return { search, keys: matching(search, await find(search.store, { path, tags })) };
-  } catch (error) {
-    if (error instanceof AppError) throw error.withSubject(describeSearch(search));
-    throw error;
-  }
 }
 
 /**

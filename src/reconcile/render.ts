@@ -8,7 +8,7 @@ import { RENDER, type RenderInput, type RenderOutput, renderIfSmall } from '../s
 import type { Rendered } from '../sync/template.ts';
 
 /** The default of `limits.templateTime`. */
-const TEMPLATE_TIME_MS = 1_000;
+export const TEMPLATE_TIME_MS = 1_000;
 
 /** The limit for the work of one mapping, and the group of mappings that share the worker thread with others. */
 export interface MappingBudget {

@@ -55,7 +55,7 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
     });
     const rule = Include.safeParse(entry).data;
     const bound = rule === undefined ? undefined : { rule, place: locate(root, ['include', index]) };
-    const read = await readDocuments(files, deps);
+    const read = await readDocuments(files, { ...deps, isOfTenant: true });
     append(problems, [...read.problems, ...read.blank]);
     for (const [name, text] of read.texts) texts.set(name, text);
     for (const document of read.documents) {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { mapConcurrently } from '../../core/semaphore.ts';
+import { defineTask, workerThread } from '../../core/worker-thread.ts';
 import { type Problem, toProblem } from '../problem.ts';
 import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './files.ts';
-import { type Located, type ParsedYaml, parseYamlInSteps } from './yaml.ts';
+import { type Located, type ParsedYaml, parseYaml, parseYamlInSteps } from './yaml.ts';
 
 export interface ReadDocuments {
   readonly documents: readonly Located[];
@@ -20,11 +21,13 @@ export interface ReadDocuments {
 export interface ReadDeps {
   readonly fs: ConfigFs;
   readonly parse: Parse;
+  /** Whether tenants write the files. */
+  readonly isOfTenant?: boolean;
 }
 
 export async function readDocuments(
   files: readonly SourceFile[],
-  { fs, parse }: ReadDeps,
+  { fs, parse, isOfTenant = false }: ReadDeps,
 ): Promise<ReadDocuments> {
   const reads = await mapConcurrently(files, MAX_OPEN_FILES, (source) => readSource(source, fs));
   const readable = files.flatMap(({ shown }, index) => {
@@ -32,7 +35,7 @@ export async function readDocuments(
     return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
   });
   const unreadable = reads.flatMap((read) => (read.kind === 'problem' ? [read.problem] : []));
-  const parsed = await parse(readable);
+  const parsed = await parse(readable, isOfTenant);
   const problems = parsed.flatMap((parsedYaml) =>
     parsedYaml.problems.map(({ place, message }) =>
       toProblem({ path: [], code: 'CONFIG_INVALID', message }, place),
@@ -64,7 +67,7 @@ export interface YamlText {
 }
 
 /** Parses each text and returns the results in the same order. */
-export type Parse = (texts: readonly YamlText[]) => Promise<readonly ParsedYaml[]>;
+export type Parse = (texts: readonly YamlText[], isOfTenant?: boolean) => Promise<readonly ParsedYaml[]>;
 
 /**
  * A cache of parsed files. Most files do not change, and parsing a thousand mappings takes ten times as long as all
@@ -85,13 +88,14 @@ export function createParsedFiles(): ParsedFiles {
       const previous = cached;
       const next: typeof cached = new Map();
       cached = next;
-      return async (texts) => {
+      return async (texts, isOfTenant = false) => {
         const pause = createPacer();
         const results: ParsedYaml[] = [];
         for (const { text, file } of texts) {
           const digest = createHash('sha256').update(text).digest('hex');
           const entry = previous.get(file);
-          const parsed = entry?.digest === digest ? entry.parsed : await parseWithPauses(text, file, pause);
+          const parse = isOfTenant ? parseOfTenant : parseWithPauses;
+          const parsed = entry?.digest === digest ? entry.parsed : await parse({ text, file }, pause);
           next.set(file, { digest, parsed });
           results.push(parsed);
         }
@@ -101,7 +105,35 @@ export function createParsedFiles(): ParsedFiles {
   };
 }
 
-async function parseWithPauses(text: string, file: string, pause: () => Promise<void>): Promise<ParsedYaml> {
+/** The size of a tenant's file, in characters. A ConfigMap is not larger. */
+const MAX_TENANT_LENGTH = 1024 * 1024;
+/** A longer file of a tenant is parsed in the worker thread. A file full of mistakes takes 14 s for each megabyte. */
+const SMALL_LENGTH = 16 * 1024;
+/** The processor time for one file of a tenant. */
+const PARSE_MS = 5_000;
+
+export function parseText({ text, file }: YamlText): ParsedYaml {
+  return parseYaml(text, file);
+}
+
+const PARSE_TEXT = defineTask(import.meta.url, parseText);
+
+async function parseOfTenant(yamlText: YamlText, pause: () => Promise<void>): Promise<ParsedYaml> {
+  const { text, file } = yamlText;
+  if (text.length <= SMALL_LENGTH) return parseWithPauses(yamlText, pause);
+  if (text.length > MAX_TENANT_LENGTH)
+    return unparsed(file, 'the file is too large: a file of an `include` may have 1 MiB');
+  const result = await workerThread.run(PARSE_TEXT, yamlText, { group: file, timeMs: PARSE_MS });
+  return result.kind === 'done'
+    ? result.output
+    : unparsed(file, 'the file takes too long to parse; correct its mistakes, or make it smaller');
+}
+
+function unparsed(file: string, message: string): ParsedYaml {
+  return { documents: [], problems: [{ place: { file, line: 1, column: 1 }, message }], isWhole: false };
+}
+
+async function parseWithPauses({ text, file }: YamlText, pause: () => Promise<void>): Promise<ParsedYaml> {
   const steps = parseYamlInSteps(text, file);
   for (;;) {
     const step = steps.next();
