@@ -90,7 +90,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{browser,integration}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
+          exclude: ['test/{browser,integration,attacks/servers}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
           ...inOneModuleGraph,
         },
       },
@@ -118,7 +118,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
+          include: ['test/{integration,attacks/servers}/**/*.test.ts'],
           exclude: LONG_INTEGRATION,
           ...servers,
         },

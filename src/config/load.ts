@@ -112,15 +112,13 @@ async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDe
   );
   const ownCount = listOf(root, 'mappings').length - included.mappings.length;
   const boundOf = (index: number): Bound | undefined => included.mappings[index - ownCount]?.bound;
-  const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
-  // Parsing ten thousand mappings takes a quarter of a second, and so does checking them. So pause between both steps.
-  await pause();
+  const parsed = await parseSections(root.value as Readonly<Record<string, unknown>>, pause);
   const isWhole = sources.problems.length === 0 && main.isWhole;
   const costly = await checkCostly(root, {
     budgetOf: (index) => checkBudget(root, index, boundOf(index)),
     pause,
   });
-  const { problems, isUsable } = problemsIn({
+  const { problems, isUsable } = await problemsIn({
     root,
     parsed,
     boundOf,
@@ -128,6 +126,7 @@ async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDe
     unreadable: [...mainProblems, ...main.blank, ...included.problems],
     placed: [...merged.findings, ...included.findings],
     costly,
+    pause,
     texts: new Map([...main.texts, ...included.texts]),
   });
   const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
@@ -154,6 +153,7 @@ interface CheckedDocuments {
   readonly placed: readonly PlacedFinding[];
   /** The findings about templates and search patterns. */
   readonly costly: readonly Finding[];
+  readonly pause: () => Promise<void>;
   readonly texts: ReadonlyMap<string, string>;
 }
 
@@ -163,7 +163,8 @@ function checkBudget(root: Located, index: number, bound: Bound | undefined): Ch
   return { group, timeMs: CHECK_MS, ...(bound === undefined ? {} : { templateBytes: TEMPLATE_BYTES }) };
 }
 
-function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, costly, texts }: CheckedDocuments) {
+async function problemsIn(documents: CheckedDocuments) {
+  const { root, parsed, boundOf, isWhole, unreadable, placed, costly, pause, texts } = documents;
   const inBounds = (index: number, namespace: string): boolean =>
     boundOf(index)?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true;
   // Drop findings that may be caused by a part that could not be read.
@@ -173,13 +174,17 @@ function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, costly
   // Cross-checks compare several places, so all of these places must be readable.
   const isCertain = ({ path, code }: Finding) =>
     isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
-  const crossFindings = [...crossCheck(root, parsed, { inBounds, isWhole }), ...costly].filter(isCertain);
+  const crossFindings = [...(await crossCheck(root, parsed, { inBounds, isWhole, pause })), ...costly].filter(
+    isCertain,
+  );
   const findings = [...parsed.findings, ...crossFindings];
   const faults = [
     ...placed.map((finding) => toProblem(finding, finding.place)),
     ...findings.filter(isReliable).map(place),
   ];
+  await pause();
   const suspects = findCredentials(root, texts);
+  await pause();
   const places = new Set(faults.map(({ file, line, column }) => `${file}:${line}:${column}`));
   const problems = [
     ...unreadable,

@@ -10,7 +10,7 @@ export interface Task<In, Out> {
   /** The URL of the module that exports the function. */
   readonly module: string;
   readonly name: string;
-  /** Runs the function in the calling thread. Only for work that is known to be small. */
+  /** The function itself, from which the task has its types. */
   readonly run: (input: In) => Out;
 }
 

@@ -1,3 +1,4 @@
+import { append } from '../../core/lists.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, storeNamesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
@@ -16,29 +17,47 @@ export interface CheckOptions {
   readonly inBounds: (index: number, namespace: string) => boolean;
   /** Whether all files could be read. If not, a missing name or section may be in an unreadable file. */
   readonly isWhole: boolean;
+  /** Lets the event loop run. Each check visits all mappings. */
+  readonly pause: () => Promise<void>;
 }
 
 /** @param root The unvalidated content of the files, so that an entry with other mistakes is checked too. */
-export function crossCheck(
+export async function crossCheck(
   root: Located,
   parsed: Parsed,
-  { inBounds, isWhole }: CheckOptions,
-): readonly Finding[] {
+  { inBounds, isWhole, pause }: CheckOptions,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const check of checksOf(root, parsed, { inBounds, isWhole })) {
+    append(findings, check());
+    await pause();
+  }
+  return findings;
+}
+
+function checksOf(
+  root: Located,
+  parsed: Parsed,
+  { inBounds, isWhole }: Omit<CheckOptions, 'pause'>,
+): readonly (() => readonly Finding[])[] {
   return [
-    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
-    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'mappings'), ['mappings'])),
-    ...findDuplicateNames(
-      root,
-      namedEntries(memberOf(memberOf(root.value, 'http'), 'tokens'), ['http', 'tokens']),
-    ),
-    ...checkEnvironmentNames(root),
-    ...checkPlainHttp(root),
-    ...checkRetention(parsed),
-    ...checkMappings(root, inBounds),
-    ...checkStoreNames(root),
-    ...checkEvents(root),
-    ...checkService(root),
-    ...(isWhole ? [...checkStoreReferences(root), ...checkNeeds(root), ...checkEventStores(root)] : []),
+    () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
+    () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'mappings'), ['mappings'])),
+    () =>
+      findDuplicateNames(
+        root,
+        namedEntries(memberOf(memberOf(root.value, 'http'), 'tokens'), ['http', 'tokens']),
+      ),
+    () => checkEnvironmentNames(root),
+    () => checkPlainHttp(root),
+    () => checkRetention(parsed),
+    () => checkMappings(root, inBounds),
+    () => checkStoreNames(root),
+    () => checkEvents(root),
+    () => checkService(root),
+    ...(isWhole
+      ? [() => checkStoreReferences(root), () => checkNeeds(root), () => checkEventStores(root)]
+      : []),
   ];
 }
 

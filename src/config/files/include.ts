@@ -83,8 +83,14 @@ function mappingsOf(document: Located): { items: readonly Located[]; refused: re
   let items: readonly Located[] = [];
   for (const [name, { keyPlace, node }] of document.members) {
     if (name === 'mappings') {
-      if (node.items !== undefined) items = node.items;
-      else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
+      if (node.items !== undefined) {
+        const { true: large = [], false: small = [] } = Object.groupBy(node.items, (item) =>
+          isLarge(item) ? 'true' : 'false',
+        );
+        items = small;
+        for (const { place } of large)
+          refused.push({ ...refusal(place, [name], TOO_MANY_VALUES), code: 'LIMIT_REACHED' });
+      } else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
     } else if (name !== 'apiVersion') {
       const message = `an included file may contain only \`mappings\`, not ${quoted(name)}`;
       refused.push(refusal(keyPlace, [name], message));
@@ -93,6 +99,22 @@ function mappingsOf(document: Located): { items: readonly Located[]; refused: re
     }
   }
   return { items, refused };
+}
+
+/** The maximum number of values in one mapping of a tenant. A mapping with 200 keys has about 1,500. */
+const MAX_VALUES = 10_000;
+const TOO_MANY_VALUES = `a mapping of an included file may have at most ${MAX_VALUES} values`;
+
+/** Counts before the schema checks the mapping, because that takes seconds for a large one. */
+function isLarge(mapping: Located): boolean {
+  let count = 0;
+  const waiting = [mapping];
+  for (let node = waiting.pop(); node !== undefined && count <= MAX_VALUES; node = waiting.pop()) {
+    count += 1;
+    for (const item of node.items ?? []) waiting.push(item);
+    for (const member of node.members?.values() ?? []) waiting.push(member.node);
+  }
+  return count > MAX_VALUES;
 }
 
 function refusal(place: Place, path: PlacedFinding['path'], message: string): PlacedFinding {
