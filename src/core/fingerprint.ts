@@ -71,14 +71,23 @@ export function keyIdOf(fingerprint: Fingerprint): string {
   return fingerprint.slice(0, 8);
 }
 
+/** A call of the hash takes longer than hashing a short part, so parts are joined up to this size in bytes. */
+const CHUNK = 64 * 1024;
+
 /** Each part is preceded by its length, so that different lists of parts never have the same bytes. */
 function hmac(key: KeyObject, parts: readonly (string | SecretValue)[]): string {
   const hash = createHmac('sha256', key);
+  let chunk: Uint8Array[] = [];
+  let size = 0;
   for (const part of parts) {
     const bytes = part instanceof SecretValue ? part.reveal() : Buffer.from(part, 'utf8');
     const length = Buffer.alloc(8);
     length.writeBigUInt64BE(BigInt(bytes.byteLength));
-    hash.update(length).update(bytes);
+    chunk.push(length, bytes);
+    size += length.byteLength + bytes.byteLength;
+    if (size < CHUNK) continue;
+    hash.update(Buffer.concat(chunk));
+    [chunk, size] = [[], 0];
   }
-  return hash.digest('hex');
+  return hash.update(Buffer.concat(chunk)).digest('hex');
 }
