@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { largest } from '../../../src/core/lists.ts';
 import { startVaultServer } from '../../fakes/vault-server.ts';
 import { type ServiceProcess, within } from '../../integration/service/service-process.ts';
 import { base64, openWorld, type World } from '../../integration/service/world.ts';
@@ -55,15 +56,26 @@ function hostileFiles(ns: string): Readonly<Record<string, string>> {
   return { 'few.yaml': `mappings: [${few.join()}]`, 'many.yaml': `mappings: [${many.join()}]` };
 }
 
-/** Polls `/livez` continuously. Returns the time of each answer, in milliseconds. */
+/** Returns the processor time of the main thread of a process, in milliseconds. */
+async function mainThreadMs(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/task/${pid}/stat`, 'utf8');
+  // The name of the thread is in brackets and may contain spaces. Times are in hundredths of a second.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/**
+ * Polls `/livez` continuously. Returns for each answer the processor time that the main thread needed until the answer, in
+ * milliseconds. On a free processor this is the time of the answer. On the busy machine of a test, answers take longer.
+ */
 function watchLiveness(served: ServiceProcess) {
   const times: number[] = [];
   let isDone = false;
   const polling = (async () => {
     while (!isDone) {
-      const start = performance.now();
+      const start = await mainThreadMs(served.pid);
       expect((await served.get('/livez', '')).status).toBe(200);
-      times.push(performance.now() - start);
+      times.push((await mainThreadMs(served.pid)) - start);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
@@ -124,11 +136,7 @@ it('a tenant and a store that send costly input stop neither the service nor ano
     const found = Object.fromEntries(targets.map(({ mapping, state, code }) => [mapping, code ?? state]));
     expect(found).toMatchObject({ ...codes, keys: 'synced', many0: 'synced', good: 'synced' });
   });
-  const times = await liveness.end();
-  // The machine of the tests may be busy, so a few answers may be late.
-  const late = times.filter((ms) => ms > LIVEZ_MS);
-  expect(late.length).toBeLessThan(times.length / 100);
-  expect(late.filter((ms) => ms > 3 * LIVEZ_MS)).toEqual([]);
+  expect(largest(await liveness.end())).toBeLessThan(LIVEZ_MS);
   const status = await readFile(`/proc/${served.pid}/status`, 'utf8');
   expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1])).toBeLessThan(MEMORY_KB);
 });
