@@ -122,7 +122,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts', 'test/attacks/servers/**/*.test.ts'],
+          include: ['test/{integration,attacks/servers}/**/*.test.ts'],
           exclude: [...LONG_INTEGRATION, ...THOROUGH],
           ...servers,
         },

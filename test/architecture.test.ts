@@ -133,9 +133,14 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'queue/redis-address.ts': 'the password goes to Redis',
   'sync/checks.ts': 'certificates and JSON are checked before they are written',
   'sync/template/compile.ts': 'values are put into templates',
+  'reconcile/render.ts': 'values are copied to the worker thread, which renders templates',
+  'sync/template/render.ts': 'rendered values are copied back from the worker thread',
   'sync/value.ts': 'properties are extracted from values',
   'telemetry/otlp.ts': 'the headers go to the collector',
 };
+
+/** Folders whose lists are short, or read in pages. All others use `core/lists.ts`. */
+const MAY_SPREAD: readonly string[] = ['audit', 'cli', 'commands', 'http', 'import'];
 
 /** For each package of a vendor, the only folder that may import the package. */
 const VENDOR_HOME: Readonly<Record<string, string>> = {
@@ -290,6 +295,15 @@ describe('the source files', () => {
   it('every `catch` clause names the caught error', () => {
     const bare = sources.filter(({ text }) => /\bcatch\s*\{/.test(text) || /\.catch\(\(\)\s*=>/.test(text));
     expect(bare.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('no file that handles large input spreads a list into a call, which overflows the stack', () => {
+    const spreading = sources.filter(
+      ({ path, text }) =>
+        !MAY_SPREAD.includes(folder(path)) &&
+        /\.(?:push|unshift)\([^(){]*\.\.\.|\b(?:Math\.(?:max|min)|fromCharCode)\([^(){]*\.\.\./.test(text),
+    );
+    expect(spreading.map(({ path }) => path)).toEqual([]);
   });
 
   it('only main.ts accesses the environment and exits the process', () => {

@@ -8,6 +8,7 @@ import type { Evidence } from '../audit/verify/evidence.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CheckpointPlace, Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
+import { largest } from '../core/lists.ts';
 import { instancesOf } from '../core/target.ts';
 import type { ReadCredential } from '../providers/credentials.ts';
 import { type ClusterDeps, openCluster } from './cluster.ts';
@@ -188,7 +189,7 @@ export function acceptanceEntry(
       ...(cutUntil === undefined ? {} : { cutUntil }),
       ...(contradicting.length === 0
         ? {}
-        : { proved: Math.max(...contradicting.map(({ checkpoint }) => checkpoint.sequence)) }),
+        : { proved: largest(contradicting.map(({ checkpoint }) => checkpoint.sequence)) }),
     },
     note: `audit accept: the store ends at record ${end.sequence}; missing is ${[...cut, ...proofs].join('; ')}`,
     durationMs: 0,

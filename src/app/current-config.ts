@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config, IncludeState } from '../config/config.ts';
-import { findExcess, namedKeys } from '../config/limits.ts';
+import { findExcess } from '../config/limits.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
 import { AppError } from '../core/errors.ts';
 import { matches } from '../core/glob.ts';
@@ -119,7 +119,7 @@ export function createLimitCheck(
   const found = findExcess(
     limited.map(({ mapping, include }) => ({
       include,
-      keys: namedKeys(mapping),
+      mapping,
       namespaces: (byMapping.get(mapping.name) ?? []).map(({ id }) => id.namespace),
     })),
   );

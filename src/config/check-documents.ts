@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { matches } from '../core/glob.ts';
 import { checkMappingSection, crossCheck } from './checks/checks.ts';
+import { type CheckBudget, checkCostly, includeBudget, ownBudget } from './checks/costly.ts';
 import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import type { Sources } from './files/files.ts';
@@ -67,20 +68,23 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
 
   const { root, findings: mergeFindings } = mergeDocuments(main.documents, start);
   const included = await readIncludes(root, { ...readDeps, main: sources.files });
-  const startedAt = performance.now();
-  const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
-  // Parsing ten thousand mappings takes a quarter of a second, and so does checking them. So pause between both steps.
-  if (performance.now() - startedAt > SLICE_MS) await nextTurn();
+  const pause = createPacer();
+  const parsed = await parseSections(root.value as Readonly<Record<string, unknown>>, pause);
   const isWhole = sources.problems.length === 0 && main.isWhole;
   const checked = checkUnit({
     ...{ root, parsed, isWhole, unreadable, texts: main.texts },
-    crossFindings: crossCheck(root, parsed, isWhole),
+    crossFindings: [
+      ...(await crossCheck(root, parsed, isWhole, pause)),
+      ...(await checkCostly(root, ownBudget(), pause)),
+    ],
     placed: [...mergeFindings, ...included.findings],
   });
-  const settled = settleIncludes(included.files, {
+  await pause();
+  const budgetOf = createBudgets();
+  const settled = await settleIncludes(included.files, {
     mainClaims: claimsOf(parsed.mappings, root.members?.get('mappings')?.node.items ?? []),
     previous,
-    check: (file, bound) => checkFile(file, bound, { root, parsed, isWhole }),
+    check: (file, bound) => checkFile(file, bound, { root, parsed, isWhole, budget: budgetOf(bound), pause }),
     redact: checked.redact,
   });
   const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
@@ -94,6 +98,26 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
   const isUnambiguous = !isDuplicated && !holdsUnclear(root, ['http']);
   const isUsableHttp = http !== undefined && isUnambiguous && (isWhole || !isMissing(root, ['http']));
   return { kind: 'invalid', problems, ...(isUsableHttp ? { http: resolveHttp(http, root, paths) } : {}) };
+}
+
+/** Returns a function that lets the event loop run if the last pause was too long ago. */
+function createPacer(): () => Promise<void> {
+  let sliceStart = performance.now();
+  return async () => {
+    if (performance.now() - sliceStart < SLICE_MS) return;
+    await nextTurn();
+    sliceStart = performance.now();
+  };
+}
+
+/** Returns a function that returns the budget of an include, which its files share. */
+function createBudgets(): (bound: Bound) => CheckBudget {
+  const budgets = new Map<string, CheckBudget>();
+  return ({ rule }) => {
+    const budget = budgets.get(rule.path) ?? includeBudget(rule);
+    budgets.set(rule.path, budget);
+    return budget;
+  };
 }
 
 interface UsableInput {
@@ -117,18 +141,20 @@ function usableConfig(main: ParsedFile, { root, settled, problems, paths }: Usab
   return { kind: 'usable', config, problems: sortProblems([...problems, ...refused]), warnings, inForce };
 }
 
-interface MainFiles {
+interface CheckFileDeps {
   readonly root: Located;
   readonly parsed: Parsed;
   readonly isWhole: boolean;
+  readonly budget: CheckBudget;
+  readonly pause: () => Promise<void>;
 }
 
 /** Checks an included file, together with the stores and rules of the main files. */
-function checkFile(
+async function checkFile(
   { source, mappings, problems, text }: Pick<IncludedFile, 'source' | 'mappings' | 'problems' | 'text'>,
   bound: Bound,
-  main: MainFiles,
-): CheckedVersion {
+  { budget, pause, ...main }: CheckFileDeps,
+): Promise<CheckedVersion> {
   const shared = ['stores', 'access'].flatMap((name) => {
     const member = main.root.members?.get(name);
     return member === undefined ? [] : [[name, member] as const];
@@ -139,12 +165,15 @@ function checkFile(
   const members = new Map([...shared, ['mappings', own]]);
   const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
   const root: Located = { value, place, members };
-  const parsed = parseMappings(values);
+  const parsed = await parseMappings(values, pause);
   const inBounds = (namespace: string) => bound.rule.namespaces.some((glob) => matches(glob, namespace));
   const checked = checkUnit({
     ...{ root, bound, isWhole: main.isWhole, unreadable: problems, placed: [] },
     parsed: { access: main.parsed.access, findings: parsed.findings },
-    crossFindings: checkMappingSection(root, main.isWhole, inBounds),
+    crossFindings: [
+      ...(await checkMappingSection(root, main.isWhole, inBounds, pause)),
+      ...(await checkCostly(root, budget, pause)),
+    ],
     texts: new Map([[source.shown, text]]),
   });
   return { ...checked, parsed: parsed.mappings };

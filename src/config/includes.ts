@@ -1,3 +1,4 @@
+import { append } from '../core/lists.ts';
 import type { IncludeState } from './config.ts';
 import type { SourceFile } from './files/files.ts';
 import type { Bound, IncludedFile } from './files/include.ts';
@@ -50,17 +51,21 @@ export interface SettleDeps {
   readonly check: (
     file: Pick<IncludedFile, 'source' | 'mappings' | 'text' | 'problems'>,
     bound: Bound,
-  ) => CheckedVersion;
+  ) => Promise<CheckedVersion>;
 }
 
 /**
  * Decides which version of each file is in force. A file with a problem keeps its last valid version. If two files
  * claim the same mapping name or target, the file that had it before keeps it, or else the first file gets it.
  */
-export function settleIncludes(files: readonly IncludedFile[], deps: SettleDeps): SettledIncludes {
-  const candidates = files.flatMap((file) => candidatesOf(file, deps));
+export async function settleIncludes(
+  files: readonly IncludedFile[],
+  deps: SettleDeps,
+): Promise<SettledIncludes> {
+  const candidates: Candidate[] = [];
+  for (const file of files) append(candidates, await candidatesOf(file, deps));
   // Each round withdraws a version, so the rounds end.
-  while (!settleClaims(candidates, deps.mainClaims));
+  while (!(await settleClaims(candidates, deps.mainClaims)));
   const inForce = new Map(
     candidates.flatMap(({ current, before, file }): [string, FileInForce][] => {
       const { source, from } = file;
@@ -98,25 +103,29 @@ interface Candidate {
   /** The version that the file contains, if it is usable by itself. */
   readonly newest: Version | undefined;
   /** The version that was in force before, if it is still usable. */
-  readonly fallback: () => Version | undefined;
+  readonly fallback: () => Promise<Version | undefined>;
   readonly before: FileInForce | undefined;
   readonly problems: Problem[];
   current: Version | undefined;
 }
 
 /** The members of an unlisted folder are unknown, so all files that came from it keep their last version. */
-function candidatesOf(file: IncludedFile, deps: SettleDeps): readonly Candidate[] {
+async function candidatesOf(file: IncludedFile, deps: SettleDeps): Promise<readonly Candidate[]> {
   const { bound } = file;
   if (bound === undefined) return [];
   const isUnlisted = file.problems.length > 0 && file.source.absolute === file.from;
   const earlier = isUnlisted ? [...deps.previous.values()].filter(({ from }) => from === file.from) : [];
-  if (earlier.length === 0) return [candidateOf(file, bound, deps)];
-  return earlier.map(({ source }) => candidateOf({ ...file, source }, bound, deps));
+  if (earlier.length === 0) return [await candidateOf(file, bound, deps)];
+  return Promise.all(earlier.map(({ source }) => candidateOf({ ...file, source }, bound, deps)));
 }
 
-function candidateOf(file: IncludedFile, bound: Bound, { previous, check }: SettleDeps): Candidate {
-  const version = (content: Pick<IncludedFile, 'mappings' | 'text' | 'problems'>): Version => {
-    const checked = check({ source: file.source, ...content }, bound);
+async function candidateOf(
+  file: IncludedFile,
+  bound: Bound,
+  { previous, check }: SettleDeps,
+): Promise<Candidate> {
+  const version = async (content: Pick<IncludedFile, 'mappings' | 'text' | 'problems'>): Promise<Version> => {
+    const checked = await check({ source: file.source, ...content }, bound);
     const { mappings, text } = content;
     return {
       ...checked,
@@ -125,11 +134,11 @@ function candidateOf(file: IncludedFile, bound: Bound, { previous, check }: Sett
       claims: checked.isUsable ? claimsOf(checked.parsed, mappings, bound) : new Map(),
     };
   };
-  const read = version(file);
+  const read = await version(file);
   const before = previous.get(idOf(file));
-  const fallback = (): Version | undefined => {
+  const fallback = async (): Promise<Version | undefined> => {
     if (before === undefined || before.text === file.text) return undefined;
-    const last = version({ mappings: before.mappings, text: before.text, problems: [] });
+    const last = await version({ mappings: before.mappings, text: before.text, problems: [] });
     return last.isUsable ? last : undefined;
   };
   const newest = read.isUsable ? read : undefined;
@@ -140,12 +149,12 @@ function candidateOf(file: IncludedFile, bound: Bound, { previous, check }: Sett
     fallback,
     before,
     problems: [...read.problems],
-    current: newest ?? fallback(),
+    current: newest ?? (await fallback()),
   };
 }
 
 /** Withdraws versions that conflict. Returns whether the remaining versions are free of conflicts. */
-function settleClaims(candidates: readonly Candidate[], mainClaims: Claims): boolean {
+async function settleClaims(candidates: readonly Candidate[], mainClaims: Claims): Promise<boolean> {
   const owners = new Map<string, { readonly owner: Candidate | undefined; readonly claim: Claims }[]>();
   const take = (owner: Candidate | undefined, claims: Claims, isTaken: (id: string) => boolean) => {
     for (const id of claims.keys())
@@ -163,8 +172,8 @@ function settleClaims(candidates: readonly Candidate[], mainClaims: Claims): boo
     const conflicts = conflictsIn(current.claims, others);
     if (conflicts.length === 0) take(candidate, current.claims, (id) => !heldBefore(candidate, id));
     else {
-      candidate.problems.push(...conflicts.map(current.redact));
-      candidate.current = current === candidate.newest ? candidate.fallback() : undefined;
+      append(candidate.problems, conflicts.map(current.redact));
+      candidate.current = current === candidate.newest ? await candidate.fallback() : undefined;
       return false;
     }
   }

@@ -6,8 +6,7 @@ import type { Include } from './shape/include.ts';
 
 interface LimitedMapping {
   readonly include: Include;
-  /** The number of keys that the mapping names. */
-  readonly keys: number;
+  readonly mapping: Pick<Mapping, 'data' | 'template'>;
   readonly namespaces: readonly string[];
 }
 
@@ -25,16 +24,21 @@ export interface Excess {
  * @returns What is beyond the limits, for each mapping.
  */
 export function findExcess(mappings: readonly LimitedMapping[]): readonly (Excess | undefined)[] {
-  const counts = new Map<string, { mappings: number; targets: number }>();
-  return mappings.map(({ include, keys, namespaces }) => {
+  const counts = new Map<string, { mappings: number; targets: number; templateBytes: number }>();
+  return mappings.map(({ include, mapping, namespaces }) => {
     const { path, limits } = include;
-    const count = counts.get(path) ?? { mappings: 0, targets: 0 };
+    const count = counts.get(path) ?? { mappings: 0, targets: 0, templateBytes: 0 };
     counts.set(path, count);
     count.mappings += 1;
+    const keys = namedKeys(mapping);
     const whole = (reason: string): Excess => ({ reason, namespaces: undefined });
     if (count.mappings > limits.mappings) return whole(`\`limits.mappings\` is ${limits.mappings}`);
     if (keys > limits.keysPerMapping)
       return whole(`${keys} keys, and \`limits.keysPerMapping\` is ${limits.keysPerMapping}`);
+    const bytes = count.templateBytes + templateBytes(mapping);
+    if (bytes > limits.templateBytes)
+      return whole(`the templates are larger than \`limits.templateBytes\` (${limits.templateBytes} bytes)`);
+    count.templateBytes = bytes;
     const beyond = namespaces.slice(Math.max(0, limits.targets - count.targets));
     count.targets += namespaces.length;
     if (beyond.length === 0) return undefined;
@@ -43,8 +47,13 @@ export function findExcess(mappings: readonly LimitedMapping[]): readonly (Exces
 }
 
 /** Returns the number of keys that a mapping names. A search or an object may give more. */
-export function namedKeys({ data, template }: Pick<Mapping, 'data' | 'template'>): number {
+function namedKeys({ data, template }: LimitedMapping['mapping']): number {
   return Object.keys(data).length + Object.keys(template?.data ?? {}).length;
+}
+
+function templateBytes({ template }: LimitedMapping['mapping']): number {
+  const texts = Object.values(template?.data ?? {});
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
 
 /** Finds the mappings that are beyond a limit, without the namespaces that selectors match. */
@@ -57,7 +66,7 @@ export function limitFindings(mappings: readonly IncludedMapping[]): {
       const { namespace, namespaces = [] } = parsed.target;
       return {
         include: rule,
-        keys: namedKeys(parsed),
+        mapping: parsed,
         namespaces: namespace === undefined ? namespaces : [namespace],
       };
     }),

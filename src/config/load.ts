@@ -24,8 +24,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
   const { inForce = new Map(), meanwhile } = options;
   const parseTexts = parsed.begin();
-  const parse = async (texts: readonly YamlText[]) => {
-    const [results] = await Promise.all([parseTexts(texts), loadChecks(), meanwhile?.()]);
+  const parse = async (texts: readonly YamlText[], isOfTenant?: boolean) => {
+    const [results] = await Promise.all([parseTexts(texts, isOfTenant), loadChecks(), meanwhile?.()]);
     return results;
   };
   const reading = { fs: readFs, parse };

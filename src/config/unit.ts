@@ -32,7 +32,7 @@ export interface CheckedUnit {
 }
 
 /** The codes of problems that fail a single mapping, and not its whole unit. */
-const OF_ONE_MAPPING: ReadonlySet<string> = new Set(['TEMPLATE_INVALID']);
+const OF_ONE_MAPPING: ReadonlySet<string> = new Set(['TEMPLATE_INVALID', 'LIMIT_REACHED']);
 
 export function checkUnit(unit: Unit): CheckedUnit {
   const { root, parsed, bound, isWhole, unreadable, placed, texts } = unit;

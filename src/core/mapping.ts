@@ -108,7 +108,7 @@ export interface MappingLimits {
   readonly keysPerMapping: number;
   /** Maximum time to render all templates of the mapping. */
   readonly templateTimeMs: number;
-  /** Maximum size of all templates, and of all their results. */
+  /** Maximum size of what all templates of the mapping give. */
   readonly templateBytes: number;
 }
 

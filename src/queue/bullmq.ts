@@ -1,6 +1,7 @@
 import { Queue as BullMqQueue } from 'bullmq';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { smallest } from '../core/lists.ts';
 import { createSemaphore } from '../core/semaphore.ts';
 import { pause, systemTimers, type Timers, within } from '../core/timer.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -82,7 +83,7 @@ class SharedQueue implements Queue {
   async add(jobs: readonly Job[], options: AddOptions = {}): Promise<void> {
     for (let first = 0; first < jobs.length; first += BULK) {
       const bulk = jobs.slice(first, first + BULK);
-      const rank = Math.min(...bulk.map(rankOf));
+      const rank = smallest(bulk.map(rankOf));
       await this.#withLimits((signal) => this.#addBulk(bulk, options, signal), rank);
     }
   }

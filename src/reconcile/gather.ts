@@ -12,10 +12,11 @@ import {
   findLostKeys,
   foundSource,
   keyMatcher,
-  matching,
 } from '../sync/find.ts';
 import { ANNOTATION, configHash, countOfSources } from '../sync/ownership-metadata.ts';
 import { describeSource } from '../sync/value.ts';
+import { budgetOf, type MappingBudget } from './render.ts';
+import { runSearches } from './search.ts';
 
 export interface GatherDeps {
   readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
@@ -56,6 +57,16 @@ export async function gather(
   return beyond === undefined ? result : { kind: 'failed', error: beyond };
 }
 
+/** A merge keeps the type of the Secret, so the mapping must be allowed to have this type. */
+export function forbiddenMerge(
+  { target, ...mapping }: Mapping,
+  live: LiveSecret | undefined,
+  { forbiddenTarget }: Pick<GatherDeps, 'forbiddenTarget'>,
+): AppError | undefined {
+  if (live === undefined || target.mode !== 'merge') return undefined;
+  return forbiddenTarget?.({ ...mapping, target: { ...target, type: live.type } }, live.id);
+}
+
 function tooManyKeys({ name, include }: Mapping, keys: number): AppError | undefined {
   const limit = include?.limits.keysPerMapping ?? Number.POSITIVE_INFINITY;
   if (keys <= limit) return undefined;
@@ -78,7 +89,8 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
     return shapeDesired(mapping, results);
   }
 
-  const matches = await resultOrError(() => Promise.all(searches.map((search) => runSearch(search, deps))));
+  const budget = budgetOf(mapping, id);
+  const matches = await resultOrError(() => runSearches(searches, deps, budget));
   if (matches instanceof AppError) return { kind: 'failed', error: matches };
   const liveSecret = await live();
   const matchedSources = matches.flatMap(asSources);
@@ -113,7 +125,7 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
   const deniedLostLink = deniedFound(mapping, id, lostKeys, { ...deps, results: all });
   if (deniedLostLink !== undefined) return { kind: 'failed', error: deniedLostLink };
   const stillMissing = await resultOrError(() =>
-    Promise.all(lostKeys.map((lost) => withoutUntagged(lost, all, deps))),
+    Promise.all(lostKeys.map((lost) => withoutUntagged(lost, all, { ...deps, budget }))),
   );
   if (stillMissing instanceof AppError) return { kind: 'failed', error: stillMissing };
   const combined = finds.map((foundKeys, index) => ({
@@ -166,20 +178,6 @@ function asSources({ search, keys }: FoundKeys): readonly Source[] {
 }
 
 /**
- * Returns the keys that a search finds now. @throws AppError with the search as its subject if any part of the search
- * fails.
- */
-export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<FoundKeys> {
-  const { path, tags } = search.find;
-  try {
-    return { search, keys: matching(search, await find(search.store, { path, tags })) };
-  } catch (error) {
-    if (error instanceof AppError) throw error.withSubject(describeSearch(search));
-    throw error;
-  }
-}
-
-/**
  * Returns the lost keys. Omits keys that still exist and have only lost their tag. Losing a tag is an ordinary change.
  * If a search misses an existing key, either the key has lost its tag or the list of the store is stale. If a list
  * without tags contains the key, the key has lost its tag.
@@ -187,13 +185,14 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
 async function withoutUntagged(
   lost: FoundKeys,
   readings: ReadonlyMap<string, ReadResult>,
-  deps: Pick<GatherDeps, 'find'>,
+  { budget, ...deps }: Pick<GatherDeps, 'find'> & { readonly budget: MappingBudget },
 ): Promise<FoundKeys> {
   const { search, keys } = lost;
   const isThere = (key: string) => readings.get(refId(storeRef(foundSource(search, key))))?.kind === 'found';
   if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return lost;
-  const untagged = await runSearch({ ...search, find: { ...search.find, tags: {} } }, deps);
-  const isListed = keyMatcher(search, untagged.keys);
+  const withoutTags = { ...search, find: { ...search.find, tags: {} } };
+  const [untagged] = await runSearches([withoutTags], deps, budget);
+  const isListed = keyMatcher(search, untagged?.keys ?? []);
   return { search, keys: keys.filter((key) => !isThere(key) || !isListed(key)) };
 }
 

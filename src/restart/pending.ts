@@ -1,6 +1,7 @@
 import { findLastBreak } from '../audit/decisions.ts';
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
+import { append, smallest } from '../core/lists.ts';
 
 // Pending restarts are stored only in the audit, as intents without an outcome. Each intent is appended together with
 // the record of the change. Records without a phase report progress: either one of the selected workloads was
@@ -93,7 +94,7 @@ export async function readRestarts(
   return {
     pending: [...openRestarts.values()],
     rollouts: [...rollouts.values()],
-    floor: Math.min(nextSequence, ...needed),
+    floor: Math.min(nextSequence, smallest(needed)),
   };
 }
 
@@ -104,7 +105,10 @@ async function newest(
 ): Promise<readonly AuditRecord[]> {
   const records: AuditRecord[] = [];
   for await (const page of pagesOf(audit, { action: 'restart', since }, PAGE)) {
-    records.push(...page.filter(({ sequence }) => sequence >= floor));
+    append(
+      records,
+      page.filter(({ sequence }) => sequence >= floor),
+    );
     if ((page.at(-1)?.sequence ?? floor) <= floor) break;
   }
   return records;
@@ -133,7 +137,7 @@ export async function checkOutcomes(
   audit: Pick<AuditStore, 'storedRecords' | 'head'>,
   pending: readonly PendingRestart[],
 ): Promise<CheckedRestarts> {
-  const from = Math.min(...pending.map(({ intent }) => intent.sequence));
+  const from = smallest(pending.map(({ intent }) => intent.sequence));
   if (!Number.isFinite(from)) return { pending, doubtful: [] };
   const done = new Set<string>();
   const broken = await findLastBreak(audit, from, (record) => {

@@ -1,6 +1,7 @@
 import type { AuditStore } from '../audit/store.ts';
 import { isInFuture } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
+import { smallest } from '../core/lists.ts';
 import { type CycleDeps, type RestartOptions, runCycle } from './cycle.ts';
 import { msUntilDue } from './groups.ts';
 import { checkOutcomes, type Rollout, readRestarts, restartOutcome } from './pending.ts';
@@ -83,7 +84,7 @@ function msUntilFirstDue(
   now: number,
 ): number | undefined {
   if (pending.length === 0) return undefined;
-  return Math.max(0, Math.min(...pending.map(({ changedAt }) => msUntilDue(changedAt, windowMs, now))));
+  return Math.max(0, smallest(pending.map(({ changedAt }) => msUntilDue(changedAt, windowMs, now))));
 }
 
 /**

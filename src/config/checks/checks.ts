@@ -1,3 +1,4 @@
+import { append } from '../../core/lists.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, storeNamesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
@@ -16,42 +17,70 @@ import { checkNeeds, checkService } from './service.ts';
  *
  * @param root The unvalidated content of the files, so that an entry with other mistakes is checked too.
  * @param isWhole Whether all files could be read. If not, a missing name or section may be in an unreadable file.
+ * @param pause Lets the event loop run. Each check visits all mappings.
  */
-export function crossCheck(root: Located, parsed: Parsed, isWhole: boolean): readonly Finding[] {
-  return [
-    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
-    ...checkMappingSection(root, isWhole),
-    ...findDuplicateNames(
-      root,
-      namedEntries(memberOf(memberOf(root.value, 'http'), 'tokens'), ['http', 'tokens']),
-    ),
-    ...checkEnvironmentNames(root),
-    ...checkPlainHttp(root),
-    ...checkRetention(parsed),
-    ...checkEvents(root),
-    ...checkService(root),
-    ...(isWhole ? [...checkRuleStores(root), ...checkNeeds(root), ...checkEventStores(root)] : []),
-  ];
+export async function crossCheck(
+  root: Located,
+  parsed: Parsed,
+  isWhole: boolean,
+  pause: () => Promise<void>,
+): Promise<readonly Finding[]> {
+  const tokens = memberOf(memberOf(root.value, 'http'), 'tokens');
+  return runChecks(
+    [
+      () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
+      ...mappingChecks(root, isWhole, () => true),
+      () => findDuplicateNames(root, namedEntries(tokens, ['http', 'tokens'])),
+      () => checkEnvironmentNames(root),
+      () => checkPlainHttp(root),
+      () => checkRetention(parsed),
+      () => checkEvents(root),
+      () => checkService(root),
+      ...(isWhole ? [() => checkRuleStores(root), () => checkNeeds(root), () => checkEventStores(root)] : []),
+    ],
+    pause,
+  );
 }
 
 /**
- * Checks the mappings of the main files, or of one included file.
+ * Checks the mappings of an included file.
  *
  * @param root Contains `stores` and these mappings.
  * @param isWhole Whether all main files could be read.
  * @param inBounds Whether a mapping may have targets in this namespace.
+ * @param pause Lets the event loop run.
  */
-export function checkMappingSection(
+export async function checkMappingSection(
   root: Located,
   isWhole: boolean,
-  inBounds: (namespace: string) => boolean = () => true,
-): readonly Finding[] {
+  inBounds: (namespace: string) => boolean,
+  pause: () => Promise<void>,
+): Promise<readonly Finding[]> {
+  return runChecks(mappingChecks(root, isWhole, inBounds), pause);
+}
+
+type Check = () => readonly Finding[];
+
+function mappingChecks(
+  root: Located,
+  isWhole: boolean,
+  inBounds: (namespace: string) => boolean,
+): readonly Check[] {
   return [
-    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'mappings'), ['mappings'])),
-    ...checkMappings(root, inBounds),
-    ...checkStoreNames(root),
-    ...(isWhole ? checkSourceStores(root) : []),
+    () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'mappings'), ['mappings'])),
+    () => checkMappings(root, inBounds),
+    () => checkStoreNames(root),
+    ...(isWhole ? [() => checkSourceStores(root)] : []),
   ];
+}
+
+async function runChecks(checks: readonly Check[], pause: () => Promise<void>): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const check of checks) {
+    append(findings, check());
+    await pause();
+  }
+  return findings;
 }
 
 function checkSourceStores(root: Located): readonly Finding[] {

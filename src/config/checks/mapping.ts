@@ -1,9 +1,8 @@
 import { isSecretName } from '../../core/target.ts';
-import { checkTemplate } from '../../sync/template/compile.ts';
 import { locate } from '../files/merge.ts';
 import { entriesOf, listOf, memberOf, namespacesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
-import { didYouMean, type Finding, formatPlace, type Path, quoted } from '../problem.ts';
+import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 
 /**
  * Kubernetes limits the names and values of all annotations to 256 KiB in total. Our own annotations need up to 66 KiB
@@ -44,8 +43,6 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
         code: 'KEY_COLLISION',
         message: `the key ${quoted(String(key))} is also set by a source, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
       });
-
-  findings.push(...templateFindings(mapping, path));
 
   const name = textOf(mapping, 'name');
   if (name !== undefined && /^[-a-z0-9.]+$/.test(name) && textOf(target, 'secret') === undefined)
@@ -94,7 +91,7 @@ function findDuplicateTargets(root: Located, inBounds: (namespace: string) => bo
   });
 }
 
-function isMissingOrEmpty(value: unknown): boolean {
+export function isMissingOrEmpty(value: unknown): boolean {
   return (
     value === undefined || (typeof value === 'object' && entriesOf(value).length === 0 && value !== null)
   );
@@ -102,18 +99,4 @@ function isMissingOrEmpty(value: unknown): boolean {
 
 function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
-}
-
-/** Checks templates without their data. If `dataFrom` is used, the key names are unknown. */
-function templateFindings(mapping: unknown, path: Path): readonly Finding[] {
-  const isSpread = !isMissingOrEmpty(memberOf(mapping, 'dataFrom'));
-  const names = isSpread ? undefined : entriesOf(memberOf(mapping, 'data')).map(([key]) => String(key));
-  return entriesOf(memberOf(memberOf(mapping, 'template'), 'data')).flatMap(([key, text]): Finding[] => {
-    const problem = typeof text === 'string' ? checkTemplate(text, names) : undefined;
-    if (problem === undefined) return [];
-    const message = `line ${problem.line}, column ${problem.column} of the template: ${problem.message}`;
-    const { name, known = [] } = problem.unknown ?? {};
-    const suggestion = didYouMean(name, known);
-    return [{ path: [...path, 'template', 'data', key], code: 'TEMPLATE_INVALID', message, ...suggestion }];
-  });
 }

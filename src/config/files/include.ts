@@ -77,17 +77,20 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
       else unread.push(file);
       readAt.set(file.absolute, earlier ?? place);
     }
-    files.push(...(await readMappings(unread, deps)).map((read) => ({ ...base, ...read })));
+    for (const read of await readMappings(unread, bound, deps)) files.push({ ...base, ...read });
   }
   return { files, findings };
 }
 
 async function readMappings(
   sources: readonly SourceFile[],
+  bound: Bound | undefined,
   deps: ReadDeps,
 ): Promise<readonly Omit<IncludedFile, 'from' | 'bound'>[]> {
-  return (await readFiles(sources, deps)).map(({ source, documents, problems, text = '' }) => {
-    const contents = documents.map(mappingsOf);
+  const maxValues = Math.max(MIN_VALUES, VALUES_PER_KEY * (bound?.rule.limits.keysPerMapping ?? 0));
+  const read = await readFiles(sources, { ...deps, isOfTenant: true });
+  return read.map(({ source, documents, problems, text = '' }) => {
+    const contents = documents.map((document) => mappingsOf(document, maxValues));
     const refused = contents.flatMap((content) => content.refused);
     return {
       source,
@@ -106,7 +109,14 @@ function sourceOf(path: string, place: Place, { home, main }: IncludeDeps): Sour
   return { shown, absolute: absolutePath(path, folder, home) };
 }
 
-function mappingsOf(document: Located): { items: readonly Located[]; refused: readonly PlacedFinding[] } {
+/** The limit for the values in one mapping. A mapping with 200 keys has about 1,500. */
+const MIN_VALUES = 10_000;
+const VALUES_PER_KEY = 50;
+
+function mappingsOf(
+  document: Located,
+  maxValues: number,
+): { readonly items: readonly Located[]; readonly refused: readonly PlacedFinding[] } {
   if (document.isUnclear) return { items: [], refused: [] };
   if (document.members === undefined)
     return { items: [], refused: [refusal(document.place, [], 'expected an object with `mappings`')] };
@@ -114,8 +124,13 @@ function mappingsOf(document: Located): { items: readonly Located[]; refused: re
   let items: readonly Located[] = [];
   for (const [name, { keyPlace, node }] of document.members) {
     if (name === 'mappings') {
-      if (node.items !== undefined) items = node.items;
-      else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
+      if (node.items !== undefined) {
+        const message = `a mapping of an included file may have at most ${maxValues} values`;
+        items = node.items.filter((item) => !isLarge(item, maxValues));
+        for (const item of node.items)
+          if (isLarge(item, maxValues))
+            refused.push({ ...refusal(item.place, [name], message), code: 'LIMIT_REACHED' });
+      } else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
     } else if (name !== 'apiVersion') {
       const message = `an included file may contain only \`mappings\`, not ${quoted(name)}`;
       refused.push(refusal(keyPlace, [name], message));
@@ -124,6 +139,18 @@ function mappingsOf(document: Located): { items: readonly Located[]; refused: re
     }
   }
   return { items, refused };
+}
+
+/** Counts before the schema checks the mapping, because that takes seconds for a large one. */
+function isLarge(mapping: Located, maxValues: number): boolean {
+  let count = 0;
+  const waiting = [mapping];
+  for (let node = waiting.pop(); node !== undefined && count <= maxValues; node = waiting.pop()) {
+    count += 1;
+    for (const item of node.items ?? []) waiting.push(item);
+    for (const member of node.members?.values() ?? []) waiting.push(member.node);
+  }
+  return count > maxValues;
 }
 
 function refusal(place: Place, path: PlacedFinding['path'], message: string): PlacedFinding {

@@ -3,7 +3,7 @@ import { DURATION, durationMs, isInRange } from '../../core/clock.ts';
 import { isTargetKey } from '../../core/mapping.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/target.ts';
 import { isValidPath, PATH_RULE } from '../../providers/credentials.ts';
-import { isNamePattern, matchesPattern } from '../../sync/find.ts';
+import { matchesPattern } from '../../sync/find.ts';
 import { isSmallPattern, MAX_STEPS } from '../../sync/pattern.ts';
 import { quoted } from '../problem.ts';
 
@@ -195,7 +195,8 @@ function invalidCharacterHint(text: string, notAllowed: RegExp): string {
 
 /**
  * Returns a schema for a regular expression with linear matching time. Syntax:
- * https://github.com/google/re2/wiki/Syntax
+ * https://github.com/google/re2/wiki/Syntax. The schema checks only the size, because compiling a pattern takes time.
+ * `checks/costly.ts` compiles the patterns.
  */
 export function linearRegExp() {
   return z
@@ -203,11 +204,6 @@ export function linearRegExp() {
     .min(1)
     .refine(isSmallPattern, {
       error: `a regular expression of at most ${MAX_STEPS} characters, with repetitions written out, such as \`aaa\` for \`a{3}\``,
-      abort: true,
-    })
-    .refine(isNamePattern, {
-      error:
-        'a regular expression with linear matching time (RE2): no look-around such as `(?=` or `(?<!`, and no back-references such as `\\1`',
     });
 }
 

@@ -23,7 +23,9 @@ const Limits = z
       .meta({ description: 'Maximum time to render the templates of one mapping.' }),
     templateBytes: byteSize(16 * 1024 ** 2)
       .prefault('1MiB')
-      .meta({ description: 'Maximum size of all templates of one mapping, and of all their results.' }),
+      .meta({
+        description: 'Maximum size of all templates together, and of what the templates of one mapping give.',
+      }),
   })
   .transform(({ refresh, templateTime, ...limits }) => ({
     ...limits,

@@ -11,8 +11,9 @@ export const OURS = {
   LIMIT_REACHED: {
     group: 'ours',
     category: 'fix-config',
-    message: 'the mapping is beyond a limit of its `include`',
-    remedy: 'Use fewer mappings, targets or keys, or raise the limit in `limits` of the `include`.',
+    message: 'the mapping is beyond a limit',
+    remedy:
+      'Use fewer mappings, targets or keys, or simpler templates and searches. Or raise the limit in `limits` of the `include`.',
   },
   HELD: {
     group: 'ours',

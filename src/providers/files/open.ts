@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import type { ReadResult, SourceRef } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { workerThread } from '../../core/worker-thread.ts';
 import { createFileIoLimiter } from '../file-io.ts';
 import type { Check, Operation, ProviderDeps, SecretProvider } from '../provider.ts';
 import { failedRead, fingerprintVersion, nameSearchErrors, orElse, settle } from '../results.ts';
@@ -12,7 +13,7 @@ import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
 import { findBelow } from './find.ts';
 import { realRoot, resolveKey, stillResolvesTo } from './paths.ts';
 import { readBelow } from './read.ts';
-import { yamlToJson } from './yaml.ts';
+import { YAML_TO_JSON, yamlToJson } from './yaml.ts';
 
 export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Promise<SecretProvider> {
   const runFileIo = createFileIoLimiter();
@@ -132,7 +133,11 @@ async function readResolved(path: string, ref: SourceRef, deps: ProviderDeps): P
     : { ...attempt, result: { ...attempt.result, resolvedKey } };
 }
 
-async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<ReadAttempt> {
+async function readOne(
+  path: string,
+  ref: SourceRef,
+  { name, fingerprints }: ProviderDeps,
+): Promise<ReadAttempt> {
   if (ref.object !== undefined && ref.object !== 'secret') {
     throw new AppError('CONFIG_INVALID', { detail: '`object` is only supported for Azure Key Vault' });
   }
@@ -143,7 +148,7 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
   }
   const value = SecretValue.fromBytes(content.bytes);
   const version = fingerprintVersion(value, ref.version, fingerprints);
-  const object = jsonOf(ref.key, content.bytes);
+  const object = await jsonOf(name, ref.key, content.bytes);
   const { key } = content;
   return {
     realPath: content.realPath,
@@ -165,13 +170,20 @@ const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
  * Returns undefined for other files, whose properties are read from the original bytes. If these bytes are not JSON,
  * reading a property fails with NOT_AN_OBJECT, but the whole file can still be read.
  */
-function jsonOf(key: string, bytes: Buffer): string | undefined {
+async function jsonOf(store: string, key: string, bytes: Buffer): Promise<string | undefined> {
   const extension = extname(key).toLowerCase();
   if (extension === '.json' && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) return utf8(bytes);
   if (extension !== '.yaml' && extension !== '.yml') return undefined;
   const text = utf8(bytes);
-  return text === undefined ? undefined : yamlToJson(text);
+  if (text === undefined || text.length <= SMALL_YAML) return text && yamlToJson(text);
+  const result = await workerThread.run(YAML_TO_JSON, text, { group: store, timeMs: YAML_MS });
+  return result.kind === 'done' ? result.output : undefined;
 }
+
+/** Longer YAML is parsed in the worker thread. In characters. */
+const SMALL_YAML = 8 * 1024;
+/** The processor time for one document. A document that takes longer is treated like one that is too long. */
+const YAML_MS = 3_000;
 
 /** Decodes UTF-8 and removes a byte order mark. */
 function utf8(bytes: Buffer): string | undefined {

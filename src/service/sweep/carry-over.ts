@@ -1,3 +1,4 @@
+import { smallest } from '../../core/lists.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import { lastFullSweepAt } from '../status.ts';
 import type { SweepState } from '../target-state.ts';
@@ -34,7 +35,7 @@ function oldest(all: readonly (SweepState | undefined)[]): SweepState | undefine
   const okAt = lastFullSweepAt(swept);
   const code = swept.find((sweepState) => sweepState.code !== undefined)?.code;
   return {
-    at: Math.min(...swept.map(({ at }) => at)),
+    at: smallest(swept.map(({ at }) => at)),
     ...(okAt === undefined ? {} : { okAt }),
     ...(code === undefined ? {} : { code }),
   };
