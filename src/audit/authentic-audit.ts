@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { append } from '../core/lists.ts';
 import type { AuditRecord } from './entry.ts';
 import { matches } from './matches.ts';
 import type { RecordKeys } from './record-keys.ts';
@@ -33,7 +34,10 @@ export function authenticAudit(
     // Fill the page, because callers take a short page for the last one.
     for (;;) {
       const found = await store.list(filter, next);
-      trusted.push(...found.filter((record) => isTrusted(record, filter)));
+      append(
+        trusted,
+        found.filter((record) => isTrusted(record, filter)),
+      );
       const last = found.at(-1)?.sequence;
       const missing = page.limit - trusted.length;
       if (missing <= 0 || last === undefined || found.length < next.limit) return trusted;

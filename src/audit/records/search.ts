@@ -1,4 +1,5 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { append, smallest } from '../../core/lists.ts';
 import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
 import type { AuditDatabase, Dialect, Range } from './database.ts';
@@ -47,7 +48,7 @@ export async function search(
       ? { after: after + passed, before: Math.min(before, after + passed + window + 1) }
       : { after: Math.max(after, before - passed - window - 1), before: before - passed };
     const limit = page.limit - results.length;
-    results.push(...(await database.query(windowQuery(database.dialect, criteria, range, limit))));
+    append(results, await database.query(windowQuery(database.dialect, criteria, range, limit)));
   }
   return results;
 }
@@ -88,7 +89,7 @@ async function boundsOf(database: AuditDatabase, filter: RecordFilter, page: Pag
   ];
   return {
     after: Math.max(page.after ?? 0, base ?? 0, (first ?? 0) * BLOCK - 1, (oldest ?? 0) - 1),
-    before: Math.min(...ends.filter((end) => end !== undefined)),
+    before: smallest(ends.filter((end) => end !== undefined)),
   };
 }
 
@@ -187,9 +188,9 @@ function recordConditions(filter: RecordFilter, actions: readonly Action[] | und
   else if (review !== undefined)
     conditions.push(sql`exists (
       select 1 from record_reviews where record_reviews.sequence = r.sequence and state = ${review})`);
-  conditions.push(...hasSource(filter));
+  append(conditions, hasSource(filter));
   // These conditions come last, because checking them reads the record itself and not only an index.
-  conditions.push(...textConditions('r', filter));
+  append(conditions, textConditions('r', filter));
   if (request !== undefined) conditions.push(sql`r.request_id = ${columnText(request)}`);
   if (fingerprint !== undefined)
     conditions.push(sql`exists (select 1 from record_fingerprints

@@ -1,3 +1,4 @@
+import { largest } from '../../core/lists.ts';
 import { GENESIS, type Head, type StoredRecord } from '../chain.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { RecordKeys } from '../record-keys.ts';
@@ -161,7 +162,7 @@ export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyRepo
     return { ok: true, records, checkpoints, covered: coverage.isCovered(records), ...common };
   }
   const before = agreeing.filter(({ sequence }) => sequence < problem.sequence);
-  const after = Math.max(0, ...before.map(({ sequence }) => sequence));
+  const after = Math.max(0, largest(before.map(({ sequence }) => sequence)));
   return {
     ok: false,
     // A forged checkpoint may have a sequence far beyond the end of the chain.

@@ -13,6 +13,7 @@ import { brokenIncludes, type Config } from '../../config/config.ts';
 import { type Access, createAccess } from '../../config/shape/access.ts';
 import { type Clock, clockSkewError } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
+import { append } from '../../core/lists.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { ReadCredential, Reference } from '../../providers/credentials.ts';
@@ -61,16 +62,16 @@ export async function runDoctor(
     (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
     unresolvedTargets(config.mappings);
 
-  findings.push(...keyFindings);
+  append(findings, keyFindings);
   if (keys === undefined) return findings;
   const { fingerprints } = keys;
   const storesDeps = { clock, fingerprints, credential };
   const stores = stack.use(createStores(config.stores, storesDeps));
   const open = (store: string) => stores.open(store);
   for (const { name } of config.stores)
-    findings.push(...(await checkStore(config, name, () => open(name), signal)));
+    append(findings, await checkStore(config, name, () => open(name), signal));
   const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
-  findings.push(...(await checkSources(config.mappings, { targets, access, broken, open, signal })));
+  append(findings, await checkSources(config.mappings, { targets, access, broken, open, signal }));
   await checkEvents(config, { ...storesDeps, open, broken, attempt, signal });
   return findings;
 }
