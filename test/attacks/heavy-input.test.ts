@@ -122,12 +122,20 @@ describe('file of a tenant', () => {
     ]);
   });
 
+  it('a file of more than 1 MiB is not parsed', async () => {
+    const { result } = await loadTenant(`mappings: []\n# ${'x'.repeat(1024 ** 2)}`);
+    expect(result.problems).toMatchObject([
+      { file: 'team/0.yaml', message: 'the file is too large: a file of an `include` may have 1 MiB' },
+    ]);
+  });
+
   it.each([
     ['a list of commas', `mappings: [${','.repeat(30_000)}`],
     ['a file of closing brackets', ']'.repeat(30_000)],
   ])('%s does not block the main thread', async (_, text) => {
     const { result, pauseMs } = await loadTenant(text);
-    expect(result.kind).toBe('invalid');
+    expect(result.kind).toBe('usable');
+    expect(result.problems).toMatchObject([{ file: 'team/0.yaml', code: 'CONFIG_INVALID' }]);
     expect(pauseMs).toBeLessThan(MAX_PAUSE);
   });
 });

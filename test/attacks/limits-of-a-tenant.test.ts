@@ -117,6 +117,38 @@ describe('the limits of an include', () => {
     ]);
   });
 
+  it('refuse a mapping whose templates, or what they give, are too large', async () => {
+    const template = (text: string) => `data: { A: ${key} }, template: { data: { T: '${text}' } }`;
+    await using bench = await openTeams(', limits: { templateBytes: 1KiB }', [
+      mapping('alone', 'namespace: a', template('x'.repeat(1_025))),
+      mapping('first', 'namespace: a', template('x'.repeat(600))),
+      mapping('second', 'namespace: a', template('x'.repeat(600))),
+      mapping('output', 'namespace: a', template('{{ A | append: A | append: A }}')),
+    ]);
+    await bench.write('store/db.json', JSON.stringify({ user: 'u'.repeat(400) }));
+    expect(await problemsOf(bench)).toMatchObject({
+      code: 3,
+      problems: ['mappings[0] LIMIT_REACHED', 'mappings[2] LIMIT_REACHED'],
+    });
+    expect((await sync(bench)).lines).toEqual([
+      ...['alone@a LIMIT_REACHED', 'first@a created', 'output@a LIMIT_REACHED', 'second@a LIMIT_REACHED'],
+      'theirs@b created',
+    ]);
+  });
+
+  it('end the templates of a mapping that take too long', async () => {
+    const slow =
+      '{% assign l = A | split: "" %}{% for a in l limit: 100 %}{% assign x = l | sort | uniq %}{% endfor %}';
+    const texts = names(20, 'T').map((name) => `${name}: '${slow}'`);
+    await using bench = await openTeams(', limits: { templateTime: 50ms }', [
+      mapping('slow', 'namespace: a', `data: { A: ${key} }, template: { data: { ${texts.join(', ')} } }`),
+      mapping('fast', 'namespace: a'),
+    ]);
+    await bench.write('store/db.json', JSON.stringify({ user: 'u'.repeat(9_000) }));
+    expect((await problemsOf(bench)).problems).toEqual([]);
+    expect((await sync(bench)).lines).toEqual(['fast@a created', 'slow@a LIMIT_REACHED', 'theirs@b created']);
+  });
+
   it('raise a shorter refresh, with a warning', async () => {
     await using bench = await openTeams('', [
       mapping('fast', 'namespace: a', `refresh: 1s, data: { KEY: ${key} }`),

@@ -32,6 +32,14 @@ describe('worker thread', () => {
     expect(performance.now() - start).toBeLessThan(10_000);
   });
 
+  it('a task with a memory limit of its own has a thread of its own', async () => {
+    await thread.run(count, undefined, options);
+    const ownOptions = { ...options, memoryMb: 32 };
+    expect(await thread.run(count, undefined, ownOptions)).toEqual({ kind: 'done', output: 1 });
+    expect(thread.isRunning).toBe(false);
+    expect(await thread.run(count, undefined, options)).toEqual({ kind: 'done', output: 1 });
+  });
+
   it('an error of a task is reported without its message', async () => {
     await expect(thread.run(fail, undefined, options)).rejects.toMatchObject({
       code: 'INTERNAL',
