@@ -10,7 +10,7 @@ async function validated(bench: Bench): Promise<unknown> {
   return (await bench.run('validate', '--config', 'new.yaml', '--output', 'json')).json;
 }
 
-const VALID = { valid: true, problems: [], warnings: [] };
+const VALID = { valid: true, problems: [] };
 
 describe('init', () => {
   it.each(STORE_KINDS.flatMap((store) => CLUSTER_KINDS.map((cluster) => [store, cluster] as const)))(
