@@ -143,6 +143,7 @@ export class WorkerThread implements AsyncDisposable {
       worker.postMessage(message);
     } catch (error) {
       // The system may lack resources for a thread.
+      void this.#end();
       return failure(error instanceof Error ? error.name : 'a value');
     }
     const { promise, resolve } = Promise.withResolvers<TaskResult<unknown> | AppError>();
