@@ -150,6 +150,8 @@ export class BatchedReads {
     if (isUnanswered(answer)) this.#hanging.set(refId(source), true);
     else this.#hanging.delete(refId(source));
     await this.#deps.records.record(source, answer, tookMs, run.onRead);
+    // The process is stopping. This is not an answer of the store, so no target may fail because of it.
+    if (answer.kind === 'failed' && answer.error.code === 'INTERRUPTED') throw answer.error;
     return answer;
   }
 }

@@ -316,6 +316,13 @@ describe('a source reader', () => {
     release();
     await read;
   });
+
+  it('records a read that the end of the process interrupts, and rejects instead of returning a failure', async () => {
+    const interrupted = { kind: 'failed', error: new AppError('INTERRUPTED') } as const;
+    const { read, recordedKeys } = readerWith({ answers: () => interrupted });
+    await expect(read('k')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(recordedKeys).toEqual(['k']);
+  });
 });
 
 describe('announced references', () => {

@@ -10,6 +10,13 @@ const app = ({ namespace }: RealHarness) => ({ namespace, secret: 'app' });
 const clusterIn = (config: Kubeconfig) => config.clusters[0]?.cluster ?? {};
 const userIn = (config: Kubeconfig) => config.users[0]?.user ?? {};
 
+/** Waits until a new quota or policy takes effect. Until then, a dry run succeeds. */
+async function untilCreatesAreRefused({ namespace }: RealHarness): Promise<void> {
+  const path = `/api/v1/namespaces/${namespace}/secrets?dryRun=All`;
+  const probe = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'probe' } };
+  await expect.poll(async () => (await admin()('POST', path, probe)).status, { timeout: 20_000 }).toBe(403);
+}
+
 describe('a request to a real API server', () => {
   it('a create in a missing namespace fails with NAMESPACE_MISSING, and a read there finds nothing', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
@@ -49,6 +56,7 @@ describe('a request to a real API server', () => {
     const path = `/api/v1/namespaces/${h.namespace}/resourcequotas/none/status`;
     const headers = { 'content-type': 'application/merge-patch+json' };
     assertStatus(await admin()('PATCH', path, status, headers), 200, 'quota status');
+    await untilCreatesAreRefused(h);
     const error = await h.cluster.create(app(h), manifest()).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'CLUSTER_REFUSED', detail: 'a quota of the namespace is used up' });
     expect(String(error)).not.toContain('exceeded quota');
@@ -80,10 +88,7 @@ describe('a request to a real API server', () => {
     };
     assertStatus(await admin()('POST', `${api}/validatingadmissionpolicies`, policy), 201, 'policy');
     assertStatus(await admin()('POST', `${api}/validatingadmissionpolicybindings`, binding), 201, 'binding');
-    // The policy takes effect after a moment. Until then, a dry run succeeds.
-    const path = `/api/v1/namespaces/${h.namespace}/secrets?dryRun=All`;
-    const probe = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'probe' } };
-    await expect.poll(async () => (await admin()('POST', path, probe)).status, { timeout: 20_000 }).toBe(403);
+    await untilCreatesAreRefused(h);
     await expect(h.cluster.create(app(h), manifest())).rejects.toMatchObject({
       code: 'CLUSTER_REFUSED',
       detail: 'an admission policy denied the request',

@@ -71,15 +71,17 @@ export async function createAppRole(
     newSecretId: async () => (await send<{ secret_id: string }>('POST', secretIdPath, {})).secret_id,
     newWrappedSecretId: async () =>
       (await send<{ token: string }>('POST', secretIdPath, {}, { 'x-vault-wrap-ttl': '60' })).token,
+    /** Returns the number of tokens of this role. Other tests may log in to the same server meanwhile. */
     tokens: async () => {
-      const path = '/v1/auth/token/accessors?list=true';
-      const { status, body } = await bao.request<{ data: { keys: string[] } }>(
-        'GET',
-        path,
-        undefined,
-        headers,
+      const send = (method: string, path: string, body?: unknown) =>
+        bao.request<{ data: { keys: string[]; policies: string[] } }>(method, `/v1/${path}`, body, headers);
+      const list = await send('GET', 'auth/token/accessors?list=true');
+      if (list.status === 404) return 0; // 404 means that there are no tokens.
+      const lookups = list.body.data.keys.map((accessor) =>
+        send('POST', 'auth/token/lookup-accessor', { accessor }),
       );
-      return status === 404 ? 0 : body.data.keys.length; // 404 means that there are no tokens.
+      // A token that has ended meanwhile has no data.
+      return (await Promise.all(lookups)).filter(({ body }) => body.data?.policies.includes(name)).length;
     },
   };
 }
