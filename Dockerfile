@@ -31,9 +31,10 @@ ENV MALLOC_MMAP_THRESHOLD_=131072
 USER 10001:10001
 WORKDIR /var/lib/secretbridge
 VOLUME /var/lib/secretbridge
-EXPOSE 8080
+EXPOSE 8080 9090
 # For Docker and Compose. Kubernetes has its own probes. It needs `http.listen` on port 8080 without TLS.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
-  CMD ["/usr/local/bin/node", "-e", "fetch('http://127.0.0.1:8080/livez').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/usr/local/bin/node", "/app/bin/secretbridge.js"]
+  CMD ["/usr/local/bin/node", "--disable-sigusr1", "-e", "fetch('http://127.0.0.1:8080/livez').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+# The program ignores SIGUSR1. The option closes the moment before, in which this signal would open the inspector.
+ENTRYPOINT ["/usr/local/bin/node", "--disable-sigusr1", "/app/bin/secretbridge.js"]
 CMD ["serve", "--config", "/etc/secretbridge/"]

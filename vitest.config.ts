@@ -7,6 +7,7 @@ import { defineConfig } from 'vitest/config';
 /** Whole commands, HTTP servers and clients. Too many for every commit. */
 const PROGRAMS = [
   'test/{cli,cluster,http,scripts}/**/*.test.ts',
+  'test/attacks/*.test.ts',
   'test/audit/tampering.test.ts',
   'test/commands/{doctor,doctor-calls,pins,rollback}.test.ts',
   'test/config/{bad-files,credentials}.test.ts',
@@ -36,9 +37,12 @@ const THOROUGH = [
   'test/cli/process.test.ts',
   'test/cluster/directory-killed.test.ts',
   'test/examples/**/*.test.ts',
+  // Hundreds of attacks on one file.
+  'test/attacks/servers/*-sqlite.test.ts',
   // Processes with the client of each vendor.
   'test/providers/leak.test.ts',
   // They wait a second or more in the real time of clients and servers.
+  'test/attacks/fair-shares.test.ts',
   'test/**/*-waits.test.ts',
   // The clients of these vendors keep state for the life of a process.
   'test/**/azure-*/**/*.test.ts',
@@ -90,7 +94,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{browser,integration}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
+          exclude: ['test/{browser,integration}/**', 'test/attacks/*/**', ...PROGRAMS, ...THOROUGH, ...LONG],
           ...inOneModuleGraph,
         },
       },
@@ -108,7 +112,7 @@ export default defineConfig({
         // The review page in a real Chromium. Without Chromium its tests are skipped with that reason.
         test: {
           name: 'browser',
-          include: ['test/browser/**/*.test.ts'],
+          include: ['test/browser/**/*.test.ts', 'test/attacks/browser/**/*.test.ts'],
           globalSetup: ['test/browser/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -118,8 +122,8 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
-          exclude: LONG_INTEGRATION,
+          include: ['test/{integration,attacks/servers}/**/*.test.ts'],
+          exclude: [...LONG_INTEGRATION, ...THOROUGH],
           ...servers,
         },
       },

@@ -3,6 +3,9 @@ import { quickOutput } from './cli/overview.ts';
 
 // The only file that uses argv, signals and the process exit code.
 
+// Node's own listener would open the inspector, which gives access to the whole memory of the process.
+process.on('SIGUSR1', () => undefined);
+
 const { env, stdout, stderr } = process;
 
 // It is no error if the reader of the output, such as `head`, closes early. In this case, the work continues. Any other

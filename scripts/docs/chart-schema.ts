@@ -38,13 +38,16 @@ function definitions(schema: Schema): Schema {
 export function chartSchema(): string {
   const { $schema: _, $defs: __, title: ___, ...config } = JSON.parse(configurationSchema()) as Schema;
   const $defs = definitions(JSON.parse(configurationSchema()) as Schema);
-  const mappings = (config.properties as Schema).mappings;
+  const { mappings, include } = config.properties as Schema;
+  const { types, limits } = ((include as Schema).items as Schema).properties as Schema;
   const tenant = exactly({
     // The name of a tenant becomes part of an object name and of a file name.
     name: { type: 'string', pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' },
     namespaces: words,
     stores: words,
     keys: words,
+    types,
+    limits,
     mappings,
   });
   const schema = {
@@ -111,6 +114,7 @@ export function chartSchema(): string {
         enabled: flag,
         hosts: { type: 'object', additionalProperties: words },
         ingressFrom: objects,
+        metricsFrom: objects,
         dns: exactly({ namespace: text, podLabels: texts }),
         apiServer: peers,
         postgres: peers,

@@ -35,6 +35,7 @@ count as empty.
 - **Names** of instances, stores and mappings: \`[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?\`. These names become labels in
   Kubernetes.
 - **Durations**: \`500ms\`, \`30s\`, \`5m\`, \`24h\`, \`90d\`, also combined as in \`1h30m\`.
+- **Sizes**: \`64KiB\`, \`1MiB\`.
 - **Paths** on this machine are relative to the file that contains them. \`~/\` is the home folder.
 - **Patterns** in \`access\` and \`include\` match the whole text. \`*\` matches any characters except \`/\`, and \`**\`
   matches any characters. All other characters match only themselves, and upper and lower case differ.
@@ -47,10 +48,11 @@ Without \`access\`, every mapping may use every key. With \`access\`, each sourc
 allows the namespace of the target together with the store and the key of the source. Otherwise the mapping fails with
 \`NOT_ALLOWED\` before any read, and other mappings continue.
 
-An entry of \`include\` names the file of a tenant. A tenant's file holds only \`mappings\` (and \`apiVersion\`). Any
-other section in a tenant's file makes the configuration invalid. The mappings of the file may use only the namespaces,
-stores and keys that its entry of \`include\` allows. If the main file has \`access\`, the rules in \`access\` must
-allow the same namespaces, stores and keys too. The \`defaults\` of the main file also apply to tenants' mappings.
+An entry of \`include\` names the file of a tenant. A tenant's file holds only \`mappings\` (and \`apiVersion\`). If
+a tenant's file is invalid, only this file is left out ([a broken file](../how-to/tenants.md#a-broken-file)). The
+mappings of the file may use only the namespaces, stores and keys that its entry of \`include\` allows. If the main
+file has \`access\`, the rules in \`access\` must allow the same namespaces, stores and keys too. The \`defaults\` of
+the main file also apply to tenants' mappings.
 
 - Ambiguous keys are never allowed: keys with a \`.\`, \`..\` or empty segment, a backslash, or invisible characters.
   Such keys are not allowed either if these characters are percent-encoded (\`%2e\`, \`%2f\`, …) or in a compatibility

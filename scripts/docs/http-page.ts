@@ -93,7 +93,8 @@ The certificate is read again when its files change. \`GET /api/openapi.json\` d
 ## Tokens and roles
 
 Every request except the probes needs a token in the header \`Authorization: Bearer …\`. \`/metrics\` needs a token only
-with \`http.metricsNeedToken: true\`. Tokens in addresses and cookies are ignored. Requests under \`/events\` need no
+with \`http.metricsNeedToken: true\`. With \`http.metrics.listen\`, only this second address has \`/metrics\`, beside
+the probes. Tokens in addresses and cookies are ignored. Requests under \`/events\` need no
 such token: they are [signed](../how-to/webhooks.md#what-is-signed), or carry [the key or the token of their
 subscription](../how-to/events-from-azure.md#the-key). The token of a person has no effect under \`/events\`.
 
@@ -106,8 +107,13 @@ http:
   tls: { certFile: ./tls.crt, keyFile: ./tls.key }
   tokens:
     - { name: ann, role: operator, token: { env: ANN_TOKEN } }
+    - { name: team-a, role: viewer, namespaces: [a, 'a-*'], token: { env: TEAM_A_TOKEN } }
   kubernetes: true
 \`\`\`
+
+Without \`tls\`, tokens are accepted only on loopback, or with \`allowHttp: true\` if a proxy in front of the service
+serves https. A token with \`namespaces\` sees and changes [nothing in other
+namespaces](../how-to/tenants.md#limit-people-to-namespaces).
 
 Each name needs a token of its own. If several names have the same token, this token is refused, and the log lists these
 names.
@@ -126,9 +132,11 @@ rules:
     verbs: [use]
 \`\`\`
 
-Bind this ClusterRole to an identity with a \`ClusterRoleBinding\`.
-\`kubectl create token NAME --audience secretbridge\` creates a token of a service account. If the API server accepts a
-token, the service remembers this for a minute, and a refusal for ten seconds. While the API server does not answer, a
+Bind this ClusterRole to an identity with a \`ClusterRoleBinding\`, or with a \`RoleBinding\` in each namespace that the
+identity may see. For an identity without the role in all namespaces, the service asks the API server about each namespace
+that has or had a target. \`kubectl create token NAME --audience secretbridge\` creates a token of a service account. The
+service remembers each answer of the API server for ten seconds, and the lack of a role in one namespace for a minute. So
+a revoked role ends within 15 seconds. While the API server does not answer, a
 request with a Kubernetes token gets 503, not 401. Static tokens continue to work.`;
 
 const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` in the answer is the cursor of the next page, if
@@ -142,6 +150,7 @@ there is a next page. Unknown parameters are refused.
   Outages of a store, of Redis or of the API server do not affect it. \`/readyz\` is 503 with a code while the
   configuration is not loaded or the audit cannot be written.
 - \`/api/v1/audit/verify\` reads every record, with pauses for other work. Parallel requests share one verification.
+  It needs a token without \`namespaces\`.
 - The body of a review is \`{ "state": "reviewed", "note": "…" }\` or \`{ "state": "flagged", "note": "…" }\`. The note
   is optional. The answer is the reviewed record with the additional member \`reviewed\`.
 - \`/api/v1/audit/export\` takes \`format\` (\`jsonl\`, the default, \`csv\` or \`ocsf\`) and the filters in [Audit
@@ -193,7 +202,7 @@ Every failure has the same form:
 | body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only after the key is verified |
 | headers | ${kib(LIMITS.headerBytes)} KiB, within ${seconds(LIMITS.headersMs)} s |
 | a whole request | ${seconds(LIMITS.requestMs)} s to arrive |
-| connections | ${LIMITS.connections}; ${LIMITS.connectionsPerAddress} of one address. The service closes further connections immediately |
+| connections | ${LIMITS.connections}; ${LIMITS.connectionsPerAddress} of one address. A further connection replaces the oldest idle one, so idle clients cannot lock out probes |
 
 An address is an IPv4 address or an IPv6 network of 64 bits. All clients behind a proxy share the address of the proxy,
 because headers such as \`X-Forwarded-For\` can be forged and are ignored. If unknown clients can reach the proxy, limit

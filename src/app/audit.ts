@@ -1,4 +1,5 @@
 import type { MovableAudit } from '../audit/move/movable-audit.ts';
+import type { RecordKeys } from '../audit/record-keys.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
@@ -10,12 +11,14 @@ interface AuditDeps {
   readonly replica: string;
   /** Reads the URL of the PostgreSQL server, which is a credential. Called for each connection. */
   readonly credential: ReadCredential;
+  /** Signs new records. */
+  readonly keys?: Pick<RecordKeys, 'sign'> | undefined;
 }
 
 /** Opens the configured audit store for writing. */
 export function openAudit(
   { audit: { store }, instance }: Pick<Config, 'audit' | 'instance'>,
-  deps: AuditDeps,
+  deps: AuditDeps & { readonly keys: Pick<RecordKeys, 'sign'> },
 ): Promise<AuditStore> {
   return open(store, instance, false, deps);
 }
@@ -33,9 +36,9 @@ async function open(
   store: Config['audit']['store'],
   instance: string,
   readOnly: boolean,
-  { clock, replica, credential }: AuditDeps,
+  { clock, replica, credential, keys }: AuditDeps,
 ): Promise<AuditStore> {
-  const common = { instance, replica, clock, readOnly };
+  const common = { instance, replica, clock, readOnly, keys };
   // Load a driver only if it is needed.
   if (store.kind === 'sqlite') {
     const { openSqliteAudit } = await import('../audit/sqlite/sqlite.ts');

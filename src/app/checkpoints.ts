@@ -2,10 +2,13 @@ import type { CheckpointLocation } from '../audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../audit/checkpoint/checkpointer.ts';
 import { configMapLocation, fileLocation, stdoutLocation } from '../audit/checkpoint/locations.ts';
 import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
+import type { RecordKeys } from '../audit/record-keys.ts';
 import type { AuditStore } from '../audit/store.ts';
+import type { Evidence } from '../audit/verify/evidence.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { Config } from '../config/config.ts';
+import type { CheckpointPlace, Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
+import { largest } from '../core/lists.ts';
 import { instancesOf } from '../core/target.ts';
 import type { ReadCredential } from '../providers/credentials.ts';
 import { type ClusterDeps, openCluster } from './cluster.ts';
@@ -14,7 +17,7 @@ import { checkpointKeys } from './keys.ts';
 
 export interface CheckpointDeps extends Pick<AppDeps, 'clock' | 'logger' | 'print'> {
   readonly audit: AuditStore;
-  readonly cluster: Pick<Cluster, 'configMaps' | 'ownNamespace'>;
+  readonly cluster: Pick<Cluster, 'configMaps' | 'ownNamespace' | 'inCluster'>;
   readonly credential: ReadCredential;
   readonly onLoss?: (() => void) | undefined;
 }
@@ -86,7 +89,7 @@ export async function checkpointAudit(
 ): Promise<void> {
   const { checkpoints } = config.audit;
   if (checkpoints.length === 0) return;
-  await using cluster = checkpoints.some(({ kind }) => kind === 'configMap')
+  await using cluster = checkpoints.some(({ kind }) => kind === 'configMap' || kind === 'ownConfigMap')
     ? await openCluster(config.cluster, deps)
     : undefined;
   const checkpointer = await openCheckpointer(config, { ...deps, cluster: cluster ?? NO_CLUSTER });
@@ -96,7 +99,7 @@ export async function checkpointAudit(
   if (trouble !== undefined) throw trouble;
 }
 
-const NO_CLUSTER = { configMaps: undefined, ownNamespace: () => undefined };
+const NO_CLUSTER = { configMaps: undefined, ownNamespace: () => undefined, inCluster: false };
 
 async function openCheckpointer(config: CheckpointConfig, deps: CheckpointDeps): Promise<Checkpointer> {
   const { checkpoints, store } = config.audit;
@@ -113,6 +116,7 @@ async function openCheckpointer(config: CheckpointConfig, deps: CheckpointDeps):
     keys: keys.publicKeys,
     instance: config.instance,
     instances: instancesOf(config),
+    hasRetention: config.audit.retentionMs !== undefined,
     clock,
     onFailure: (address, error) =>
       logger.warn('a checkpoint of the audit log could not be written', { address, error }),
@@ -120,14 +124,16 @@ async function openCheckpointer(config: CheckpointConfig, deps: CheckpointDeps):
   });
 }
 
-function placeOf(
-  place: Config['audit']['checkpoints'][number],
+/** Returns a place for checkpoints. */
+export function placeOf(
+  place: CheckpointPlace,
   { cluster, print }: Pick<CheckpointDeps, 'cluster' | 'print'>,
 ): CheckpointLocation {
   if (place.kind === 'file') return fileLocation(place.path);
   if (place.kind === 'stdout') return stdoutLocation(print);
+  if (place.kind === 'ownConfigMap' && !cluster.inCluster) return fileLocation(place.path);
   const { configMaps } = cluster;
-  const namespace = place.namespace ?? cluster.ownNamespace();
+  const namespace = (place.kind === 'configMap' ? place.namespace : undefined) ?? cluster.ownNamespace();
   if (configMaps === undefined || namespace === undefined)
     throw new AppError('CONFIG_INVALID', {
       subject: 'audit.checkpoints',
@@ -143,18 +149,33 @@ function placeOf(
   });
 }
 
+/** Returns what this process knows from outside the audit store: checkpoints, keys, and whether retention is configured. */
+export async function evidenceOf({
+  checkpoints,
+  recordKeys,
+  config,
+}: {
+  readonly checkpoints: Checkpointer | undefined;
+  readonly recordKeys: RecordKeys;
+  readonly config: Pick<Config, 'audit'>;
+}): Promise<Evidence> {
+  const signed = (await checkpoints?.evidence()) ?? { checkpoints: [], keys: new Map() };
+  return { ...signed, recordKeys, hasRetention: config.audit.retentionMs !== undefined };
+}
+
 /**
  * Returns the audit record that names the missing records and the person who accepted their loss. After the loss, the
  * hash chain continues with this audit record.
  */
 export function acceptanceEntry(
-  { end, contradicting }: NonNullable<ReturnType<Checkpointer['loss']>>,
+  { end, contradicting, cutUntil }: NonNullable<ReturnType<Checkpointer['loss']>>,
   actor: Actor,
 ): Entry {
   const proofs = contradicting.map(
     ({ place, checkpoint: { sequence, hash, time } }) =>
       `record ${sequence} with the hash ${hash}, by a checkpoint of ${time} in ${place}`,
   );
+  const cut = cutUntil === undefined ? [] : [`everything up to record ${cutUntil}`];
   return {
     actor,
     requestId: crypto.randomUUID(),
@@ -165,9 +186,12 @@ export function acceptanceEntry(
     keys: NO_KEYS,
     counts: {
       end: end.sequence,
-      proved: Math.max(...contradicting.map(({ checkpoint }) => checkpoint.sequence)),
+      ...(cutUntil === undefined ? {} : { cutUntil }),
+      ...(contradicting.length === 0
+        ? {}
+        : { proved: largest(contradicting.map(({ checkpoint }) => checkpoint.sequence)) }),
     },
-    note: `audit accept: the store ends at record ${end.sequence}; missing is ${proofs.join('; ')}`,
+    note: `audit accept: the store ends at record ${end.sequence}; missing is ${[...cut, ...proofs].join('; ')}`,
     durationMs: 0,
     attempt: 1,
   };

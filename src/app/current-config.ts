@@ -1,7 +1,18 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, IncludeState } from '../config/config.ts';
+import { findExcess } from '../config/limits.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
-import { type DesiredTarget, desiredIndex, resolveTargets, unresolvedTargets } from '../reconcile/targets.ts';
+import { AppError } from '../core/errors.ts';
+import { matches } from '../core/glob.ts';
+import type { Mapping } from '../core/mapping.ts';
+import type { TargetId } from '../core/target.ts';
+import {
+  type DesiredTarget,
+  desiredByAny,
+  desiredIndex,
+  resolveTargets,
+  unresolvedTargets,
+} from '../reconcile/targets.ts';
 
 /** The active configuration and its resolved targets. */
 export interface CurrentConfig {
@@ -12,6 +23,8 @@ export interface CurrentConfig {
   readonly targets: readonly DesiredTarget[];
   /** Checks whether a target belongs to a mapping. If the access rules deny a target, it belongs to no mapping. */
   readonly claims: ReturnType<typeof desiredIndex>;
+  /** Returns an error if a mapping must not write a target: a namespace, a type, or a limit of its `include`. */
+  forbiddenTarget(mapping: Mapping, id: TargetId): AppError | undefined;
   /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;
   /** Replaces the configuration. `targets` changes only at the next `resolve`. */
@@ -23,13 +36,14 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
   const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
   let access = createAccess(config, ownNamespace);
   let targets = unresolvedTargets(config.mappings);
-  const indexClaims = () =>
-    desiredIndex(
-      targets.filter(({ mapping, id }) =>
-        access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
-      ),
+  const indexClaims = () => {
+    const allowed = targets.filter(({ mapping, id }) =>
+      access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
     );
+    return withDisabled(desiredIndex(allowed), current, allowed);
+  };
   let wants = indexClaims();
+  let beyondLimit = createLimitCheck(current, targets);
   return {
     get config() {
       return current;
@@ -43,15 +57,77 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
     get claims() {
       return wants;
     },
+    forbiddenTarget: (mapping, id) =>
+      access.forbiddenNamespace(id.namespace) ??
+      access.forbiddenType({ mapping: mapping.name, type: mapping.target.type }) ??
+      beyondLimit(mapping, id),
     async resolve() {
       targets = await resolveTargets(current.mappings, cluster, ownNamespace());
       wants = indexClaims();
+      beyondLimit = createLimitCheck(current, targets);
       return targets;
     },
     replace(next) {
       current = next;
       access = createAccess(next, ownNamespace);
     },
+  };
+}
+
+/**
+ * Also counts the targets of disabled files as wanted by their mappings, so that no other tenant takes them over. The
+ * mappings of the main files win over them.
+ */
+function withDisabled(
+  wants: ReturnType<typeof desiredIndex>,
+  config: Config,
+  targets: readonly DesiredTarget[],
+): ReturnType<typeof desiredIndex> {
+  const disabledAt = findDisabled(config);
+  if (disabledAt === undefined) return wants;
+  const known = new Set(config.mappings.map(({ name }) => name));
+  const isWantedByMain = desiredByAny(targets.filter(({ mapping }) => mapping.include === undefined));
+  return (mapping, id) =>
+    wants(mapping, id) ||
+    (!known.has(mapping) && disabledAt(id.namespace) !== undefined && !isWantedByMain(id));
+}
+
+/**
+ * Returns a function that finds the disabled file that may have targets in a namespace. Returns undefined if no file is
+ * disabled. The mappings of a disabled file are unknown, so all targets within its bounds may be its own.
+ */
+export function findDisabled({
+  includes,
+}: Pick<Config, 'includes'>): ((namespace: string) => IncludeState | undefined) | undefined {
+  const disabled = includes.filter(({ state }) => state === 'disabled');
+  if (disabled.length === 0) return undefined;
+  return (namespace) =>
+    disabled.find(({ namespaces }) => namespaces.some((glob) => matches(glob, namespace)));
+}
+
+/** Returns a function that returns an error for each target beyond a limit of its `include`. */
+export function createLimitCheck(
+  { mappings, bounds }: Config,
+  targets: readonly DesiredTarget[],
+): (mapping: Mapping, id: TargetId) => AppError | undefined {
+  const limited = mappings.flatMap((mapping) => {
+    const include = bounds.get(mapping.name);
+    return include === undefined ? [] : [{ mapping, include }];
+  });
+  if (limited.length === 0) return () => undefined;
+  const byMapping = Map.groupBy(targets, ({ mapping }) => mapping.name);
+  const found = findExcess(
+    limited.map(({ mapping, include }) => ({
+      include,
+      mapping,
+      namespaces: (byMapping.get(mapping.name) ?? []).map(({ id }) => id.namespace),
+    })),
+  );
+  const excess = new Map(limited.map(({ mapping }, index) => [mapping.name, found[index]]));
+  return ({ name }, { namespace }) => {
+    const { reason, namespaces } = excess.get(name) ?? {};
+    if (reason === undefined || namespaces?.has(namespace) === false) return undefined;
+    return new AppError('LIMIT_REACHED', { subject: `mapping ${name}`, detail: reason });
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type Signer,
 } from '../audit/checkpoint/signing.ts';
 import { withFileErrors } from '../audit/errors.ts';
+import { createRecordKeys, type RecordKeys } from '../audit/record-keys.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { makeFolder } from '../core/folders.ts';
@@ -27,16 +28,46 @@ export interface KeyDeps {
   readonly credential: ReadCredential;
 }
 
-/**
- * Opens the fingerprinter, which creates fingerprints with the newest key. It also verifies fingerprints that were
- * created with an older key.
- */
-export async function openFingerprints(
+/** The uses of the fingerprint keys. */
+export interface InstallationKeys {
+  /** Creates fingerprints with the newest key, and verifies fingerprints of all keys. */
+  readonly fingerprints: Fingerprinter;
+  /** Signs records with the newest key, and checks records of all keys. */
+  readonly records: RecordKeys;
+}
+
+/** Reads the fingerprint keys. */
+export async function openKeys(
   [newest, ...older]: readonly Reference[],
   deps: KeyDeps,
-): Promise<Fingerprinter> {
+): Promise<InstallationKeys> {
   const key = await fingerprintKey(newest === undefined ? [] : [newest], deps);
-  return createFingerprinter(key, await fingerprintKeys(older, deps));
+  const olderKeys = await fingerprintKeys(older, deps);
+  return {
+    fingerprints: createFingerprinter(key, olderKeys),
+    records: createRecordKeys([key, ...olderKeys]),
+  };
+}
+
+/**
+ * Returns the available fingerprint keys, to check the HMACs of records. Creates nothing. Undefined if there is none.
+ * @param isRequired Whether a missing key is an error.
+ */
+export async function knownRecordKeys(
+  references: readonly Reference[],
+  { credential, isRequired }: Pick<KeyDeps, 'credential'> & { readonly isRequired: boolean },
+): Promise<RecordKeys | undefined> {
+  const results = await Promise.allSettled(references.map((reference) => readKey(reference, { credential })));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined && (isRequired || !isMissingCredential(failed.reason))) throw failed.reason;
+  const [newest, ...older] = results.flatMap((result) =>
+    result.status === 'fulfilled' ? [result.value] : [],
+  );
+  return newest && createRecordKeys([newest, ...older]);
+}
+
+function isMissingCredential(thrown: unknown): boolean {
+  return thrown instanceof AppError && thrown.code === 'CREDENTIAL_MISSING';
 }
 
 /** Returns the newest fingerprint key: 32 random bytes, stored as base64 text. */
@@ -110,7 +141,7 @@ export async function knownCheckpointKeys(
     return keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]);
   } catch (error) {
     // A missing private key is no error here, because verification needs only public keys.
-    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(previousKeys);
+    if (isMissingCredential(error)) return keysById(previousKeys);
     throw error;
   }
 }

@@ -56,7 +56,10 @@ export async function createContext(
   return {
     ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
     isDesired: current.claims,
-    records: createRecordLookup(audit, { instances, stores, absence: () => current.config.absence }),
+    records: createRecordLookup(audit, {
+      ...{ instances, stores, pins: app.pins },
+      absence: () => current.config.absence,
+    }),
     ...guardedReads(deps, recorder, guard, options.signal),
     ...guardedRules(current, guard),
   };
@@ -97,7 +100,10 @@ function guardedRules(current: CurrentConfig, guard: ConfigGuard): Rules {
     return current.access;
   };
   return {
-    forbiddenTarget: ({ namespace }) => rules().forbiddenNamespace(namespace),
+    forbiddenTarget(mapping, id) {
+      guard.check();
+      return current.forbiddenTarget(mapping, id);
+    },
     allows: (use) => rules().allows(use),
     allowsSearch: (use) => rules().allowsSearch(use),
   };

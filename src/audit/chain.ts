@@ -18,6 +18,8 @@ export interface RecordContext {
   readonly time: string;
   readonly instance: string;
   readonly replica: string;
+  /** Returns the HMAC of the canonical JSON of a record. Without this function, records have no HMAC. */
+  readonly sign?: ((text: string) => string) | undefined;
 }
 
 /** A stored record in the form that verification needs. If the record is intact, `hash` is the SHA-256 of `text`. */
@@ -44,8 +46,8 @@ export function append(head: Head, entry: Entry, circumstances: RecordContext): 
  * would take as long as hashing it.
  */
 export function appendSanitized(head: Head, sanitized: Entry, circumstances: RecordContext): AppendedRecord {
-  const { time, instance, replica } = circumstances;
-  const unhashed = {
+  const { time, instance, replica, sign } = circumstances;
+  const unsigned = {
     ...sanitized,
     sequence: head.sequence + 1,
     time,
@@ -53,6 +55,7 @@ export function appendSanitized(head: Head, sanitized: Entry, circumstances: Rec
     replica,
     previousHash: head.hash,
   };
+  const unhashed = sign === undefined ? unsigned : { ...unsigned, hmac: sign(canonical(unsigned)) };
   const text = canonical(unhashed);
   const hash = hashOf(text);
   return { record: { ...unhashed, hash }, stored: { text, hash, columnsMatch: true } };

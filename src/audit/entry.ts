@@ -103,6 +103,11 @@ export interface AuditRecord extends Entry {
   readonly replica: string;
   /** The SHA-256 of the previous record in hex, or 64 zeros for the first record. */
   readonly previousHash: string;
+  /**
+   * `<key id>:<hex>`, an HMAC-SHA-256 of the record without `hmac` and `hash` (`record-keys.ts`). Records of releases
+   * without HMACs lack it.
+   */
+  readonly hmac?: string;
   readonly hash: string;
 }
 
@@ -110,3 +115,20 @@ export interface AuditRecord extends Entry {
 export const MAX_VALUES = 500;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };
+
+/**
+ * The commands that change nothing. The note of a `command` record starts with the command, and may continue with the
+ * name of a mapping.
+ */
+const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
+
+/** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */
+export function startsChange({ phase, action, note }: Entry): boolean {
+  if (action === 'command') return !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
+  return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);
+}
+
+/** Whether an entry pins a target or ends a pin. */
+export function isPinChange({ action, outcome }: Entry): boolean {
+  return (action === 'rollback' || action === 'unpin') && outcome === 'ok';
+}

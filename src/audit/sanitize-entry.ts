@@ -9,6 +9,7 @@ import {
   OUTCOMES,
   REVIEW_STATES,
 } from './entry.ts';
+import { limitEntry } from './limit-entry.ts';
 
 const PHASES: readonly string[] = ['intent', 'outcome'];
 
@@ -16,9 +17,13 @@ const PHASES: readonly string[] = ['intent', 'outcome'];
  * Copies only the known fields of an entry, so that no unexpected data reaches the disk. Unknown fields are dropped. A
  * known field with a wrong format, such as a secret value in place of a fingerprint, causes an INTERNAL error, and
  * nothing is stored. All numbers must be integers, because programs differ in how they print fractions. Text becomes
- * well-formed Unicode: a lone surrogate becomes U+FFFD, as in any UTF-8 encoder.
+ * well-formed Unicode: a lone surrogate becomes U+FFFD, as in any UTF-8 encoder. An entry that is too large is shortened.
  */
 export function sanitizeEntry(entry: Entry): Entry {
+  return limitEntry(sanitizeMembers(entry));
+}
+
+function sanitizeMembers(entry: Entry): Entry {
   const { actor, keys } = entry;
   return {
     actor: {

@@ -11,6 +11,11 @@ export interface RecordFilter {
   readonly actor?: string;
   readonly mapping?: string;
   readonly namespace?: string;
+  /**
+   * Globs. The record must have a namespace that one of them matches. `*` and `**` match any characters, because names of
+   * namespaces contain no `/`.
+   */
+  readonly namespaces?: readonly string[];
   readonly secret?: string;
   /**
    * The `store`, `key` and `version` of the record itself or of one of its sources. All members that are present must
@@ -53,6 +58,11 @@ export interface Page {
   readonly after?: number;
 }
 
+export interface ScanOptions {
+  /** Whether to skip the comparison with search columns, so that `columnsMatch` is always true. */
+  readonly textOnly?: boolean;
+}
+
 /** All failures are AUDIT_UNAVAILABLE, except BUSY_ELSEWHERE for a lock that is not released in time. */
 export interface AuditStore extends AsyncDisposable {
   /** The location of the store, for messages. */
@@ -70,8 +80,9 @@ export interface AuditStore extends AsyncDisposable {
   /**
    * Returns the newest matching record with one of these actions, or else the newest matching copy of a pruned record.
    * Callers use this method to find out whether a state is already recorded.
+   * @param before Ignore this sequence and later ones.
    */
-  latest(filter: RecordFilter, actions: readonly Action[]): Promise<AuditRecord | undefined>;
+  latest(filter: RecordFilter, actions: readonly Action[], before?: number): Promise<AuditRecord | undefined>;
   /**
    * Returns the intents without an outcome whose process has ended, oldest first. Such a process crashed during the
    * change. An outcome belongs to the intent with the same request, namespace, Secret and attempt. The result includes
@@ -92,7 +103,7 @@ export interface AuditStore extends AsyncDisposable {
    */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** For verification: yields the records as stored, oldest first. Includes damaged records. */
-  storedRecords(from: number): AsyncIterable<StoredRecord>;
+  storedRecords(from: number, options?: ScanOptions): AsyncIterable<StoredRecord>;
   /**
    * Returns the last record according to a separate table, so that verification can compare it with the stored records.
    */

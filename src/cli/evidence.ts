@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { parseCheckpoints } from '../audit/checkpoint/checkpoint.ts';
+import { join, resolve } from 'node:path';
+import { type Checkpoint, parseCheckpoints } from '../audit/checkpoint/checkpoint.ts';
 import { fileLocation } from '../audit/checkpoint/locations.ts';
 import { keysById, type PublicKeys, parsePublicKeys } from '../audit/checkpoint/signing.ts';
-import type { Evidence } from '../audit/verify/verify.ts';
-import type { Config } from '../config/config.ts';
+import type { RecordKeys } from '../audit/record-keys.ts';
+import type { Evidence } from '../audit/verify/evidence.ts';
+import type { CheckpointPlace, Config } from '../config/config.ts';
+import { toAppError } from '../core/errors.ts';
 import { instancesOf } from '../core/target.ts';
 import { auditCredentials } from './audit-reader.ts';
 import type { Context } from './context.ts';
@@ -15,6 +17,8 @@ export interface EvidenceOptions {
   readonly checkpoints?: readonly string[];
   /** Public keys: PEM, base64, or the path of a file that contains PEM or base64. */
   readonly key?: readonly string[];
+  /** Files with fingerprint keys, which check the HMACs of records. */
+  readonly fingerprintKey?: readonly string[];
 }
 
 export interface LoadedEvidence extends Evidence {
@@ -22,18 +26,38 @@ export interface LoadedEvidence extends Evidence {
   readonly missing: readonly string[];
 }
 
-/** Loads checkpoints and keys from the options. For a missing option, uses the configuration, if there is one. */
+/**
+ * Loads checkpoints and keys from the options. For a missing option, uses the configuration, if there is one.
+ * @param folder The folder of the audit store, if checkpoints and keys may be beside it.
+ */
 export async function loadEvidence(
   context: Context,
-  { checkpoints, key }: EvidenceOptions,
+  { checkpoints, key, fingerprintKey }: EvidenceOptions,
   config: Config | undefined,
+  folder?: string,
 ): Promise<LoadedEvidence> {
   return {
     ...(checkpoints === undefined
-      ? await readConfiguredFiles(context, config)
+      ? await readConfiguredPlaces(context, config, folder)
       : { checkpoints: await readNamedFiles(context, checkpoints), missing: [] }),
-    keys: key === undefined ? await configuredKeys(context, config) : await namedKeys(context, key),
+    keys: key === undefined ? await configuredKeys(context, config, folder) : await namedKeys(context, key),
+    recordKeys: await recordKeys(context, fingerprintKey, config),
+    hasRetention: config?.audit.retentionMs !== undefined,
   };
+}
+
+async function recordKeys(
+  context: Context,
+  named: readonly string[] | undefined,
+  config: Config | undefined,
+): Promise<RecordKeys | undefined> {
+  const { knownRecordKeys } = await import('../app/keys.ts');
+  const references =
+    named?.map((path) => ({ file: resolve(context.cwd, path) })) ?? config?.keys.fingerprint ?? [];
+  return knownRecordKeys(references, {
+    credential: auditCredentials(context, undefined),
+    isRequired: named !== undefined,
+  });
 }
 
 /**
@@ -53,36 +77,70 @@ async function readCheckpointFile({ cwd, stderr }: Context, path: string) {
 }
 
 /**
- * Reads the checkpoint files of the configuration without the network. Checkpoints in the cluster or on standard output
- * must be saved to a file before the verification.
+ * Reads the checkpoints at the places of the configuration. Those on standard output must be saved to a file before the
+ * verification.
  */
-async function readConfiguredFiles(
-  { stderr }: Context,
+async function readConfiguredPlaces(
+  context: Context,
   config: Config | undefined,
+  folder: string | undefined,
 ): Promise<Pick<LoadedEvidence, 'checkpoints' | 'missing'>> {
-  if (config === undefined) return { checkpoints: [], missing: [] };
+  if (config === undefined) {
+    if (folder === undefined) return { checkpoints: [], missing: [] };
+    return { checkpoints: await fileLocation(join(folder, 'checkpoints.jsonl')).read(), missing: [] };
+  }
   const instances = instancesOf(config);
   const missing: string[] = [];
   const read = config.audit.checkpoints.map(async (place) => {
-    if (place.kind === 'file') {
-      const { name, read } = fileLocation(place.path);
-      const ours = (await read()).filter(({ instance }) => instances.includes(instance));
-      if (ours.length === 0) missing.push(name);
-      return ours;
-    }
-    const what = place.kind === 'stdout' ? 'standard output' : `the ConfigMap ${place.name}`;
-    stderr.write(`Checkpoints in ${what} are not read: save them to a file and use --checkpoints PATH.\n`);
-    return [];
+    const location = await readLocation(context, config, place);
+    if (location === undefined) return [];
+    const ours = location.checkpoints.filter(({ instance }) => instances.includes(instance));
+    if (ours.length === 0) missing.push(location.name);
+    return ours;
   });
   return { checkpoints: (await Promise.all(read)).flat(), missing: missing.sort() };
 }
 
-async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
-  if (config === undefined) return new Map();
+/** Opens the cluster only for a ConfigMap. If a place cannot be read, prints a notice and returns undefined. */
+async function readLocation(
+  { env, clock, stderr, signal }: Context,
+  config: Config,
+  place: CheckpointPlace,
+): Promise<{ readonly name: string; readonly checkpoints: readonly Checkpoint[] } | undefined> {
+  if (place.kind === 'file') {
+    const { name, read } = fileLocation(place.path);
+    return { name, checkpoints: await read() };
+  }
+  const save = 'save them to a file and use --checkpoints PATH.\n';
+  if (place.kind === 'stdout') {
+    stderr.write(`Checkpoints in standard output are not read: ${save}`);
+    return undefined;
+  }
+  const { openCluster } = await import('../app/cluster.ts');
+  const { placeOf } = await import('../app/checkpoints.ts');
+  try {
+    await using cluster = await openCluster(config.cluster, { env, clock, stop: signal });
+    const { name, read } = placeOf(place, { cluster, print: () => undefined });
+    return { name, checkpoints: await read() };
+  } catch (thrown) {
+    const { code } = toAppError(thrown);
+    stderr.write(`Checkpoints in the ConfigMap ${place.name} cannot be read (${code}): ${save}`);
+    return undefined;
+  }
+}
+
+async function configuredKeys(
+  context: Context,
+  config: Config | undefined,
+  folder: string | undefined,
+): Promise<PublicKeys> {
+  const { knownCheckpointKeys } = await import('../app/keys.ts');
+  const beside = folder === undefined ? undefined : { file: join(folder, 'checkpoint.key') };
+  const reference = config?.keys.checkpoint ?? beside;
+  if (reference === undefined) return new Map();
   // Read the public keys without the network. So if a public key is stored in the cluster, it must be passed with
   // `--key`.
-  const { knownCheckpointKeys } = await import('../app/keys.ts');
-  return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context, undefined) });
+  return knownCheckpointKeys(reference, { credential: auditCredentials(context, undefined) });
 }
 
 async function namedKeys({ cwd }: Context, named: readonly string[]): Promise<PublicKeys> {

@@ -105,9 +105,9 @@ const MIN_TRIM_BYTES = 40 * MIB;
 const LARGE_VALUE_BYTES = 4 * MIB;
 /**
  * In a heap larger than this, no full collection is forced. A full collection takes about a third of a second for 100
- * MiB, and blocks the event loop.
+ * MiB, and blocks the event loop. Probes wait for a second.
  */
-const MAX_HEAP_BYTES = 256 * MIB;
+const MAX_HEAP_BYTES = 160 * MIB;
 
 /**
  * Returns free memory to the system. Loading a configuration and a first sync leave much free memory, which V8 itself

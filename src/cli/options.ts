@@ -3,6 +3,7 @@ import { nearest } from '../config/problem.ts';
 import { DURATION, durationMs, isInRange } from '../core/clock.ts';
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
+import { append } from '../core/lists.ts';
 import { UsageError } from './errors.ts';
 import { COMMON, type HelpTexts, withHelp } from './texts/help.ts';
 
@@ -119,7 +120,7 @@ export function moveEarlyOptions(args: readonly string[], program: Command): rea
   let rest = args;
   for (let group: Command | undefined = program; group !== undefined && group.commands.length > 0; ) {
     const count = countLeadingOptions(rest);
-    early.push(...rest.slice(0, count));
+    append(early, rest.slice(0, count));
     rest = rest.slice(count);
     const word: string | undefined = rest[0];
     group = group.commands.find((command) => command.name() === word);

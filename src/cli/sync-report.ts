@@ -31,7 +31,7 @@ interface RunTarget {
 /** Prints the result of a run, and returns the exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
   const { ok, requestId, summary, targets, held, unseen, waiting, unrestarted, interrupted } = report;
-  const { unrotated = [] } = report;
+  const { unrotated = [], includes } = report;
   for (const target of unseen) printNotice(context, uncheckedText(target));
   for (const target of waiting) printNotice(context, waitingText(target));
   for (const failedRestart of unrestarted) printNotice(context, failedRestartText(failedRestart));
@@ -48,6 +48,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       held,
       ...skippedOrphans(report),
       ...(unrestarted.length === 0 ? {} : { unrestarted: unrestarted.map(restartData) }),
+      ...(includes === undefined ? {} : { includes }),
       ...(unrotated.length === 0 ? {} : { notRotated: unrotated.map(overdueData) }),
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),

@@ -1,4 +1,5 @@
 import type { AppError } from '../core/errors.ts';
+import { largest } from '../core/lists.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { safeText } from './service/error.ts';
@@ -53,7 +54,7 @@ const SIGNS: Readonly<Record<KeyPlan['action'], readonly [string, Style]>> = {
 
 /** Returns one line for each key. Values are never shown, only a placeholder and the fingerprint. */
 export function keyLines(keys: readonly KeyPlan[], paint: Paint): readonly string[] {
-  const width = Math.max(0, ...keys.map(({ name }) => name.length));
+  const width = Math.max(0, largest(keys.map(({ name }) => name.length)));
   return keys.map(({ name, action, before, after }) => {
     const [sign, style] = SIGNS[action];
     const prints = [before, after].filter((fingerprint) => fingerprint !== undefined).map(shortFingerprint);

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { App } from '../app/app.ts';
 import type { AppDeps } from '../app/deps.ts';
-import type { Config } from '../config/config.ts';
+import { brokenIncludes, type Config } from '../config/config.ts';
 import { nearest, type Problem } from '../config/problem.ts';
+import { toPrintable } from '../core/errors.ts';
 import { createLogger, type Logger, silentLogger } from '../telemetry/logger.ts';
 import { createScrubber, type Scrubber } from '../telemetry/scrub.ts';
 import { type Context, type GlobalOptions, VERSION } from './context.ts';
@@ -106,6 +107,26 @@ export function sharedDeps(
     actor: { kind: 'cli', name: user },
     replica: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
   };
+}
+
+/**
+ * Prints the problems of the included files that are not in force. Returns the exit code of a command that did
+ * everything else: a person must correct these files.
+ */
+export function reportBrokenIncludes(context: Context, config: Config, code: number): number {
+  const broken = brokenIncludes(config);
+  if (broken.length === 0) return code;
+  const paint = painter(context.color);
+  for (const { path } of broken)
+    printNotice(context, `${paint('yellow', 'warning')} CONFIG_INVALID: ${toPrintable(path)} was left out`);
+  printNotice(
+    context,
+    problemsText(
+      broken.flatMap(({ problems }) => problems),
+      paint,
+    ),
+  );
+  return code === EXIT.ok || code === EXIT.changes ? EXIT.person : code;
 }
 
 /**

@@ -201,6 +201,11 @@ export interface Caller {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
+export interface RoleReviewOptions extends CallOptions {
+  /** Checks the role in this namespace. Default: in all namespaces. */
+  readonly namespace?: string | undefined;
+}
+
 /** Authenticates callers of the HTTP API by their Kubernetes identity, and checks their permissions. */
 export interface Identities {
   /**
@@ -217,7 +222,7 @@ export interface Identities {
    * with this name.
    * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
    */
-  canUseRole(caller: Caller, role: string, options?: { signal?: AbortSignal }): Promise<boolean>;
+  canUseRole(caller: Caller, role: string, options?: RoleReviewOptions): Promise<boolean>;
 }
 
 /** A ConfigMap as read from the cluster. */

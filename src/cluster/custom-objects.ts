@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { append } from '../core/lists.ts';
 import type { KubeClient } from './client.ts';
 import { listAll, nameOf } from './pages.ts';
 
@@ -42,14 +43,14 @@ export async function listCustomObjects(
     }
     const list = (path: string) => listOne(client, { path, kind, version }, request);
     const allItems = await list(kind.plural);
-    if (allItems !== undefined) objects.push(...allItems);
+    if (allItems !== undefined) append(objects, allItems);
     else if (!kind.namespaced) warnings.push(`${kind.kind}: no permission to list`);
     else {
       for (const namespace of await namespacesOf(client, warnings, request.signal)) {
         const items = await list(`namespaces/${namespace}/${kind.plural}`);
         if (items === undefined)
           warnings.push(`${kind.kind}: no permission to list in namespace ${namespace}`);
-        else objects.push(...items);
+        else append(objects, items);
       }
     }
   }

@@ -35,7 +35,7 @@ export function createIdentities({ send }: KubeClient): Identities {
       if (caller === undefined) throw unexpectedResponse(subject);
       return caller;
     },
-    async canUseRole({ name, uid, groups, extra }, role, { signal } = {}) {
+    async canUseRole({ name, uid, groups, extra }, role, { namespace, signal } = {}) {
       const subject = 'identity review (SubjectAccessReview)';
       const api = await authorizationApi();
       const body = {
@@ -46,7 +46,13 @@ export function createIdentities({ send }: KubeClient): Identities {
           groups: [...groups],
           ...(uid === undefined ? {} : { uid }),
           ...(extra === undefined ? {} : { extra: mutable(extra) }),
-          resourceAttributes: { verb: 'use', group: 'secretbridge.dev', resource: 'roles', name: role },
+          resourceAttributes: {
+            verb: 'use',
+            group: 'secretbridge.dev',
+            resource: 'roles',
+            name: role,
+            ...(namespace === undefined ? {} : { namespace }),
+          },
         },
       };
       const response = await sendTyped(send, api.createSubjectAccessReview(body), signal);

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
+import { append } from '../core/lists.ts';
 import type { KubeClient } from './client.ts';
 import { errorFromResponse, isExpired, unavailable, unexpectedResponse } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
@@ -86,7 +87,7 @@ async function listOnce<T>(
     if (response.status !== 200) throw errorFromResponse(response, subject);
     page = pageOf(response.text, format);
     if (page === undefined) throw unexpectedResponse(subject);
-    items.push(...page.items.map(take));
+    append(items, page.items.map(take));
     const fittingItems = Math.floor((MAX_PAGE_CHARACTERS / response.text.length) * page.items.length);
     limit = Math.min(pageSize, Math.max(1, fittingItems));
     request.onPage?.();

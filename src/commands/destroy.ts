@@ -1,6 +1,7 @@
 import type { App } from '../app/app.ts';
 import type { SecretMeta } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
+import { append } from '../core/lists.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import type { TargetId } from '../core/target.ts';
 import type { SyncContext } from '../reconcile/context.ts';
@@ -61,9 +62,8 @@ export async function destroyProposed(
   // deletions and could allow all proposals.
   if (ends.length > 0 || includeOrphans) {
     const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && isUndecided(wanted));
-    ends.push(
-      ...(await decideDeletions(await recordedAsHeld(app, unknownTargets, targetSubject), app, context)),
-    );
+    const held = await recordedAsHeld(app, unknownTargets, targetSubject);
+    append(ends, await decideDeletions(held, app, context));
   }
   const presence = presenceByWatch(app, meta, ends);
   const orphans =

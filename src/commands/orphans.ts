@@ -1,4 +1,5 @@
 import type { App } from '../app/app.ts';
+import { findDisabled } from '../app/current-config.ts';
 import type { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -32,18 +33,33 @@ export async function findOrphanedTargets(
   const namespaces = search ? namespacesOf(app.targets) : [];
   const { audit, cluster, instances } = app;
   return findOrphans(
-    { audit, cluster, instances, isDesired: desiredByAny(app.targets), onProgress: onChecked },
+    { audit, cluster, instances, isDesired: createWanted(app).isWanted, onProgress: onChecked },
     namespaces,
   );
 }
 
+/**
+ * Returns functions that report whether a target is wanted by any mapping, or by one. The mappings of a disabled file
+ * are unknown, so they may want every target within the bounds of the file. Such a target is no orphan.
+ */
+function createWanted({ config, targets }: Pick<App, 'config' | 'targets'>) {
+  const [isWanted, wants] = [desiredByAny(targets), desiredIndex(targets)];
+  const disabledAt = findDisabled(config) ?? (() => undefined);
+  const mayBeWanted = ({ namespace }: TargetId): boolean => disabledAt(namespace) !== undefined;
+  return {
+    isWanted: (id: TargetId): boolean => isWanted(id) || mayBeWanted(id),
+    wants: (mapping: string, id: TargetId): boolean => wants(mapping, id) || mayBeWanted(id),
+  };
+}
+
 function findEndedMergesOf(
-  { audit, cluster, instances, fingerprints, targets }: App,
+  app: App,
   missing: OrphanScan['missing'],
   onChecked: (() => void) | undefined,
 ): Promise<readonly Proposal[]> {
+  const { audit, cluster, instances, fingerprints, targets } = app;
   const merged = targets.filter(({ mapping }) => mapping.target.mode === 'merge').map(({ id }) => id);
-  const [isWanted, wants] = [desiredByAny(targets), desiredIndex(targets)];
+  const { isWanted, wants } = createWanted(app);
   return findEndedMerges({
     audit,
     cluster,
@@ -165,7 +181,7 @@ async function isAnyPresent(
 export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean) => boolean {
   const { config } = app;
   let { targets } = app;
-  const indexes = () => ({ isWanted: desiredByAny(targets), wants: desiredIndex(targets) });
+  const indexes = () => createWanted({ config, targets });
   let index = indexes();
   return ({ mapping, live: { id }, ending }, isLeft) => {
     if (app.config !== config) return false;

@@ -16,7 +16,7 @@ type PreflightApp = {
   readonly config: Pick<Config, 'cluster' | 'stores'>;
   readonly cluster: Pick<App['cluster'], 'watch'>;
 };
-type PreflightContext = Pick<SyncContext, 'instance' | 'stores' | 'versions' | 'allows'>;
+type PreflightContext = Pick<SyncContext, 'instance' | 'stores' | 'versions' | 'allows' | 'forbiddenTarget'>;
 
 /** Minimum number of targets for a preflight. For fewer targets, listing costs more than it saves. */
 const MIN_TARGETS = 20;

@@ -81,12 +81,14 @@ export async function findHeldOrphan(
 export interface PruneOptions extends SyncContextOptions {
   /** Throws if deletions are currently not allowed. */
   readonly check?: () => void;
+  /** Keeps the targets in all other namespaces. Default: none. */
+  readonly mayUse?: ((namespace: string) => boolean) | undefined;
 }
 
 /** Deletes the orphaned targets. The brake applies as for all other deletions. */
 export async function pruneOrphans(
   app: App,
-  { check = () => undefined, ...contextOptions }: PruneOptions = {},
+  { check = () => undefined, mayUse = () => true, ...contextOptions }: PruneOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
   const context = await app.createContext(contextOptions);
@@ -107,7 +109,9 @@ export async function pruneOrphans(
   check();
   const isMeant = (proposal: Proposal): boolean => isInForce(proposal, true);
   const { brake } = app.config;
-  const stillProposed = proposals.filter(isMeant);
+  const stillProposed = proposals.filter(
+    (proposal) => isMeant(proposal) && mayUse(proposal.live.id.namespace),
+  );
   const targets = await destroy(
     stillProposed,
     population,

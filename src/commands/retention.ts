@@ -1,11 +1,12 @@
 import type { App } from '../app/app.ts';
+import { renewedPin } from '../audit/last-pins.ts';
 import { createArchive } from '../audit/retention/archive.ts';
 import { createRetention, type Retention, type RetentionResult } from '../audit/retention/retention.ts';
 import { AppError, assertNever, toAppError } from '../core/errors.ts';
 import { createSharedRun } from '../core/serial-executor.ts';
 import { within } from '../core/timer.ts';
 
-type RetentionDeps = Pick<App, 'config' | 'audit' | 'checkpoints' | 'clock' | 'logger'>;
+type RetentionDeps = Pick<App, 'config' | 'audit' | 'checkpoints' | 'pins' | 'clock' | 'logger'>;
 
 const HOUR_MS = 3_600_000;
 const CLOSE_TIMEOUT_MS = 3_000;
@@ -54,7 +55,7 @@ export async function runRetentionOnce(app: RetentionDeps, signal?: AbortSignal)
   );
 }
 
-function retentionOf({ config, audit, checkpoints, clock }: RetentionDeps): Retention | undefined {
+function retentionOf({ config, audit, checkpoints, pins, clock }: RetentionDeps): Retention | undefined {
   const { retentionMs, archive } = config.audit;
   // Without checkpoints, remove nothing, because nothing would prove that the removal was legitimate. The configuration
   // loader rejects retention without checkpoints.
@@ -62,6 +63,12 @@ function retentionOf({ config, audit, checkpoints, clock }: RetentionDeps): Rete
   return createRetention({
     audit,
     checkpoints,
+    renewPins: async (until) => {
+      const inForce = await pins.inForce();
+      return inForce.flatMap(({ record, isConfirmed }) =>
+        isConfirmed && record.sequence <= until ? [renewedPin(record)] : [],
+      );
+    },
     retentionMs,
     archive: archive && createArchive(archive.path),
     clock,

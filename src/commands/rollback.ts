@@ -22,6 +22,8 @@ import { report, type SyncReport } from './sync.ts';
 export interface TargetSelector {
   readonly mapping: string;
   readonly namespace?: string | undefined;
+  /** Excludes the targets in all other namespaces. Default: none. */
+  readonly mayUse?: ((namespace: string) => boolean) | undefined;
 }
 
 export interface Rollback extends TargetSelector {
@@ -43,8 +45,9 @@ function resolvedTargets(app: App, mapping: string): readonly DesiredTarget[] {
  * Returns the selected target. If the selection does not match exactly one target, returns a message that lists the
  * namespaces of the mapping.
  */
-export function selectOneTarget(app: App, { mapping, namespace }: TargetSelector): DesiredTarget | string {
-  const { all, chosen } = matchTargets(app, { mapping, namespace });
+export function selectOneTarget(app: App, selector: TargetSelector): DesiredTarget | string {
+  const { mapping } = selector;
+  const { all, chosen } = matchTargets(app, selector);
   const [first] = chosen;
   if (first === undefined) return noTargetText(mapping, all);
   return chosen.length === 1
@@ -52,8 +55,8 @@ export function selectOneTarget(app: App, { mapping, namespace }: TargetSelector
     : `mapping ${mapping} has several targets; choose one with the namespace: ${namespacesText(all)}`;
 }
 
-function matchTargets(app: App, { mapping, namespace }: TargetSelector) {
-  const all = resolvedTargets(app, mapping);
+function matchTargets(app: App, { mapping, namespace, mayUse = () => true }: TargetSelector) {
+  const all = resolvedTargets(app, mapping).filter(({ id }) => mayUse(id.namespace));
   return { all, chosen: all.filter(({ id }) => namespace === undefined || id.namespace === namespace) };
 }
 
@@ -72,11 +75,9 @@ function namespacesText(all: readonly DesiredTarget[]): string {
  * Returns the selected targets. If no target is in the given namespace, returns a message that lists the namespaces of
  * the mapping.
  */
-export function selectTargetsToUnpin(
-  app: App,
-  { mapping, namespace }: TargetSelector,
-): readonly DesiredTarget[] | string {
-  const { all, chosen } = matchTargets(app, { mapping, namespace });
+export function selectTargetsToUnpin(app: App, selector: TargetSelector): readonly DesiredTarget[] | string {
+  const { mapping, namespace } = selector;
+  const { all, chosen } = matchTargets(app, selector);
   return chosen.length === 0 && namespace !== undefined ? noTargetText(mapping, all) : chosen;
 }
 
@@ -96,6 +97,11 @@ export async function pinTarget(
   const isOfMapping = record.mapping === mapping.name && app.instances.includes(record.instance);
   if (!isOfMapping || !CHANGE_ACTIONS.includes(record.action) || record.sources.length === 0)
     throw new AppError('NOT_A_CHANGE', { subject: `record ${to}` });
+  if ((record.counts?.sourcesLeftOut ?? 0) > 0)
+    throw new AppError('NOT_A_CHANGE', {
+      subject: `record ${to}`,
+      detail: 'it has too many sources to name all of them',
+    });
   const pin = recordedPin(app.audit, pinOf(record, context), app.instances);
   const { plan } = await decide(mapping, id, {
     ...context,

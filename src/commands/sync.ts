@@ -1,8 +1,9 @@
 import type { App } from '../app/app.ts';
+import { brokenIncludes } from '../config/config.ts';
 import { abortAfterGrace } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
-import type { StartTimer } from '../core/timer.ts';
+import { MAX_TIMER_MS, type StartTimer } from '../core/timer.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Population } from '../reconcile/brake.ts';
@@ -18,8 +19,11 @@ import { commandOf } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/failures.ts';
+import { CallBudget, callsOf } from '../service/runs/call-budget.ts';
 import { logOutcome } from '../service/runs/log-outcome.ts';
+import type { Status } from '../service/service.ts';
 import { SourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
+import { includeStatuses } from './includes.ts';
 import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
 import { type Held, selectTargets, targetsOutside, toHeld } from './plan.ts';
 import { type Preflight, preflight } from './preflight.ts';
@@ -42,6 +46,8 @@ export interface SyncReport {
   readonly unrestarted: readonly FailedRestart[];
   /** Sources that are older than `maxAge`. Undefined if there are none, or if they were not checked. */
   readonly unrotated?: readonly Unrotated[];
+  /** The included files that are not in force. Undefined if there are none. */
+  readonly includes?: Status['includes'];
   /** Whether the run was aborted before all targets were processed. */
   readonly interrupted: boolean;
 }
@@ -81,7 +87,8 @@ export async function syncTargets(app: App, options: SyncOptions = {}): Promise<
   const unrotated = ages.warn(selectedMappings);
   const done = await report(app, { targets, ...passedOver, unrestarted, unrotated, interrupted, recorder });
   if (!interrupted) await runRetentionOnce(app, signal);
-  return done;
+  const includes = includeStatuses({ includes: brokenIncludes(app.config) });
+  return includes.length === 0 ? done : { ...done, ok: false, includes };
 }
 
 /** Syncs the targets. Returns fewer outcomes than targets if the run was aborted. */
@@ -106,10 +113,24 @@ async function runTargets(
   const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
   context.expect(expectedReads(undecided, context));
   const { requestId } = context.recorder;
-  await queue.add([...bySubject.keys()].map((subject) => ({ subject, reason: 'manual', requestId })));
+  await queue.add(
+    [...bySubject].map(([subject, [first]]) => {
+      const group = first?.mapping.include?.path;
+      return { subject, reason: 'manual', requestId, ...(group === undefined ? {} : { group }) };
+    }),
+  );
+  // The jobs that wait for the limit of an `include` are dropped, so that the run ends soon.
+  signal?.addEventListener('abort', () => void queue.close(MAX_TIMER_MS), { once: true });
+  const budget = new CallBudget({ now: () => performance.now() });
   const outcomes: Outcome[] = [];
-  queue.start(async ({ subject }) => {
-    for (const desiredTarget of bySubject.get(subject) ?? []) {
+  queue.start(async (job) => {
+    const desiredTargets = bySubject.get(job.subject) ?? [];
+    const waitMs = takeCalls(
+      budget,
+      desiredTargets.filter((desired) => !inSync.has(desired)),
+    );
+    if (waitMs > 0) return queue.add([job], { delayMs: waitMs });
+    for (const desiredTarget of desiredTargets) {
       if (signal?.aborted) break;
       const run = () => runTraced(desiredTarget, runContext, inSync.get(desiredTarget), app);
       const outcome = await undefinedIfStopped(run, signal);
@@ -123,6 +144,17 @@ async function runTargets(
   });
   await queue.idle();
   return outcomes;
+}
+
+/** Returns how long these targets must wait for the limit of their `include` on calls to stores. */
+function takeCalls(budget: CallBudget, targets: readonly DesiredTarget[]): number {
+  const include = targets.find(({ mapping }) => mapping.include !== undefined)?.mapping.include;
+  if (include === undefined) return 0;
+  return budget.take(
+    include,
+    targets.reduce((sum, { mapping }) => sum + callsOf(mapping), 0),
+    'sweep',
+  );
 }
 
 const EMPTY_PREFLIGHT: Preflight = { inSync: new Map(), isMissing: () => false };

@@ -1,33 +1,38 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { findAccessViolations } from './checks/access-violations.ts';
-import { crossCheck } from './checks/checks.ts';
-import { findCredentials } from './checks/find-credentials.ts';
+import { matches } from '../core/glob.ts';
+import { checkMappingSection, crossCheck } from './checks/checks.ts';
+import { type CheckBudget, checkCostly, includeBudget, ownBudget } from './checks/costly.ts';
+import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import type { Sources } from './files/files.ts';
-import { type Bound, type IncludeDeps, readIncludes } from './files/include.ts';
-import {
-  appendEntries,
-  holdsUnclear,
-  isUnclear,
-  locate,
-  mergeDocuments,
-  type PlacedFinding,
-} from './files/merge.ts';
-import { listOf, memberOf } from './files/raw.ts';
+import { type Bound, type IncludeDeps, type IncludedFile, readIncludes } from './files/include.ts';
+import { appendEntries, holdsUnclear, locate, mergeDocuments } from './files/merge.ts';
 import type { ReadDocuments } from './files/read.ts';
 import type { Located } from './files/yaml.ts';
-import { type Parsed, parseSections } from './parse.ts';
-import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
-import { createRedactor } from './redact.ts';
-import { resolveConfig, resolveHttp } from './resolve.ts';
-import { matches } from './shape/access.ts';
+import { claimsOf } from './include-claims.ts';
+import { type CheckedVersion, type FilesInForce, type SettledIncludes, settleIncludes } from './includes.ts';
+import { limitFindings } from './limits.ts';
+import { type Parsed, parseMappings, parseSections } from './parse.ts';
+import { type Place, type Problem, sortProblems, toProblem } from './problem.ts';
+import { type ParsedFile, type ResolveDeps, resolveConfig, resolveHttp } from './resolve.ts';
+import { checkUnit, isMissing } from './unit.ts';
+
+export interface UsableConfig {
+  readonly kind: 'usable';
+  readonly config: Config;
+  readonly problems: readonly Problem[];
+  /** Settings that have another effect than their author may expect. */
+  readonly warnings: readonly Problem[];
+  /** For the next load. */
+  readonly inForce: FilesInForce;
+}
 
 /**
- * The result of a load. A usable configuration may still have problems: a mapping without permission does not affect
- * other mappings, and a suspected credential may be harmless.
+ * The result of a load. A usable configuration may still have problems: an invalid included file and a mapping without
+ * permission do not affect other mappings, and a suspected credential may be harmless.
  */
 export type LoadResult =
-  | { readonly kind: 'usable'; readonly config: Config; readonly problems: readonly Problem[] }
+  | UsableConfig
   | {
       readonly kind: 'invalid';
       readonly problems: readonly Problem[];
@@ -41,109 +46,135 @@ export type LoadResult =
 export interface CheckDeps extends Omit<IncludeDeps, 'main'> {
   /** The main files, from which the documents were read. */
   readonly sources: Sources;
+  readonly inForce: FilesInForce;
 }
 
 /** The longest time without a pause, so that the service answers probes. */
 const SLICE_MS = 25;
 
-/** Reads included files, merges all documents and checks the result. Reports all problems in one result. */
-export async function checkDocuments(
-  main: ReadDocuments,
-  { sources, ...deps }: CheckDeps,
-): Promise<LoadResult> {
+/** Reads included files, and checks the main files and each included file. Reports all problems in one result. */
+export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Promise<LoadResult> {
+  const { sources, inForce: previous, ...readDeps } = deps;
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
-  const mainProblems = [...sources.problems, ...main.problems];
+  const unreadable = [...sources.problems, ...main.problems];
   if (main.documents.length === 0) {
     const empty = toProblem(
       { path: [], code: 'CONFIG_INVALID', message: 'the configuration is empty' },
       start,
     );
-    return { kind: 'invalid', problems: mainProblems.length > 0 ? sortProblems(mainProblems) : [empty] };
+    const blankCount = [...main.texts.values()].filter((text) => text.trim() === '').length;
+    return { kind: 'invalid', problems: unreadable.length > blankCount ? sortProblems(unreadable) : [empty] };
   }
 
-  const merged = mergeDocuments(main.documents, start);
-  const included = await readIncludes(merged.root, { ...deps, main: sources.files });
-  const root = appendEntries(
-    merged.root,
-    'mappings',
-    included.mappings.map(({ node }) => node),
-  );
-  const ownCount = listOf(root, 'mappings').length - included.mappings.length;
-  const boundOf = (index: number): Bound | undefined => included.mappings[index - ownCount]?.bound;
-  const startedAt = performance.now();
-  const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
-  // Parsing ten thousand mappings takes a quarter of a second, and so does checking them. So pause between both steps.
-  if (performance.now() - startedAt > SLICE_MS) await nextTurn();
+  const { root, findings: mergeFindings } = mergeDocuments(main.documents, start);
+  const included = await readIncludes(root, { ...readDeps, main: sources.files });
+  const pause = createPacer();
+  const parsed = await parseSections(root.value as Readonly<Record<string, unknown>>, pause);
   const isWhole = sources.problems.length === 0 && main.isWhole;
-  const { problems, isUsable } = problemsIn({
-    root,
-    parsed,
-    boundOf,
-    isWhole,
-    unreadable: [...mainProblems, ...main.blank, ...included.problems],
-    placed: [...merged.findings, ...included.findings],
-    texts: new Map([...main.texts, ...included.texts]),
+  const checked = checkUnit({
+    ...{ root, parsed, isWhole, unreadable, texts: main.texts },
+    crossFindings: [
+      ...(await crossCheck(root, parsed, isWhole, pause)),
+      ...(await checkCostly(root, ownBudget(), pause)),
+    ],
+    placed: [...mergeFindings, ...included.findings],
+  });
+  await pause();
+  const budgetOf = createBudgets();
+  const settled = await settleIncludes(included.files, {
+    mainClaims: claimsOf(parsed.mappings, root.members?.get('mappings')?.node.items ?? []),
+    previous,
+    check: (file, bound) => checkFile(file, bound, { root, parsed, isWhole, budget: budgetOf(bound), pause }),
+    redact: checked.redact,
   });
   const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
   const paths = { absolute: (file: string) => absolute.get(file) ?? file, home: deps.home };
-  if (isUsable && parsed.whole !== undefined) {
-    const bounds = { boundOf: (index: number) => boundOf(index)?.rule };
-    return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...paths, ...bounds }), problems };
-  }
+  const problems = sortProblems([...checked.problems, ...settled.states.flatMap((state) => state.problems)]);
+  if (checked.isUsable && parsed.whole !== undefined)
+    return usableConfig(parsed.whole, { root, settled, problems, paths });
   const { http } = parsed.sections;
   // A wrong address could receive requests with a token, so use `http` only if it is unambiguous.
-  const isDuplicated = merged.findings.some(({ path }) => path[0] === 'http');
+  const isDuplicated = mergeFindings.some(({ path }) => path[0] === 'http');
   const isUnambiguous = !isDuplicated && !holdsUnclear(root, ['http']);
   const isUsableHttp = http !== undefined && isUnambiguous && (isWhole || !isMissing(root, ['http']));
   return { kind: 'invalid', problems, ...(isUsableHttp ? { http: resolveHttp(http, root, paths) } : {}) };
 }
 
-interface CheckedDocuments {
-  readonly root: Located;
-  readonly parsed: Parsed;
-  readonly boundOf: (index: number) => Bound | undefined;
-  /** Whether all main files could be read completely. Included files contain only mappings and do not count. */
-  readonly isWhole: boolean;
-  readonly unreadable: readonly Problem[];
-  readonly placed: readonly PlacedFinding[];
-  readonly texts: ReadonlyMap<string, string>;
-}
-
-function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: CheckedDocuments) {
-  const inBounds = (index: number, namespace: string): boolean =>
-    boundOf(index)?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true;
-  // Drop findings that may be caused by a part that could not be read.
-  const isReliable = ({ path }: Finding) => !isUnclear(root, path) && (isWhole || !isMissing(root, path));
-  const place = (finding: Finding) => toProblem(finding, locate(root, finding.path, finding.at));
-  const isFullyClear = !holdsUnclear(root, []);
-  // Cross-checks compare several places, so all of these places must be readable.
-  const isCertain = ({ path, code }: Finding) =>
-    isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
-  const crossFindings = crossCheck(root, parsed, { inBounds, isWhole }).filter(isCertain);
-  const findings = [...parsed.findings, ...crossFindings];
-  const faults = [
-    ...placed.map((finding) => toProblem(finding, finding.place)),
-    ...findings.filter(isReliable).map(place),
-  ];
-  const suspects = findCredentials(root, texts);
-  const places = new Set(faults.map(({ file, line, column }) => `${file}:${line}:${column}`));
-  const problems = [
-    ...unreadable,
-    ...faults,
-    ...(isWhole
-      ? findAccessViolations(root, parsed, boundOf).filter(isCertain).filter(isReliable).map(place)
-      : []),
-    // A literal in place of a credential reference is already reported at the same place.
-    ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
-  ];
-  return {
-    problems: sortProblems(problems.map(createRedactor(suspects.fragments))),
-    isUsable: unreadable.length + faults.length === 0,
+/** Returns a function that lets the event loop run if the last pause was too long ago. */
+function createPacer(): () => Promise<void> {
+  let sliceStart = performance.now();
+  return async () => {
+    if (performance.now() - sliceStart < SLICE_MS) return;
+    await nextTurn();
+    sliceStart = performance.now();
   };
 }
 
-/** Whether a whole section is missing. */
-function isMissing({ value }: Located, path: Path): boolean {
-  const [section] = path;
-  return path.length === 1 && memberOf(value, String(section)) === undefined;
+/** Returns a function that returns the budget of an include, which its files share. */
+function createBudgets(): (bound: Bound) => CheckBudget {
+  const budgets = new Map<string, CheckBudget>();
+  return ({ rule }) => {
+    const budget = budgets.get(rule.path) ?? includeBudget(rule);
+    budgets.set(rule.path, budget);
+    return budget;
+  };
+}
+
+interface UsableInput {
+  readonly root: Located;
+  readonly settled: SettledIncludes;
+  readonly problems: readonly Problem[];
+  readonly paths: ResolveDeps;
+}
+
+/** Adds the mappings of the included files that are in force to the main files. */
+function usableConfig(main: ParsedFile, { root, settled, problems, paths }: UsableInput): UsableConfig {
+  const { mappings: included, states, inForce } = settled;
+  const mappings = [...main.mappings, ...included.map(({ parsed }) => parsed)];
+  const bounds = [...main.mappings.map(() => undefined), ...included.map(({ bound }) => bound.rule)];
+  const nodes = included.map(({ node }) => node);
+  const options = { ...paths, bounds, includes: states };
+  const config = resolveConfig({ ...main, mappings }, appendEntries(root, 'mappings', nodes), options);
+  const { refused, warnings: ofLimits } = limitFindings(included);
+  const ofService = findWarnings(config).map((warning) => toProblem(warning, locate(root, warning.path)));
+  const warnings = [...ofService, ...ofLimits];
+  return { kind: 'usable', config, problems: sortProblems([...problems, ...refused]), warnings, inForce };
+}
+
+interface CheckFileDeps {
+  readonly root: Located;
+  readonly parsed: Parsed;
+  readonly isWhole: boolean;
+  readonly budget: CheckBudget;
+  readonly pause: () => Promise<void>;
+}
+
+/** Checks an included file, together with the stores and rules of the main files. */
+async function checkFile(
+  { source, mappings, problems, text }: Pick<IncludedFile, 'source' | 'mappings' | 'problems' | 'text'>,
+  bound: Bound,
+  { budget, pause, ...main }: CheckFileDeps,
+): Promise<CheckedVersion> {
+  const shared = ['stores', 'access'].flatMap((name) => {
+    const member = main.root.members?.get(name);
+    return member === undefined ? [] : [[name, member] as const];
+  });
+  const place: Place = { file: source.shown, line: 1, column: 1 };
+  const values = mappings.map(({ value }) => value);
+  const own = { keyPlace: place, node: { value: values, place, items: mappings } };
+  const members = new Map([...shared, ['mappings', own]]);
+  const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
+  const root: Located = { value, place, members };
+  const parsed = await parseMappings(values, pause);
+  const inBounds = (namespace: string) => bound.rule.namespaces.some((glob) => matches(glob, namespace));
+  const checked = checkUnit({
+    ...{ root, bound, isWhole: main.isWhole, unreadable: problems, placed: [] },
+    parsed: { access: main.parsed.access, findings: parsed.findings },
+    crossFindings: [
+      ...(await checkMappingSection(root, main.isWhole, inBounds, pause)),
+      ...(await checkCostly(root, budget, pause)),
+    ],
+    texts: new Map([[source.shown, text]]),
+  });
+  return { ...checked, parsed: parsed.mappings };
 }

@@ -1,11 +1,18 @@
 import type { z } from 'zod';
 import type { Mapping } from '../core/mapping.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Place } from './problem.ts';
+import type { Place, Problem } from './problem.ts';
 import type { ConfigFile, StoreConfig } from './schema.ts';
 import type { Rule } from './shape/access.ts';
+import type { Include } from './shape/include.ts';
 
 type File = z.output<typeof ConfigFile>;
+
+/** A place for checkpoints. */
+export type CheckpointPlace =
+  | NonNullable<File['audit']['checkpoints']>[number]
+  /** The default with PostgreSQL: the ConfigMap in a cluster, and the file elsewhere. */
+  | { readonly kind: 'ownConfigMap'; readonly name: string; readonly path: string };
 
 /** The complete configuration. Defaults are filled in, durations are in milliseconds, and local paths are absolute. */
 export interface Config {
@@ -15,7 +22,7 @@ export interface Config {
   readonly engine: File['engine'];
   readonly audit: {
     readonly store: File['audit']['store'];
-    readonly checkpoints: NonNullable<File['audit']['checkpoints']>;
+    readonly checkpoints: readonly CheckpointPlace[];
     readonly retentionMs?: number | undefined;
     readonly archive?: { readonly path: string } | undefined;
     readonly stdout: boolean;
@@ -40,7 +47,9 @@ export interface Config {
    * Maps the name of each mapping from a tenant's file to the bounds that its `include` sets. `createAccess` applies
    * both the rules and the bounds.
    */
-  readonly bounds: ReadonlyMap<string, Rule>;
+  readonly bounds: ReadonlyMap<string, Include>;
+  /** The state of each included file. */
+  readonly includes: readonly IncludeState[];
   readonly places: Places;
 }
 
@@ -48,4 +57,20 @@ export interface Config {
 export interface Places {
   readonly stores: ReadonlyMap<string, Place>;
   readonly mappings: ReadonlyMap<string, Place>;
+}
+
+/** The state of an included file. */
+export interface IncludeState {
+  readonly path: string;
+  /** `outdated`: an earlier version of the file is in force. `disabled`: no version of it is in force. */
+  readonly state: 'valid' | 'disabled' | 'outdated';
+  /** A valid file may have problems of single mappings. */
+  readonly problems: readonly Problem[];
+  /** Globs of the namespaces in which the file may have targets. */
+  readonly namespaces: readonly string[];
+}
+
+/** Returns the included files whose newest version is not in force. */
+export function brokenIncludes({ includes }: Pick<Config, 'includes'>): readonly IncludeState[] {
+  return includes.filter(({ state }) => state !== 'valid');
 }

@@ -10,8 +10,10 @@ export interface NamedChanges {
 export interface ConfigDiff {
   readonly stores: NamedChanges;
   readonly mappings: NamedChanges;
-  /** Whether the `access` rules or the bounds of an `include` changed. */
+  /** Whether the `access` rules changed. A mapping with other bounds of its `include` counts as changed. */
   readonly access: boolean;
+  /** Whether an included file has another state or other problems. */
+  readonly includes: boolean;
   /** Whether `events` changed. */
   readonly events: boolean;
   /** Changed sections that take effect only after the service restarts. */
@@ -22,7 +24,7 @@ export interface ConfigDiff {
  * Sections that do not need a restart. The service applies changes to them while it runs. The places in the files have
  * no effect on the service.
  */
-type LiveSection = 'stores' | 'mappings' | 'access' | 'bounds' | 'events' | 'places';
+type LiveSection = 'stores' | 'mappings' | 'access' | 'bounds' | 'includes' | 'events' | 'places';
 export type Section = Exclude<keyof Config, LiveSection>;
 
 const SECTIONS = {
@@ -48,20 +50,26 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
   const sections = Object.keys(SECTIONS) as Section[];
   return {
     stores: diffByName(before.stores, after.stores),
-    mappings: diffByName(before.mappings, after.mappings),
+    mappings: diffByName(withBounds(before), withBounds(after)),
     access: rulesOf(before) !== rulesOf(after),
+    includes: canonicalJson(before.includes) !== canonicalJson(after.includes),
     events: canonicalJson(before.events) !== canonicalJson(after.events),
     restart: sections.filter((name) => sectionText(before, name) !== sectionText(after, name)),
   };
 }
 
-export function isEmptyDiff({ stores, mappings, access, events, restart }: ConfigDiff): boolean {
+export function isEmptyDiff({ stores, mappings, restart, ...others }: ConfigDiff): boolean {
   const names = [stores, mappings].flatMap(({ added, removed, changed }) => [
     ...added,
     ...removed,
     ...changed,
   ]);
-  return names.length === 0 && !access && !events && restart.length === 0;
+  const { access, includes, events } = others;
+  return names.length === 0 && !access && !includes && !events && restart.length === 0;
+}
+
+function withBounds({ mappings, bounds }: Config): readonly { readonly name: string }[] {
+  return mappings.map((mapping) => ({ ...mapping, bounds: bounds.get(mapping.name) }));
 }
 
 function diffByName(before: readonly { name: string }[], after: readonly { name: string }[]): NamedChanges {
@@ -94,8 +102,8 @@ function isSame(first: unknown, second: unknown): boolean {
  * Returns the rules as sorted text. The order of rules does not matter, because one matching rule is enough. Missing
  * rules differ from an empty list.
  */
-function rulesOf({ access, bounds }: Config): string {
-  return canonicalJson([access && sortedTexts(access), sortedTexts([...bounds])]);
+function rulesOf({ access }: Config): string {
+  return canonicalJson([access && sortedTexts(access)]);
 }
 
 /** The order of former names does not matter, because it depends on the order of the files that contribute them. */

@@ -2,6 +2,7 @@ import type { LoadResult } from './check-documents.ts';
 import { type ConfigFs, findSources, realFs } from './files/files.ts';
 import { createParsedFiles, type ParsedFiles, type YamlText } from './files/parsing.ts';
 import { readDocuments } from './files/read.ts';
+import type { FilesInForce } from './includes.ts';
 import type { Problem } from './problem.ts';
 
 export interface LoadOptions {
@@ -12,23 +13,26 @@ export interface LoadOptions {
   readonly readFs?: ConfigFs;
   /** A cache, so that unchanged files are not parsed again. Without it, everything is parsed. */
   readonly parsed?: ParsedFiles;
+  /** The versions of included files that are in force. An included file that is invalid now keeps its version. */
+  readonly inForce?: FilesInForce;
   /** Loads code that the command needs after the load, while another thread parses long files. */
   readonly meanwhile?: () => Promise<unknown>;
 }
 
 /** Reads, merges and checks the configuration. Reports all problems in one result. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
-  const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles(), meanwhile } = options;
+  const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
+  const { inForce = new Map(), meanwhile } = options;
   const parseTexts = parsed.begin();
-  const parse = async (texts: readonly YamlText[]) => {
-    const [results] = await Promise.all([parseTexts(texts), loadChecks(), meanwhile?.()]);
+  const parse = async (texts: readonly YamlText[], isOfTenant?: boolean) => {
+    const [results] = await Promise.all([parseTexts(texts, isOfTenant), loadChecks(), meanwhile?.()]);
     return results;
   };
   const reading = { fs: readFs, parse };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
   const { checkDocuments } = await loadChecks();
-  return checkDocuments(main, { ...reading, sources, home: env.HOME });
+  return checkDocuments(main, { ...reading, sources, home: env.HOME, inForce });
 }
 
 /** Import lazily, because the schema and the checks take a fifth of a second to load. */

@@ -18,6 +18,9 @@ interface Facts {
 }
 const FACTS = '\u0000';
 
+/** The maximum number of explained issues of one value. A file may consist of mistakes, and a suggestion takes time. */
+const MAX_ISSUES = 1_000;
+
 export type Checked<T> =
   | { readonly kind: 'valid'; readonly output: T }
   | { readonly kind: 'invalid'; readonly findings: readonly Finding[] };
@@ -26,7 +29,8 @@ export type Checked<T> =
 export function check<T extends z.ZodType>(schema: T, value: unknown, path: Path): Checked<z.output<T>> {
   const result = schema.safeParse(value, { error: (issue) => FACTS + JSON.stringify(factsOf(issue)) });
   if (result.success) return { kind: 'valid', output: result.data };
-  return { kind: 'invalid', findings: result.error.issues.flatMap((issue) => explain(issue, value, path)) };
+  const issues = result.error.issues.slice(0, MAX_ISSUES);
+  return { kind: 'invalid', findings: issues.flatMap((issue) => explain(issue, value, path)) };
 }
 
 function factsOf({ inst }: z.core.$ZodRawIssue): Facts {

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { append } from '../core/lists.ts';
 import { check } from './messages.ts';
 import { didYouMean, type Finding, type Path, quoted } from './problem.ts';
 import type { ParsedFile } from './resolve.ts';
@@ -21,7 +22,31 @@ export interface Parsed {
   readonly findings: readonly Finding[];
 }
 
-export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
+/**
+ * Parses the mappings of an included file.
+ *
+ * @param pause Lets the event loop run.
+ */
+export async function parseMappings(
+  values: readonly unknown[],
+  pause: () => Promise<void>,
+): Promise<Pick<Parsed, 'mappings' | 'findings'>> {
+  const mappings = new Map<number, ParsedFile['mappings'][number]>();
+  const findings: Finding[] = [];
+  for (const [index, value] of values.entries()) {
+    const result = check(MappingConfig, value, ['mappings', index]);
+    if (result.kind === 'valid') mappings.set(index, result.output);
+    else append(findings, result.findings);
+    await pause();
+  }
+  return { mappings, findings };
+}
+
+/** @param pause Lets the event loop run. Parsing ten thousand mappings takes a quarter of a second. */
+export async function parseSections(
+  root: Readonly<Record<string, unknown>>,
+  pause: () => Promise<void>,
+): Promise<Parsed> {
   const findings: Finding[] = [];
   const knownSections = Object.keys(ConfigFile.shape);
   for (const key of Object.keys(root)) {
@@ -36,9 +61,9 @@ export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
     });
   }
 
-  const stores = entries(StoreConfig, 'stores');
-  const mappings = entries(MappingConfig, 'mappings');
-  const access = entries(AccessRule, 'access');
+  const stores = await entries(StoreConfig, 'stores');
+  const mappings = await entries(MappingConfig, 'mappings');
+  const access = await entries(AccessRule, 'access');
   const sections: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(ConfigFile.shape)) {
     if (LISTS.has(key) && Array.isArray(root[key])) continue;
@@ -58,16 +83,20 @@ export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
   function take<T extends z.ZodType>(schema: T, value: unknown, path: Path): z.output<T> | undefined {
     const result = check(schema, value, path);
     if (result.kind === 'valid') return result.output;
-    findings.push(...result.findings);
+    append(findings, result.findings);
     return undefined;
   }
 
-  function entries<T extends z.ZodType>(schema: T, section: string): ReadonlyMap<number, z.output<T>> {
+  async function entries<T extends z.ZodType>(
+    schema: T,
+    section: string,
+  ): Promise<ReadonlyMap<number, z.output<T>>> {
     const valid = new Map<number, z.output<T>>();
     const list = root[section];
     for (const [index, entry] of (Array.isArray(list) ? list : []).entries()) {
       const value = take(schema, entry, [section, index]);
       if (value !== undefined) valid.set(index, value);
+      await pause();
     }
     return valid;
   }

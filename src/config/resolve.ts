@@ -8,7 +8,7 @@ import { isFreeForm } from './files/raw.ts';
 import type { Located } from './files/yaml.ts';
 import type { Path } from './problem.ts';
 import type { ConfigFile } from './schema.ts';
-import type { Rule } from './shape/access.ts';
+import { type Include, includeOf } from './shape/include.ts';
 import type { MappingConfig } from './shape/mapping.ts';
 
 export type ParsedFile = z.output<typeof ConfigFile>;
@@ -21,8 +21,9 @@ export interface ResolveDeps {
 }
 
 export interface ResolveOptions extends ResolveDeps {
-  /** Returns the bounds of the mapping at this index. `undefined` if this mapping comes from a main file. */
-  boundOf(index: number): Rule | undefined;
+  /** The bounds of each mapping. `undefined` if the mapping comes from a main file. */
+  readonly bounds: readonly (Include | undefined)[];
+  readonly includes: Config['includes'];
 }
 
 /**
@@ -41,8 +42,6 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
   // Key files are created beside the SQLite database, so that they move with it. For other databases,
   // `checks/service.ts` requires explicit keys.
   const state = audit.store.kind === 'sqlite' ? dirname(audit.store.path) : join(folderOf([]), 'state');
-  const besideSqlite =
-    audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
   const keys = withLocalPaths(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
   const namings = new Map(file.stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
@@ -56,7 +55,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     engine: withLocalPaths(file.engine, ['engine']),
     audit: {
       store: audit.store,
-      checkpoints: audit.checkpoints ?? besideSqlite,
+      checkpoints: audit.checkpoints ?? defaultCheckpoints(file, state),
       retentionMs: audit.retention,
       archive: audit.archive,
       stdout: audit.stdout,
@@ -73,11 +72,29 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     restarts: { windowMs: file.restarts.window, atOnce: file.restarts.atOnce },
     events: withLocalPaths(file.events, ['events']),
     stores: file.stores.map((store, index) => withLocalPaths(store, ['stores', index])),
-    mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults, namings)),
+    mappings: file.mappings.map((mapping, index) =>
+      resolveMapping(mapping, deps.bounds[index], { defaults: file.defaults, namings }),
+    ),
     access: file.access,
     bounds: boundsOf(file, deps),
+    includes: deps.includes,
     places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
   };
+}
+
+/**
+ * With PostgreSQL, checkpoints need a key that all replicas share, so without one there is no default. In a cluster, all
+ * replicas share a ConfigMap.
+ */
+function defaultCheckpoints(
+  { audit, keys, cluster, instance }: ParsedFile,
+  state: string,
+): Config['audit']['checkpoints'] {
+  const path = join(state, 'checkpoints.jsonl');
+  if (audit.store.kind === 'sqlite') return [{ kind: 'file', path }];
+  if (keys.checkpoint === undefined) return [];
+  if (cluster.kind === 'directory') return [{ kind: 'file', path }];
+  return [{ kind: 'ownConfigMap', name: `secretbridge-${instance}-checkpoints`, path }];
 }
 
 /** Resolves the `http` section alone, because a service needs its address even if other sections are invalid. */
@@ -89,10 +106,10 @@ function folderIn(root: Located, { absolute }: ResolveDeps): (path: Path) => str
   return (path) => dirname(absolute(locate(root, path).file));
 }
 
-function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveOptions): ReadonlyMap<string, Rule> {
+function boundsOf({ mappings }: ParsedFile, { bounds }: ResolveOptions): ReadonlyMap<string, Include> {
   return new Map(
-    mappings.flatMap(({ name }, index): [string, Rule][] => {
-      const bound = boundOf(index);
+    mappings.flatMap(({ name }, index): [string, Include][] => {
+      const bound = bounds[index];
       return bound === undefined ? [] : [[name, bound]];
     }),
   );
@@ -100,8 +117,8 @@ function boundsOf({ mappings }: ParsedFile, { boundOf }: ResolveOptions): Readon
 
 function resolveMapping(
   mapping: MappingConfig,
-  defaults: ParsedFile['defaults'],
-  namings: ReadonlyMap<string, Naming>,
+  bound: Include | undefined,
+  { defaults, namings }: Pick<ParsedFile, 'defaults'> & { readonly namings: ReadonlyMap<string, Naming> },
 ): Mapping {
   const { namespace, namespaces = [], ...target } = mapping.target;
   return {
@@ -115,13 +132,14 @@ function resolveMapping(
     dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, namings)),
     template: mapping.template,
     restart: mapping.restart,
-    refreshMs: Math.max(mapping.refresh ?? defaults.refresh, MIN_REFRESH_MS),
+    refreshMs: Math.max(mapping.refresh ?? defaults.refresh, MIN_REFRESH_MS, bound?.limits.refreshMs ?? 0),
     onConflict: mapping.onConflict ?? defaults.onConflict,
     onDrift: mapping.onDrift ?? defaults.onDrift,
     onSourceMissing: mapping.onSourceMissing ?? defaults.onSourceMissing,
     softDeletedIsMissing: mapping.softDeletedIsMissing ?? defaults.softDeletedIsMissing,
     onMappingRemoved: mapping.onMappingRemoved ?? defaults.onMappingRemoved,
     maxAgeMs: mapping.maxAge ?? defaults.maxAge,
+    ...(bound === undefined ? {} : { include: includeOf(bound) }),
   };
 }
 

@@ -6,8 +6,9 @@ import { VaultConfig } from '../providers/vault/config.ts';
 import { Audit, Cluster, Engine, Keys } from './shape/backends.ts';
 import { Events } from './shape/events.ts';
 import { duration, Name, rate, wholeNumber } from './shape/fields.ts';
+import { Include } from './shape/include.ts';
 import { Defaults, MappingConfig } from './shape/mapping.ts';
-import { Absence, AccessRule, Brake, Http, Include, Log, Restarts, Tracing } from './shape/service.ts';
+import { Absence, AccessRule, Brake, Http, Log, Restarts, Tracing } from './shape/service.ts';
 
 /** Fields that every store has in addition to the fields of its kind. */
 const common = {

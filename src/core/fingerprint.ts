@@ -39,12 +39,12 @@ export function createFingerprinter(
   const olderFingerprinters = olderKeys.map((secretValue) => createFingerprinter(secretValue));
   // Create the key object only once. Passing the raw bytes would make each fingerprint take five times as long.
   const key = createSecretKey(secret.reveal());
-  const keyId = hmac(key, 'key id').slice(0, 8);
-  const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', secretValue)}`;
+  const keyId = idOf(key);
+  const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, ['value', secretValue])}`;
   const target = (id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint => {
     const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
     for (const [name, part] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, part);
-    return `${keyId}:${hmac(key, ...parts)}`;
+    return `${keyId}:${hmac(key, parts)}`;
   };
   const olderFingerprinterOf = (fingerprint: string) =>
     olderFingerprinters.find((fingerprinter) => fingerprinter.keyId === keyIdOf(fingerprint));
@@ -63,6 +63,15 @@ export function createFingerprinter(
   };
 }
 
+/** Returns the id that names a fingerprint key. The id reveals nothing about the key. */
+export function fingerprintKeyId(secret: SecretValue): string {
+  return idOf(createSecretKey(secret.reveal()));
+}
+
+function idOf(key: KeyObject): string {
+  return hmac(key, ['key id']).slice(0, 8);
+}
+
 export function isFingerprint(text: string): boolean {
   return /^[0-9a-f]{8}:[0-9a-f]{64}$/.test(text);
 }
@@ -71,14 +80,23 @@ export function keyIdOf(fingerprint: Fingerprint): string {
   return fingerprint.slice(0, 8);
 }
 
+/** A call of the hash takes longer than hashing a short part, so parts are joined up to this size in bytes. */
+const CHUNK = 64 * 1024;
+
 /** Each part is preceded by its length, so that different lists of parts never have the same bytes. */
-function hmac(key: KeyObject, ...parts: readonly (string | SecretValue)[]): string {
+function hmac(key: KeyObject, parts: readonly (string | SecretValue)[]): string {
   const hash = createHmac('sha256', key);
+  let chunk: Uint8Array[] = [];
+  let size = 0;
   for (const part of parts) {
     const bytes = part instanceof SecretValue ? part.reveal() : Buffer.from(part, 'utf8');
     const length = Buffer.alloc(8);
     length.writeBigUInt64BE(BigInt(bytes.byteLength));
-    hash.update(length).update(bytes);
+    chunk.push(length, bytes);
+    size += length.byteLength + bytes.byteLength;
+    if (size < CHUNK) continue;
+    hash.update(Buffer.concat(chunk));
+    [chunk, size] = [[], 0];
   }
-  return hash.digest('hex');
+  return hash.update(Buffer.concat(chunk)).digest('hex');
 }

@@ -1,3 +1,5 @@
+import { checkJsonBounds, endOfString } from './json-bounds.ts';
+
 /**
  * Lossless JSON (RFC 8259): numbers keep their text, members keep their order, and duplicate members stay visible.
  * `JSON.parse` loses all three. With it, `1.10` or an 18-digit id would reach the target as a different value.
@@ -34,17 +36,20 @@ export function parseAny(text: string): unknown {
 
 /** The error does not quote the text, because the text may be a secret. */
 export class JsonError extends Error {
-  constructor() {
+  /** Whether the text has too many values. Then it may be JSON. */
+  readonly isTooLarge: boolean;
+
+  constructor({ isTooLarge = false } = {}) {
     super('not valid JSON');
     this.name = 'JsonError';
+    this.isTooLarge = isTooLarge;
   }
 }
 
-/** The maximum nesting depth. Printing is recursive, so deeper nesting could overflow the stack. */
-const MAX_DEPTH = 500;
-
-/** @throws JsonError for text that is not JSON, or that has more than 500 nesting levels. */
+/** @throws JsonError for text that is not JSON, has more than 500 nesting levels, or more than 200,000 values. */
 export function parseJson(text: string): JsonNode {
+  const bounds = checkJsonBounds(text);
+  if (bounds !== 'ok') throw new JsonError({ isTooLarge: bounds === 'too-many' });
   validate(text);
   return build(text);
 }
@@ -176,11 +181,11 @@ function build(text: string): JsonNode {
   while (at < text.length) {
     const char = text.charAt(at);
     if (char === '"') {
-      const end = endOfString(text, at);
+      // The text is valid, so the string ends.
+      const end = endOfString(text, at) ?? text.length;
       put({ kind: 'string', value: stringAt(text, at, end) });
       at = end;
     } else if (char === '{' || char === '[') {
-      if (stack.length === MAX_DEPTH) throw new JsonError();
       stack.push(
         char === '{' ? { kind: 'object', members: [], name: undefined } : { kind: 'array', items: [] },
       );
@@ -231,20 +236,6 @@ function wordAt(text: string, at: number): string {
   // In valid JSON, only a word can be at this position.
   if (word === undefined) throw new JsonError();
   return word.length < MIN_SLICE_LENGTH ? word : (JSON.parse(`"${word}"`) as string);
-}
-
-/**
- * Returns the index after the closing quote. The closing quote is the first quote that follows an even number of
- * backslashes.
- */
-function endOfString(text: string, start: number): number {
-  let quote = start;
-  for (;;) {
-    quote = text.indexOf('"', quote + 1);
-    let slashes = 0;
-    while (text.charAt(quote - 1 - slashes) === '\\') slashes += 1;
-    if (slashes % 2 === 0) return quote + 1;
-  }
 }
 
 /** Parses the bytes of a JSON document. Returns undefined if they are not UTF-8 or not JSON. */

@@ -90,6 +90,26 @@ export interface Mapping {
   readonly softDeletedIsMissing: boolean;
   readonly onMappingRemoved: 'keep' | 'delete';
   readonly maxAgeMs?: number | undefined;
+  /** The `include` that this mapping comes from. Undefined for a mapping of the operator's own files. */
+  readonly include?: MappingInclude | undefined;
+}
+
+export interface MappingInclude {
+  /** The `path` of the `include`. Mappings with the same path share the limits of the `include`. */
+  readonly path: string;
+  /** Maximum calls to stores per minute, of all mappings of the `include` together. */
+  readonly callsPerMinute: number;
+  readonly limits: MappingLimits;
+}
+
+/** What an `include` allows each of its mappings. */
+export interface MappingLimits {
+  /** Maximum number of keys that the mapping reads or writes for one target. */
+  readonly keysPerMapping: number;
+  /** Maximum time to render all templates of the mapping. */
+  readonly templateTimeMs: number;
+  /** Maximum size of what all templates of the mapping give. */
+  readonly templateBytes: number;
 }
 
 /** Whether Kubernetes accepts the name as a key of a Secret. */

@@ -1,6 +1,7 @@
 import { createDecipheriv, pbkdf2Sync, X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type Forge from 'node-forge';
+import { derivePkcs12Key, type KeyInput, PURPOSE } from './pkcs12-key.ts';
 
 // Reads PKCS#12 (RFC 7292). The integrity check is skipped: stores are trusted, and the check would need more
 // algorithms than the keys. The library's own reader is not used. It changes the bytes of certificates, derives keys ten
@@ -10,8 +11,6 @@ export interface Pkcs12 {
   readonly certificates: readonly X509Certificate[];
   /** Private keys as PKCS#8 in DER. They may be of a type that OpenSSL does not know. */
   readonly keys: readonly Buffer[];
-  /** The number of key derivation iterations, which is the cost of reading. */
-  readonly iterations: number;
 }
 
 /** The message contains nothing from the file. */
@@ -34,6 +33,8 @@ const OID = {
   certBag: '1.2.840.113549.1.12.10.1.3',
   pbes2: '1.2.840.113549.1.5.13',
   pbkdf2: '1.2.840.113549.1.5.12',
+  pbe3Des: '1.2.840.113549.1.12.1.3',
+  pbeRc2: '1.2.840.113549.1.12.1.6',
 } as const;
 
 /** The supported PBES2 ciphers, with their OpenSSL names and key lengths in bytes. */
@@ -64,7 +65,7 @@ const MAX_ITERATIONS = 100_000;
 /** Limited, because sorting compares all pairs of certificates. */
 const MAX_CERTIFICATES = 150;
 /**
- * The limit for all parts of one file together. The slowest algorithm takes about a second for this many iterations.
+ * The limit for all parts of one file together. The slowest algorithm takes about half a second for this many iterations.
  */
 const MAX_TOTAL_ITERATIONS = 2 * MAX_ITERATIONS;
 
@@ -77,15 +78,23 @@ function forge(): typeof Forge {
   return loaded;
 }
 
-/** Reads a file with its password, which is empty if there is none. @throws Pkcs12Error */
-export function readPkcs12(bytes: Uint8Array, password: string): Pkcs12 {
+/**
+ * Reads a file with its password, which is empty if there is none.
+ * @param onIterations Called before each key derivation with the number of its iterations, which are the cost of reading.
+ * @throws Pkcs12Error. If `onIterations` throws, its error is the `cause`.
+ */
+export function readPkcs12(
+  bytes: Uint8Array,
+  password: string,
+  onIterations: (iterations: number) => void = () => undefined,
+): Pkcs12 {
   if (bytes.byteLength > MAX_BYTES)
     throw new Pkcs12Error('too-costly', `this PKCS#12 has more than ${MAX_BYTES} bytes`);
   let cause: Error | undefined;
   // If there is no password, some tools derive keys from an empty password and others from none.
   for (const candidate of password === '' ? ['', undefined] : [password]) {
     try {
-      return new Pkcs12Reader(candidate).file(bytes);
+      return new Pkcs12Reader(candidate, onIterations).file(bytes);
     } catch (error) {
       // The library and OpenSSL throw errors of many classes. Each of them means that this part is malformed.
       if (error instanceof Pkcs12Error || !(error instanceof Error)) throw error;
@@ -102,19 +111,21 @@ export function unreadable(cause: unknown): Pkcs12Error {
 
 class Pkcs12Reader {
   readonly #password: string | undefined;
+  readonly #onIterations: (iterations: number) => void;
   #iterations = 0;
   readonly #certificates: X509Certificate[] = [];
   readonly #keys: Buffer[] = [];
 
-  constructor(password: string | undefined) {
+  constructor(password: string | undefined, onIterations: (iterations: number) => void) {
     this.#password = password;
+    this.#onIterations = onIterations;
   }
 
   /** Reads the outer structure (PFX): version, content, and the integrity check, which is skipped. */
   file(bytes: Uint8Array): Pkcs12 {
     const [, content] = membersOf(parse(Buffer.from(bytes).toString('binary')));
     for (const part of membersOf(parse(this.#dataOf(content)))) this.#part(part);
-    return { certificates: this.#certificates, keys: this.#keys, iterations: this.#iterations };
+    return { certificates: this.#certificates, keys: this.#keys };
   }
 
   #dataOf(content: Asn1 | undefined): string {
@@ -164,30 +175,12 @@ class Pkcs12Reader {
     if (!(iterations <= MAX_ITERATIONS)) throw tooManyIterations(MAX_ITERATIONS);
     this.#iterations += iterations;
     if (this.#iterations > MAX_TOTAL_ITERATIONS) throw tooManyIterations(MAX_TOTAL_ITERATIONS);
-    const secret = { password: this.#password ?? '', iterations };
-    return decryptPbes2(algorithm, encrypted, secret) ?? this.#decryptByLibrary(algorithm, encrypted);
-  }
-
-  /**
-   * Decrypts with the library. The library decrypts only private keys, so any encrypted data is wrapped as a private
-   * key.
-   */
-  #decryptByLibrary(algorithm: Asn1, encrypted: string): Asn1 {
-    const { asn1, pki } = forge();
-    const { Class, Type } = asn1;
-    const octets = asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, encrypted);
-    const info = asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [algorithm, octets]);
-    let decrypted: Asn1 | null;
-    try {
-      // The library accepts a missing password, but its types do not.
-      decrypted = pki.decryptPrivateKeyInfo(info, this.#password as string);
-    } catch (cause) {
-      // The library throws such an error only for an unsupported algorithm, so another password would not help.
-      if (cause instanceof Error && 'oid' in cause)
-        throw new Pkcs12Error('unsupported', UNKNOWN_ALGORITHM, { cause });
-      throw cause;
-    }
-    if (decrypted === null) throw new Error('another password');
+    this.#onIterations(iterations);
+    const secret = { password: this.#password, iterations };
+    const decrypted =
+      decryptPbes2(algorithm, encrypted, secret) ?? decryptPkcs12(algorithm, encrypted, secret);
+    // Another password would not help.
+    if (decrypted === undefined) throw new Pkcs12Error('unsupported', UNKNOWN_ALGORITHM);
     return decrypted;
   }
 }
@@ -203,7 +196,7 @@ function tooManyIterations(limit: number): Pkcs12Error {
 function decryptPbes2(
   algorithm: Asn1,
   encrypted: string,
-  { password, iterations }: { readonly password: string; readonly iterations: number },
+  { password = '', iterations }: Omit<KeyInput, 'salt'>,
 ): Asn1 | undefined {
   const [type, parameters] = membersOf(algorithm);
   if (oidOf(type) !== OID.pbes2) return undefined;
@@ -220,20 +213,39 @@ function decryptPbes2(
   if (digest === undefined || cipher === undefined) return undefined;
   const [name, keyBytes] = cipher;
   const key = pbkdf2Sync(password, bytesOf(octetsOf(salt)), iterations, keyBytes, digest);
-  if (name === 'des-cbc') return parse(decryptDes(key, octetsOf(iv), encrypted));
-  const decipher = createDecipheriv(name, key, bytesOf(octetsOf(iv)));
+  if (name !== 'des-cbc') return decryptWith(name, key, bytesOf(octetsOf(iv)), encrypted);
+  const decipher = forge().cipher.createDecipher('DES-CBC', key.toString('binary'));
+  decipher.start({ iv: octetsOf(iv) });
+  return finish(decipher, encrypted);
+}
+
+/** Decrypts the algorithms of PKCS#12 itself (RFC 7292, appendix C). Returns undefined for other algorithms. */
+function decryptPkcs12(algorithm: Asn1, encrypted: string, secret: Omit<KeyInput, 'salt'>): Asn1 | undefined {
+  const [type, parameters] = membersOf(algorithm);
+  const scheme = oidOf(type);
+  if (scheme !== OID.pbe3Des && scheme !== OID.pbeRc2) return undefined;
+  const input = { ...secret, salt: bytesOf(octetsOf(membersOf(parameters)[0])) };
+  const iv = derivePkcs12Key(input, PURPOSE.iv, 8);
+  if (scheme === OID.pbe3Des)
+    return decryptWith('des-ede3-cbc', derivePkcs12Key(input, PURPOSE.key, 24), iv, encrypted);
+  const { rc2, util } = forge();
+  const key = util.createBuffer(derivePkcs12Key(input, PURPOSE.key, 5).toString('binary'));
+  const decipher = rc2.createDecryptionCipher(key, 40);
+  decipher.start(iv.toString('binary'));
+  return finish(decipher, encrypted);
+}
+
+function decryptWith(cipher: string, key: Buffer, iv: Buffer, encrypted: string): Asn1 {
+  const decipher = createDecipheriv(cipher, key, iv);
   const decrypted = Buffer.concat([decipher.update(bytesOf(encrypted)), decipher.final()]);
   return parse(decrypted.toString('binary'));
 }
 
-/** OpenSSL supports DES only in its legacy provider. */
-function decryptDes(key: Buffer, iv: string, encrypted: string): string {
-  const { cipher, util } = forge();
-  const decipher = cipher.createDecipher('DES-CBC', key.toString('binary'));
-  decipher.start({ iv });
-  decipher.update(util.createBuffer(encrypted));
+/** Decrypts with the library. OpenSSL supports DES and RC2 only in its legacy provider. */
+function finish(decipher: Pick<Forge.rc2.cipher, 'update' | 'finish' | 'output'>, encrypted: string): Asn1 {
+  decipher.update(forge().util.createBuffer(encrypted));
   if (!decipher.finish()) throw new Error('another password');
-  return decipher.output.getBytes();
+  return parse(decipher.output.getBytes());
 }
 
 /** In all algorithms, the iteration count is the parameter after the salt. */

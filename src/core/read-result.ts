@@ -29,7 +29,13 @@ export function objectTypeOf({ object }: { readonly object?: SourceObject | unde
  * The result of reading one reference. `absent` means that the store proved that the source does not exist, and only
  * `absent` may lead to a deletion. Every other problem is `failed`, and affects only this reference.
  */
-export type ReadResult =
+export type ReadResult = {
+  /**
+   * The key to which links in the store lead from the key that was read. Set only if it is another key. The rules must
+   * allow this key too.
+   */
+  readonly resolvedKey?: string;
+} & (
   | {
       readonly kind: 'found';
       /** The bytes as stored. */
@@ -44,7 +50,8 @@ export type ReadResult =
       readonly stamp?: string;
     }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly error: AppError };
+  | { readonly kind: 'failed'; readonly error: AppError }
+);
 
 export type FoundRead = Extract<ReadResult, { kind: 'found' }>;
 

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 /** The steps that appear in a trace. */
 export type SpanName =
   | 'trigger'
@@ -82,10 +84,23 @@ export const noTracing: Tracing = {
  * runs. Without it, the outcome of the second run could complete an intent of the first run.
  */
 export function withSuffix(requestId: string, mark: string): string {
-  return `${requestId}~${mark}`;
+  return `${requestId.slice(0, MAX_REQUEST_ID_LENGTH - mark.length - 1)}~${mark}`;
 }
 
 /** Returns the original request id, which identifies the command in the audit log and the trace. */
 export function withoutSuffix(requestId: string): string {
   return requestId.replace(/~.*/, '');
+}
+
+/** The longest request id. */
+const MAX_REQUEST_ID_LENGTH = 80;
+
+const REQUEST_ID = /^[A-Za-z0-9._~-]{1,80}$/;
+
+/**
+ * Returns a request id from outside if it has the right form, or else a new one. Anybody with access to Redis can send a
+ * request id of any size, and it would become a part of each record.
+ */
+export function requestIdFrom(text: unknown): string {
+  return typeof text === 'string' && REQUEST_ID.test(text) ? text : randomUUID();
 }

@@ -7,8 +7,9 @@ import { SecretValue } from '../core/secret-value.ts';
 import type { Requester } from '../service/service.ts';
 import { type Authenticator, createDigest, type Identity } from './auth.ts';
 import { networkOf } from './connections.ts';
-import type { RouteDeps } from './deps.ts';
+import type { HttpDeps, View } from './deps.ts';
 import { toHttpError } from './errors.ts';
+import type { Views } from './view.ts';
 
 const MAX_FAILURES = 30;
 const WINDOW_MS = 60_000;
@@ -100,11 +101,26 @@ export function actorOf(request: FastifyRequest): Actor {
   return { kind: 'operator', name, ...(address === undefined ? {} : { address }) };
 }
 
+/** Returns what the caller may see. @throws AppError INTERNAL on a public route, where the caller is unknown. */
+export function viewOf({ view }: FastifyRequest): View {
+  if (view === undefined) throw new AppError('INTERNAL', { detail: 'a public route asked for a view' });
+  return view;
+}
+
+export interface AccessControlDeps extends Pick<HttpDeps, 'auth' | 'logger'> {
+  readonly clock: Clock;
+  readonly views: Views;
+}
+
 /** Checks the access of each route, and logs requests and refusals. Call this before the routes are added. */
-export function addAccessControl(app: FastifyInstance, { auth, clock, logger }: RouteDeps): void {
+export function addAccessControl(
+  app: FastifyInstance,
+  { auth, clock, logger, views }: AccessControlDeps,
+): void {
   const requestAuthenticator = createRequestAuthenticator(auth, clock);
   app.decorateRequest('requester', undefined);
   app.decorateRequest('identity', undefined);
+  app.decorateRequest('view', undefined);
 
   app.addHook('onRoute', ({ config, url }) => {
     // Every route must declare its access, so that a forgotten declaration never makes a route public.
@@ -121,9 +137,14 @@ export function addAccessControl(app: FastifyInstance, { auth, clock, logger }: 
       request.headers.authorization,
       networkOf(request.ip),
     );
-    if (!(await identity.may(access)))
+    const namespaces = await identity.namespaces(access, views.namespaces);
+    if (namespaces === undefined)
       throw new AppError('FORBIDDEN', { detail: `the role ${access} is required` });
-    request.identity = identity;
+    request.view = views.of(namespaces);
+    request.identity = {
+      name: identity.name,
+      namespaces: (role) => identity.namespaces(role, views.namespaces),
+    };
     request.requester = { name: identity.name, address: request.ip };
   });
 

@@ -1,21 +1,43 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Caller, Identities } from '../cluster/cluster.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
+import { matches } from '../core/glob.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import { createSemaphore } from '../core/semaphore.ts';
+import { createAnswerCache } from './answer-cache.ts';
 
 /** The roles. A role includes all roles before it in this list. */
 export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Some namespaces, as globs for whole names. */
+export interface NamespaceSet {
+  readonly globs: readonly string[];
+  has(namespace: string): boolean;
+}
+
+/** The namespaces in which a person has a role. */
+export type Namespaces = 'all' | NamespaceSet;
+
+/** @param globs Undefined: all namespaces. */
+function namespacesOf(globs: readonly string[] | undefined): Namespaces {
+  // The name of a namespace contains no `/`, so `*` and `**` both match every name.
+  if (globs === undefined || globs.some((glob) => /^\*+$/.test(glob))) return 'all';
+  return { globs, has: (namespace) => globs.some((glob) => matches(glob, namespace)) };
+}
+
 /** The owner of a valid token. */
 export interface Identity {
   /** The name for audit records. */
   readonly name: string;
-  /** Checks whether the identity has a role. @throws AppError when the check cannot be made. */
-  may(role: Role): Promise<boolean>;
+  /**
+   * Returns the namespaces in which the identity has a role. Undefined: it has the role nowhere.
+   * @param existing Returns the namespaces to check, for identities without globs.
+   * @throws AppError when the check cannot be made.
+   */
+  namespaces(role: Role, existing: () => Promise<readonly string[]>): Promise<Namespaces | undefined>;
 }
 
 export interface Authenticator {
@@ -35,73 +57,6 @@ export function createDigest(): (token: SecretValue) => string {
   return (token) => fingerprints.value(token);
 }
 
-/**
- * Caches positive and negative answers for a limited time. Failures are not cached. Concurrent callers with the same
- * key share one call of `load`.
- */
-interface AnswerCache<T> {
-  get(key: string, load: () => Promise<T>): Promise<T>;
-}
-
-interface AnswerCacheOptions<T> {
-  readonly clock: Clock;
-  /** The maximum number of cached positive answers. The same maximum applies to cached negative answers. */
-  readonly max: number;
-  readonly positiveTtlMs: number;
-  readonly negativeTtlMs: number;
-  isPositive(answer: T): boolean;
-}
-
-interface CacheEntry<T> {
-  readonly answer: T;
-  readonly at: number;
-  readonly ttlMs: number;
-}
-
-export function createAnswerCache<T>({
-  clock,
-  max,
-  positiveTtlMs,
-  negativeTtlMs,
-  isPositive,
-}: AnswerCacheOptions<T>): AnswerCache<T> {
-  // Use separate maps, so that a flood of invented tokens does not evict the answers for valid tokens.
-  const positive = new LRUCache<string, CacheEntry<T>>({ max });
-  const negative = new LRUCache<string, CacheEntry<T>>({ max });
-  const loading = new Map<string, Promise<T>>();
-
-  function store(key: string, answer: T): void {
-    const [entries, ms] = isPositive(answer) ? [positive, positiveTtlMs] : [negative, negativeTtlMs];
-    entries.set(key, { answer, at: clock.now(), ttlMs: ms });
-  }
-
-  async function loadAndStore(key: string, load: () => Promise<T>): Promise<T> {
-    try {
-      const answer = await load();
-      store(key, answer);
-      return answer;
-    } finally {
-      loading.delete(key);
-    }
-  }
-
-  return {
-    async get(key, load) {
-      for (const entries of [positive, negative]) {
-        const entry = entries.get(key);
-        // Compare the absolute difference. Otherwise, after the clock is set back, an entry could stay valid for hours.
-        if (entry !== undefined && Math.abs(clock.now() - entry.at) < entry.ttlMs) return entry.answer;
-        entries.delete(key);
-      }
-      const inFlight = loading.get(key);
-      if (inFlight !== undefined) return inFlight;
-      const started = loadAndStore(key, load);
-      loading.set(key, started);
-      return started;
-    },
-  };
-}
-
 const AUDIENCE = 'secretbridge';
 const TIMEOUT_MS = 5_000;
 /**
@@ -109,55 +64,99 @@ const TIMEOUT_MS = 5_000;
  * rate that the API server allows.
  */
 const MAX_CONCURRENT = 16;
-/** The lifetime of a cached answer. A token or role can still be used for this time after it was revoked. */
-const POSITIVE_TTL_MS = 60_000;
+/**
+ * The lifetime of a cached answer. A token or role can still be used for this time after it was revoked. With the
+ * timeout of a request, it ends within 15 s.
+ */
+const POSITIVE_TTL_MS = 10_000;
 const NEGATIVE_TTL_MS = 10_000;
 const MAX_ANSWERS = 1_000;
+/** The same limits for roles in single namespaces. One person causes an answer for each namespace. */
+const MAX_NAMESPACE_ANSWERS = 50_000;
+const NAMESPACE_NEGATIVE_TTL_MS = 60_000;
+/** The maximum number of concurrent reviews in single namespaces. Further reviews wait. */
+const MAX_CONCURRENT_NAMESPACES = 8;
 
-/** Authenticates Kubernetes tokens. The roles of a caller are determined by the cluster's RBAC. */
-function createClusterLogins(identities: Identities, clock: Clock): Authenticator {
+/** Answers questions about Kubernetes tokens, from a cache or from the API server. */
+interface Reviews {
+  /** Undefined for an unknown token. */
+  caller(token: SecretValue): Promise<Caller | undefined>;
+  /** @param namespace Undefined: whether the caller has the role in all namespaces. */
+  hasRole(token: SecretValue, caller: Caller, role: Role, namespace?: string): Promise<boolean>;
+}
+
+function createReviews(identities: Identities, clock: Clock): Reviews {
   const digest = createDigest();
   const limits = { clock, max: MAX_ANSWERS, positiveTtlMs: POSITIVE_TTL_MS, negativeTtlMs: NEGATIVE_TTL_MS };
   const callers = createAnswerCache<Caller | undefined>({
     ...limits,
     isPositive: (caller) => caller !== undefined,
   });
-  const permissions = createAnswerCache<boolean>({ ...limits, isPositive: (allowed) => allowed });
+  const roles = createAnswerCache<boolean>({ ...limits, isPositive: (allowed) => allowed });
+  const namespaceRoles = createAnswerCache<boolean>({
+    ...limits,
+    max: MAX_NAMESPACE_ANSWERS,
+    negativeTtlMs: NAMESPACE_NEGATIVE_TTL_MS,
+    isPositive: (allowed) => allowed,
+  });
+  const namespaceReviews = createSemaphore(MAX_CONCURRENT_NAMESPACES);
   let inFlight = 0;
 
-  async function callCluster<T>(request: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
+  async function limitFlood<T>(request: () => Promise<T>): Promise<T> {
     if (inFlight >= MAX_CONCURRENT) throw new AppError('RATE_LIMITED', { retryAfterMs: 1_000 });
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
     inFlight += 1;
     try {
-      return await request({ signal });
-    } catch (error) {
-      if (error instanceof AppError || !signal.aborted) throw error;
-      throw new AppError('CLUSTER_UNAVAILABLE', {
-        detail: 'the API server did not answer in time',
-        cause: error,
-      });
+      return await request();
     } finally {
       inFlight -= 1;
     }
   }
 
   return {
+    caller: (token) =>
+      callers.get(digest(token), () =>
+        limitFlood(() => inTime((signal) => identities.review(token, AUDIENCE, { signal }))),
+      ),
+    hasRole(token, caller, role, namespace) {
+      const review = () => inTime((signal) => identities.canUseRole(caller, role, { namespace, signal }));
+      const key = `${digest(token)} ${role}`;
+      if (namespace === undefined) return roles.get(key, () => limitFlood(review));
+      return namespaceRoles.get(`${key} ${namespace}`, () => namespaceReviews.run(review));
+    },
+  };
+}
+
+async function inTime<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    return await request(signal);
+  } catch (error) {
+    if (error instanceof AppError || !signal.aborted) throw error;
+    throw new AppError('CLUSTER_UNAVAILABLE', {
+      detail: 'the API server did not answer in time',
+      cause: error,
+    });
+  }
+}
+
+/** Authenticates Kubernetes tokens. The roles of a caller are determined by the cluster's RBAC. */
+function createClusterLogins(reviews: Reviews): Authenticator {
+  return {
     async identify(token) {
-      const key = digest(token);
-      const caller = await callers.get(key, () =>
-        callCluster((options) => identities.review(token, AUDIENCE, options)),
-      );
+      const caller = await reviews.caller(token);
       if (caller === undefined) return undefined;
-      const hasRole = (role: string): Promise<boolean> =>
-        permissions.get(`${key} ${role}`, () =>
-          callCluster((options) => identities.canUseRole(caller, role, options)),
-        );
       return {
         name: caller.name,
-        async may(requiredRole) {
-          for (const role of ROLES.slice(ROLES.indexOf(requiredRole))) if (await hasRole(role)) return true;
-          return false;
+        async namespaces(requiredRole, existing) {
+          const sufficient = ROLES.slice(ROLES.indexOf(requiredRole));
+          for (const role of sufficient) if (await reviews.hasRole(token, caller, role)) return 'all';
+          const checks = (await existing()).map(async (namespace) => {
+            for (const role of sufficient)
+              if (await reviews.hasRole(token, caller, role, namespace)) return [namespace];
+            return [];
+          });
+          const allowed = (await Promise.all(checks)).flat();
+          return allowed.length === 0 ? undefined : namespacesOf(allowed);
         },
       };
     },
@@ -167,6 +166,8 @@ function createClusterLogins(identities: Identities, clock: Clock): Authenticato
 interface StaticToken {
   readonly name: string;
   readonly role: Role;
+  /** Globs. Undefined: all namespaces. */
+  readonly namespaces?: readonly string[] | undefined;
   readonly token: SecretValue;
 }
 
@@ -186,7 +187,8 @@ export interface AuthOptions {
 export function createAuthenticator(options: AuthOptions): Authenticator {
   const { tokens, identities, clock = systemClock, onSharedToken = () => undefined } = options;
   const staticLogins = createStaticTokens(tokens, onSharedToken);
-  const clusterLogins = identities === undefined ? undefined : createClusterLogins(identities, clock);
+  const clusterLogins =
+    identities === undefined ? undefined : createClusterLogins(createReviews(identities, clock));
   return {
     async identify(token) {
       return (await staticLogins.identify(token)) ?? clusterLogins?.identify(token);
@@ -201,13 +203,15 @@ function createStaticTokens(
   const digest = createDigest();
   // Ignore empty tokens: a credential file may be empty by mistake.
   const nonEmpty = tokens.filter(({ token }) => token.size > 0);
-  const accepted: { readonly name: string; readonly rank: number; readonly digest: Buffer }[] = [];
+  const accepted: (Pick<StaticToken, 'name' | 'role' | 'namespaces'> & { readonly digest: Buffer })[] = [];
   for (const [tokenDigest, [first, ...others]] of Map.groupBy(nonEmpty, ({ token }) => digest(token))) {
     if (first === undefined) continue;
     // Reject a token that several entries share, because the audit log could not distinguish its owners.
     if (others.length > 0) onSharedToken([first, ...others].map(({ name }) => name));
-    else
-      accepted.push({ name: first.name, rank: ROLES.indexOf(first.role), digest: Buffer.from(tokenDigest) });
+    else {
+      const { name, role, namespaces } = first;
+      accepted.push({ name, role, namespaces, digest: Buffer.from(tokenDigest) });
+    }
   }
   return {
     async identify(token) {
@@ -216,7 +220,12 @@ function createStaticTokens(
       // or how much of a token matches.
       const [match] = accepted.filter((candidate) => timingSafeEqual(candidate.digest, presented));
       if (match === undefined) return undefined;
-      return { name: match.name, may: async (role) => ROLES.indexOf(role) <= match.rank };
+      const { name, role, namespaces } = match;
+      return {
+        name,
+        namespaces: async (requiredRole) =>
+          ROLES.indexOf(requiredRole) <= ROLES.indexOf(role) ? namespacesOf(namespaces) : undefined,
+      };
     },
   };
 }

@@ -58,50 +58,92 @@ interface Connections {
   destroyAll(): void;
 }
 
+interface Connection {
+  readonly socket: Socket;
+  readonly network: string;
+  /** The requests without a complete response. */
+  readonly requests: Set<IncomingMessage>;
+}
+
+interface ConnectionLimits {
+  /** The maximum number of connections from all addresses. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+}
+
 /**
- * Limits the number of connections per address. Further connections are closed before they cost a TLS handshake. Node's
- * own limit counts the connections of all addresses together. With Node's limit, a single client could lock out all
- * others, even the cluster's probes.
+ * Limits the number of connections, in total and per address. A further connection replaces the oldest idle one of the
+ * same address, or of the address with the most connections. So a client with many idle connections does not
+ * lock out others, not even a probe from its own address. Node's own limit would refuse the further connection.
  *
  * `drain` is needed because Node's `closeIdleConnections` skips two kinds of connections: those that never sent
  * anything, and those in a TLS handshake. After `close`, Node also stops enforcing request timeouts, so connections of
  * both kinds would delay the shutdown.
  */
-export function trackConnections(server: Server, maxPerAddress: number): Connections {
-  const sockets = new Map<string, Socket>();
-  const activeRequests = new Map<string, number>();
-  const openByNetwork = new Map<string, number>();
+export function trackConnections(server: Server, limits: ConnectionLimits): Connections {
+  /** From the oldest to the newest. */
+  const connections = new Map<string, Connection>();
+  const countByNetwork = new Map<string, number>();
   let isDraining = false;
 
+  const destroy = (name: string): void => {
+    const connection = connections.get(name);
+    if (connection === undefined) return;
+    connections.delete(name);
+    count(countByNetwork, connection.network, -1);
+    connection.socket.destroy();
+  };
   server.on('connection', (socket: Socket) => {
     const name = nameOf(socket);
     // The address is undefined if the client has already disconnected.
     const network = networkOf(socket.remoteAddress ?? '');
-    const open = count(openByNetwork, network, 1);
-    sockets.set(name, socket);
+    connections.set(name, { socket, network, requests: new Set() });
+    const ofNetwork = count(countByNetwork, network, 1);
     socket.once('close', () => {
-      sockets.delete(name);
-      count(openByNetwork, network, -1);
+      if (connections.get(name)?.socket === socket) destroy(name);
     });
-    if (isDraining || open > maxPerAddress) socket.destroy();
+    if (isDraining) destroy(name);
+    else if (ofNetwork > limits.connectionsPerAddress) destroy(leastUseful(connections, network) ?? name);
+    else if (connections.size > limits.connections)
+      destroy(leastUseful(connections, largest(countByNetwork)) ?? name);
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const name = nameOf(request.socket);
-    count(activeRequests, name, 1);
+    const connection = connections.get(name);
+    connection?.requests.add(request);
     response.once('close', () => {
-      const remaining = count(activeRequests, name, -1);
-      if (isDraining && remaining === 0) sockets.get(name)?.destroySoon();
+      connection?.requests.delete(request);
+      if (isDraining && connection?.requests.size === 0) connection.socket.destroySoon();
     });
   });
   return {
     drain() {
       isDraining = true;
-      for (const [name, socket] of sockets) if (!activeRequests.has(name)) socket.destroy();
+      for (const [name, { requests }] of connections) if (requests.size === 0) destroy(name);
     },
     destroyAll() {
-      for (const socket of sockets.values()) socket.destroy();
+      for (const name of connections.keys()) destroy(name);
     },
   };
+}
+
+/**
+ * Returns the oldest connection of a network that is idle, or else the oldest one whose request is incomplete. Returns
+ * undefined if all connections wait for a response. The newest connection is not considered, because it had no time to
+ * send a request.
+ */
+function leastUseful(connections: ReadonlyMap<string, Connection>, network: string): string | undefined {
+  const older = [...connections].slice(0, -1).filter(([, connection]) => connection.network === network);
+  const idle = older.find(([, { requests }]) => requests.size === 0);
+  const incomplete = ([, { requests }]: (typeof older)[number]): boolean =>
+    [...requests].some(({ complete }) => !complete);
+  return (idle ?? older.find(incomplete))?.[0];
+}
+
+/** Returns the network with the most connections. */
+function largest(countByNetwork: ReadonlyMap<string, number>): string {
+  const [first] = [...countByNetwork].sort(([, a], [, b]) => b - a);
+  return first?.[0] ?? '';
 }
 
 /** Adds `change` to the count of a name and returns the new count. */

@@ -1,12 +1,14 @@
+import type { ChainPosition } from '../audit/query/record-detail.ts';
 import type { AuditStore } from '../audit/store.ts';
-import type { Evidence } from '../audit/verify/verify.ts';
+import type { Evidence } from '../audit/verify/evidence.ts';
+import type { VerifyReport } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StartTimer, Timers } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';
 import type { Requester, Service } from '../service/service.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Authenticator, Identity, Role } from './auth.ts';
+import type { Authenticator, Namespaces, Role } from './auth.ts';
 import type { CertificateFiles } from './certificate.ts';
 
 /** The limits that protect the server against its clients. */
@@ -23,10 +25,12 @@ export interface Limits {
    */
   readonly silenceMs: number;
   readonly keepAliveMs: number;
-  readonly connections: number;
   /**
-   * The maximum number of connections from one address, so that a single client cannot lock out the cluster's probes.
+   * The maximum number of connections from all addresses. Beyond this limit or the next one, a new connection replaces
+   * an idle one.
    */
+  readonly connections: number;
+  /** The maximum number of connections from one address. */
   readonly connectionsPerAddress: number;
   /** The maximum number of requests of one address within `windowMs`. Probes are not counted. */
   readonly requests: number;
@@ -59,17 +63,41 @@ export const LIMITS: Limits = {
 interface HttpConfig {
   readonly tls?: CertificateFiles | undefined;
   readonly metricsNeedToken: boolean;
+  /** Set if another server serves the metrics. */
+  readonly metrics?: object | undefined;
 }
 
 /** The parts of the program from which the routes get their answers. */
 export interface Backend {
   readonly service: Service;
-  readonly audit: Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append'>;
+  readonly audit: Pick<
+    AuditStore,
+    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'targets'
+  >;
   /** Returns the checkpoints that are stored outside the audit store. */
   readonly evidence?: () => Promise<Evidence | undefined>;
   readonly metrics: Pick<Metrics, 'render'>;
   /** If undefined, the server has no event routes. */
   readonly events?: HttpIntakes;
+}
+
+/** The service as one person may see and use it. */
+export type ServiceView = Omit<Service, 'loops' | 'notReady'>;
+
+/** The audit as one person may see it. */
+export interface AuditView
+  extends Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append'> {
+  /** Returns the position of a record in the chain. */
+  position(sequence: number): Promise<ChainPosition>;
+  /** Verifies the whole chain. @throws AppError FORBIDDEN without access to all namespaces. */
+  verify(): Promise<VerifyReport>;
+}
+
+/** Everything that one person may see. Routes have no other way to the service and the audit. */
+export interface View {
+  readonly service: ServiceView;
+  readonly audit: AuditView;
+  readonly metrics: Pick<Metrics, 'render'>;
 }
 
 export interface HttpDeps {
@@ -82,8 +110,14 @@ export interface HttpDeps {
   readonly timers?: Timers;
 }
 
-/** The dependencies of route handlers, including defaults. */
-export interface RouteDeps extends Backend, Omit<HttpDeps, 'backend' | 'timers'> {
+/**
+ * The dependencies of route handlers, including defaults. A route gets the service and the audit only by `viewOf`, which
+ * limits both to the namespaces of the caller.
+ */
+export interface RouteDeps
+  extends Pick<Backend, 'metrics' | 'events'>,
+    Omit<HttpDeps, 'backend' | 'auth' | 'timers'> {
+  readonly probes: Pick<Service, 'loops' | 'notReady'>;
   readonly clock: Clock;
   readonly wake: StartTimer;
   /** Aborted when the server starts to close. */
@@ -96,6 +130,13 @@ export interface RouteDeps extends Backend, Omit<HttpDeps, 'backend' | 'timers'>
  */
 type Access = 'public' | 'signed' | Role;
 
+/** The authenticated caller of a request. */
+export interface Caller {
+  readonly name: string;
+  /** Returns the namespaces in which the caller has a role. Undefined: the caller has it nowhere. */
+  namespaces(role: Role): Promise<Namespaces | undefined>;
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
@@ -104,6 +145,8 @@ declare module 'fastify' {
     /** The authenticated caller. Undefined on public routes. */
     requester: Requester | undefined;
     /** The identity of the caller, for checking roles. Undefined on public routes. */
-    identity: Identity | undefined;
+    identity: Caller | undefined;
+    /** What the caller may see. Undefined on public routes. */
+    view: View | undefined;
   }
 }

@@ -69,6 +69,11 @@ export function toHttpError(thrown: unknown): HttpError {
     : { status: 500, error: toAppError(thrown) };
 }
 
+/** Returns the error without its subject and its detail, which may name something that the caller must not see. */
+export function withoutDetails({ code, retryAfterMs, cause }: AppError): AppError {
+  return new AppError(code, { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+}
+
 const FRAMEWORK_ERRORS: Readonly<Record<string, readonly [status: number, detail: string]>> = {
   FST_ERR_BAD_URL: [400, 'the URL is malformed'],
   FST_ERR_MAX_PARAM_LENGTH: [414, 'a part of the URL is too long'],

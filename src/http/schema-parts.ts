@@ -14,3 +14,31 @@ export function object(properties: Readonly<Record<string, object>>, optional: r
   const required = Object.keys(properties).filter((name) => !optional.includes(name));
   return { type: 'object', properties, required } as const;
 }
+
+/** A problem of the configuration. */
+export const problem = object(
+  {
+    file: text,
+    line: integer,
+    column: integer,
+    path: text,
+    code: text,
+    message: text,
+    suggestion: text,
+  },
+  ['suggestion'],
+);
+
+export const target = { mapping: text, namespace: text, secret: text } as const;
+
+/** The targets that an answer about orphans leaves out. */
+export const skipped = {
+  waiting: {
+    ...list(object({ ...target, until: object({ namespace: text, secret: text }) })),
+    description: 'Targets that are kept until their mapping has created the replacement.',
+  },
+  unseen: {
+    ...list(object({ what: text, code: text })),
+    description: 'Targets or namespaces that could not be read, and may hold orphans.',
+  },
+} as const;

@@ -1,14 +1,26 @@
 import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import { ROLES } from './auth.ts';
-import { boolean, health, integer, list, nullable, object, reference, text, time } from './schema-parts.ts';
+import {
+  boolean,
+  health,
+  integer,
+  list,
+  nullable,
+  object,
+  problem,
+  reference,
+  skipped,
+  target,
+  text,
+  time,
+} from './schema-parts.ts';
 
 // The JSON Schemas of API responses, which are only used for the OpenAPI document. Fields may be added, but never
 // renamed.
 
 const error = { code: text, message: text, remedy: text } as const;
 const component = { kind: text, state: health } as const;
-const target = { mapping: text, namespace: text, secret: text } as const;
 
 const pinned = {
   ...integer,
@@ -35,17 +47,6 @@ const run = {
   ),
   held: list(reference('Held')),
   pending: integer,
-} as const;
-
-const skipped = {
-  waiting: {
-    ...list(object({ ...target, until: object({ namespace: text, secret: text }) })),
-    description: 'Targets that are kept until their mapping has created the replacement.',
-  },
-  unseen: {
-    ...list(object({ what: text, code: text })),
-    description: 'Targets or namespaces that could not be read, and may hold orphans.',
-  },
 } as const;
 
 const reviewed = object(
@@ -96,6 +97,7 @@ const record = {
   instance: text,
   replica: text,
   previousHash: text,
+  hmac: text,
   hash: text,
 } as const;
 
@@ -113,7 +115,10 @@ const recordOptional = [
   'before',
   'after',
   'resourceVersion',
+  'hmac',
 ];
+
+const auditDoubt = { code: text, unverifiable: integer } as const;
 
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),
@@ -172,36 +177,33 @@ export const SCHEMAS = {
     version: text,
     replica: text,
     engine: object({ ...component, code: text }, ['code']),
-    audit: object({ ...component, sequence: integer, code: text }, ['code']),
+    audit: object({ ...component, sequence: integer, ...auditDoubt }, Object.keys(auditDoubt)),
+    warnings: list(object({ code: text, message: text })),
     cluster: object({ ...component, code: text }, ['code']),
     config: object({
       valid: boolean,
-      problems: list(
-        object(
-          {
-            file: text,
-            line: integer,
-            column: integer,
-            path: text,
-            code: text,
-            message: text,
-            suggestion: text,
-          },
-          ['suggestion'],
-        ),
-      ),
+      problems: list(problem),
       differing: {
         ...list(text),
         description:
           'Replicas with another configuration. Deletions of removed targets wait until they agree.',
       },
     }),
+    includes: list(
+      object({
+        path: text,
+        state: { type: 'string', enum: ['valid', 'disabled', 'outdated'] },
+        problems: list(problem),
+      }),
+    ),
     stores: list(reference('Store')),
     events: list(reference('Intake')),
     targets: list(reference('Target')),
     held: list(reference('Held')),
   }),
-  Session: object({ name: text, role: { type: 'string', enum: ROLES } }),
+  Session: object({ name: text, role: { type: 'string', enum: ROLES }, namespaces: list(text) }, [
+    'namespaces',
+  ]),
   Mapping: object({
     mapping: text,
     refreshSeconds: { type: 'number' },
@@ -263,6 +265,7 @@ export const SCHEMAS = {
       ok: boolean,
       records: integer,
       checkpoints: integer,
+      covered: { ...boolean, description: 'Whether a checkpoint covers all but the newest records.' },
       problem: object(
         {
           kind: {
@@ -283,8 +286,9 @@ export const SCHEMAS = {
       cutProved: boolean,
       accepted: integer,
       unchecked: integer,
+      unverifiable: integer,
     },
-    ['problem', 'sealed', 'cutProved'],
+    ['problem', 'sealed', 'cutProved', 'unverifiable'],
   ),
 } as const;
 

@@ -12,7 +12,8 @@ import { listenError, parseListen, trackConnections } from './connections.ts';
 import { type HttpDeps, LIMITS, type Limits, type RouteDeps } from './deps.ts';
 import { answerUnparsable, rejectExpectation, sendError } from './errors.ts';
 import { addOpenApi } from './openapi.ts';
-import { addRoutes } from './routes/routes.ts';
+import { addMonitoringRoutes, addRoutes } from './routes/routes.ts';
+import { createViews } from './view.ts';
 
 export interface HttpServer extends AsyncDisposable {
   /** The Fastify instance, for tests that use `app.inject`. */
@@ -29,22 +30,41 @@ export interface HttpServer extends AsyncDisposable {
 /**
  * Builds a server with all its routes, without starting to listen. @throws AppError when the certificate is unusable.
  */
-export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
+export function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
+  return build(httpDeps, limits, addRoutes);
+}
+
+/** Builds a server with only the probes and the metrics, for `http.metrics`. */
+export function buildMetricsServer(httpDeps: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
+  return build(httpDeps, limits, addMonitoringRoutes);
+}
+
+async function build(
+  httpDeps: HttpDeps,
+  limits: Limits,
+  addAll: (app: FastifyInstance, deps: RouteDeps, limits: Limits) => void | Promise<void>,
+): Promise<HttpServer> {
   const { backend, timers = { ...systemClock, wake: startBackgroundTimer }, ...common } = httpDeps;
   const { config, logger } = common;
   const { wake } = timers;
   const certificate = config.tls && (await readCertificate(config.tls));
   const closing = new AbortController();
-  const deps: RouteDeps = { ...common, ...backend, clock: timers, wake, closing: closing.signal };
+  const { service, metrics, events } = backend;
+  const deps: RouteDeps = {
+    ...{ config, logger, version: common.version, metrics, probes: service },
+    ...(events && { events }),
+    ...{ clock: timers, wake, closing: closing.signal },
+  };
 
   const app = createApp(certificate, limits);
   await protect(app, limits, certificate !== undefined);
   await addOpenApi(app, deps.version);
-  addAccessControl(app, deps);
-  await addRoutes(app, deps, limits);
+  const views = createViews(backend, closing.signal);
+  addAccessControl(app, { ...deps, auth: common.auth, views });
+  await addAll(app, deps, limits);
   await app.ready();
 
-  const connections = trackConnections(app.server, limits.connectionsPerAddress);
+  const connections = trackConnections(app.server, limits);
   const stopCertificateWatch =
     config.tls && certificate
       ? watchCertificate({
@@ -82,7 +102,6 @@ export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): 
 
 /** Adds the common error format, the headers of every answer, and the limits of requests. */
 async function protect(app: FastifyInstance, limits: Limits, tls: boolean): Promise<void> {
-  app.server.maxConnections = limits.connections;
   app.setErrorHandler((error, request, reply) => {
     sendError(request, reply, error);
   });

@@ -1,4 +1,5 @@
 import { MappingConfig } from '../config/shape/mapping.ts';
+import { append } from '../core/lists.ts';
 import { createChecks, type Refusal } from './checks.ts';
 import { convertClusterExternalSecret, convertExternalSecret } from './import-mappings.ts';
 import { type ImportedStore, type ImportedStores, importStores } from './import-stores.ts';
@@ -101,8 +102,12 @@ function importSecrets(
       noteRefusal(options.refused?.mappings.get(nameOf(mapping)), notes);
     }
     // Leave out a partly converted mapping, because it would remove the keys of its missing parts from the Secret.
-    if (notes.incomplete) drafts.push(...converted.map((mapping) => ({ of: labelOf(object), mapping })));
-    else mappings.push(...converted);
+    if (notes.incomplete)
+      append(
+        drafts,
+        converted.map((mapping) => ({ of: labelOf(object), mapping })),
+      );
+    else append(mappings, converted);
     imported.push({ object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
   }
   return { imported, mappings, drafts };

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { isObject } from '../core/json.ts';
+import { append } from '../core/lists.ts';
 import { isNamespaceName, isSecretName } from '../core/target.ts';
 import { isText, type Json } from './node.ts';
 
@@ -113,7 +114,7 @@ export function sortObjects(
       owners: Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences.filter(isObject) : [],
     });
   }
-  for (const [id, sameId] of copies) unreadable.push(...reportDuplicates(id, sameId, places));
+  for (const [id, sameId] of copies) append(unreadable, reportDuplicates(id, sameId, places));
   const byId = [...objectsById].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
   return { externalObjects: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
 }

@@ -1,6 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { type JsonNode, parseIfJson } from '../core/json.ts';
+import { JsonError, type JsonNode, parseJson } from '../core/json.ts';
+import { MAX_JSON_VALUES } from '../core/json-bounds.ts';
+import type { Semaphore } from '../core/semaphore.ts';
 
 /**
  * A response of a store with any status. The body stays text, because `JSON.parse` would round large numbers and drop
@@ -21,22 +23,36 @@ export interface ReadLimits {
   readonly maxBytes: number;
   /** If set, at most this many bytes are read. The rest of a longer body is ignored. */
   readonly stopAfterBytes?: number;
+  /** A body of more than a megabyte is read with a permit of this semaphore. */
+  readonly large?: { readonly semaphore: Semaphore; readonly signal: AbortSignal };
 }
+
+/** A longer body is large, in bytes. */
+const LARGE_BYTES = 1024 * 1024;
 
 export async function readBounded(
   body: AsyncIterable<Uint8Array>,
-  { maxBytes, stopAfterBytes = maxBytes }: ReadLimits,
+  { maxBytes, stopAfterBytes = maxBytes, large }: ReadLimits,
 ): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > maxBytes)
-      throw new AppError('TOO_LARGE', { detail: `an answer of more than ${maxBytes / 2 ** 20} MiB` });
-    chunks.push(chunk);
-    if (size > stopAfterBytes) break; // `break` closes the connection
+  let hasPermit = false;
+  try {
+    for await (const chunk of body) {
+      size += chunk.byteLength;
+      if (size > maxBytes)
+        throw new AppError('TOO_LARGE', { detail: `an answer of more than ${maxBytes / 2 ** 20} MiB` });
+      chunks.push(chunk);
+      if (size > stopAfterBytes) break; // `break` closes the connection
+      if (size <= LARGE_BYTES || hasPermit || large === undefined) continue;
+      // The server waits, because nothing is read from the connection meanwhile.
+      await large.semaphore.acquire({ signal: large.signal });
+      hasPermit = true;
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    if (hasPermit) large?.semaphore.release();
   }
-  return Buffer.concat(chunks);
 }
 
 /**
@@ -83,9 +99,19 @@ export function parseDate(header: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Returns undefined if the body is not JSON. */
+/**
+ * Returns undefined if the body is not JSON, or is nested too deeply.
+ * @throws AppError TOO_LARGE for a body with too many values.
+ */
 export function parseJsonBody({ isJson, text }: Pick<Answer, 'isJson' | 'text'>): JsonNode | undefined {
-  return isJson ? parseIfJson(text) : undefined;
+  if (!isJson) return undefined;
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    if (!error.isTooLarge) return undefined;
+    throw new AppError('TOO_LARGE', { detail: `an answer with more than ${MAX_JSON_VALUES} values` });
+  }
 }
 
 export function badAnswer(detail: string, cause?: unknown): AppError {

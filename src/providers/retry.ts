@@ -1,6 +1,7 @@
 import { DelegateBackoff, handleWhenResult, type IRetryBackoffContext, retry } from 'cockatiel';
 import { unlessAborted } from '../core/abort.ts';
 import { type AppError, isTransient } from '../core/errors.ts';
+import { largest } from '../core/lists.ts';
 import type { ReadResult } from '../core/read-result.ts';
 import type { CallOptions, SecretProvider } from './provider.ts';
 import { settle } from './results.ts';
@@ -68,7 +69,7 @@ async function retryFailures(
   const waitBefore = ({ attempt: count, result }: IRetryBackoffContext<unknown>): number => {
     const errors = 'value' in result ? (result.value as readonly AppError[]) : [];
     const backoff = random() * FIRST_WAIT_MS * 2 ** count;
-    return Math.max(backoff, ...errors.map(({ retryAfterMs = 0 }) => retryAfterMs));
+    return Math.max(backoff, largest(errors.map(({ retryAfterMs = 0 }) => retryAfterMs)));
   };
   const retries = retry(handleWhenResult(isOpen), {
     maxAttempts: MAX_RETRIES,

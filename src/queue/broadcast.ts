@@ -178,6 +178,7 @@ class Reader {
   /** Ignores malformed messages, because anyone with the password of Redis can send them. */
   #receive({ topic, text }: Message): void {
     if (typeof topic !== 'string' || (text !== undefined && typeof text !== 'string')) return;
+    if (!isWithinLimit(topic, text)) return;
     if (this.#received.size === 0) queueMicrotask(() => this.#deliver());
     this.#received.delete(topic);
     this.#received.set(topic, text);

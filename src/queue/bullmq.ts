@@ -1,11 +1,13 @@
 import { Queue as BullMqQueue } from 'bullmq';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { smallest } from '../core/lists.ts';
 import { createSemaphore } from '../core/semaphore.ts';
 import { pause, systemTimers, type Timers, within } from '../core/timer.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type BullBroadcast, createBullBroadcast } from './broadcast.ts';
 import type { RedisServer } from './connect-redis.ts';
+import { GroupOrder } from './group-order.ts';
 import { HealthWatch, unavailable } from './health.ts';
 import { createJobs, type Jobs } from './jobs.ts';
 import {
@@ -57,6 +59,7 @@ class SharedQueue implements Queue {
   readonly #concurrency: number;
   readonly #timers: Timers;
   readonly #bullQueue: Reopened<BullQueue>;
+  readonly #groups: GroupOrder;
   readonly #jobs: Jobs;
   readonly #health: HealthWatch;
   /** Commands of urgent jobs run first, so that a manual request does not wait for thousands of sweeps. */
@@ -70,7 +73,8 @@ class SharedQueue implements Queue {
     this.#concurrency = concurrency;
     this.#timers = { now: () => clock.now(), wake: systemTimers.wake };
     this.#bullQueue = new Reopened(server, () => openBullQueue(server));
-    this.#jobs = createJobs(this.#bullQueue, this.#timers);
+    this.#groups = new GroupOrder(this.#timers.now);
+    this.#jobs = createJobs(this.#bullQueue, this.#timers, this.#groups);
     this.#health = new HealthWatch(server, this.#jobs.isPaused, this.#timers);
     if (logger !== undefined) this.#health.onChange((health) => log(logger, health));
     this.broadcast = createBullBroadcast(server, this.#timers);
@@ -79,7 +83,7 @@ class SharedQueue implements Queue {
   async add(jobs: readonly Job[], options: AddOptions = {}): Promise<void> {
     for (let first = 0; first < jobs.length; first += BULK) {
       const bulk = jobs.slice(first, first + BULK);
-      const rank = Math.min(...bulk.map(rankOf));
+      const rank = smallest(bulk.map(rankOf));
       await this.#withLimits((signal) => this.#addBulk(bulk, options, signal), rank);
     }
   }
@@ -89,7 +93,10 @@ class SharedQueue implements Queue {
       name: JOBS,
       concurrency: this.#concurrency,
       timers: this.#timers,
-      process,
+      process: (job, signal) => {
+        this.#groups.started(job);
+        return process(job, signal);
+      },
       add: (job) => this.add([job]),
       removeWakeUp: (subject) => this.#withLimits(() => this.#jobs.removeWakeUp(subject)),
     });

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Job as BullJob, JobsOptions } from 'bullmq';
 import type { Timers } from '../core/timer.ts';
+import { requestIdFrom } from '../core/tracer.ts';
+import { type GroupOrder, MAX_PLACE } from './group-order.ts';
 import { type AddOptions, FALLBACK_REASON, type Job, type JobCounts, REASONS, rankOf } from './queue.ts';
 import type { BullQueue, Reopened } from './reopened.ts';
 
@@ -30,6 +32,7 @@ const RUN = 'run';
 /** The name of a job that adds the job of its subject. */
 export const WAKE_UP = 'wake';
 
+const MAX_GROUP_LENGTH = 1_000;
 const MAX_FAILED_JOBS = 20;
 /** Minimum age of an existing job before it is checked for loss. */
 const LOST_CHECK_AFTER_MS = 30_000;
@@ -47,7 +50,7 @@ interface NewJob {
   };
 }
 
-export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
+export function createJobs(queue: Reopened<BullQueue>, timers: Timers, groups: GroupOrder): Jobs {
   /**
    * Called when BullMQ has not added a job because the subject already has one. Merges the new job into the existing
    * one. Returns true if the existing job was lost, so the new job must be added again.
@@ -65,10 +68,12 @@ export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
     const { delay, priority } = opts;
     const isSooner = existing.delay > 0 && existing.timestamp + existing.delay > timers.now() + delay;
     if (isSooner) await ignoreGone(existing.changeDelay(delay));
-    if (repeat || existing.priority < priority || (await existing.getState()) === 'active') return false;
+    const rank = rankOf(data);
+    const existingRank = rankOf(parseJob(existing.data) ?? data);
+    if (repeat || existingRank < rank || (await existing.getState()) === 'active') return false;
     await ignoreGone(existing.updateData(data));
     // A new priority moves the job to the end of its priority class, so change it only to a more urgent one.
-    if (existing.priority > priority) await ignoreGone(existing.changePriority({ priority }));
+    if (existingRank > rank) await ignoreGone(existing.changePriority({ priority }));
     return false;
   };
 
@@ -77,6 +82,7 @@ export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
     const again = await Promise.all(
       added.map(async ({ id = '' }, index) => {
         const job = jobs[index];
+        if (job?.name === RUN && id === job.opts.jobId) groups.added(job.data);
         if (job === undefined || id === job.opts.jobId || job.opts.deduplication.ttl !== undefined) return [];
         return !signal.aborted && (await merge(job, id, repeat)) ? [job] : [];
       }),
@@ -85,12 +91,11 @@ export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
   };
 
   return {
-    add: (jobs, options, signal) =>
-      add(
-        jobs.map((job) => newJob(job, options)),
-        options.repeat === true,
-        signal,
-      ),
+    add(jobs, options, signal) {
+      const places = groups.placesOf(jobs);
+      const created = jobs.map((job, index) => newJob(job, options, places[index] ?? 0));
+      return add(created, options.repeat === true, signal);
+    },
     async removeWakeUp(subject) {
       const bullQueue = await queue.get();
       const id = await bullQueue.getDeduplicationJobId(wakeUpId(subject));
@@ -109,14 +114,17 @@ function wakeUpId(subject: string): string {
   return `wake/${subject}`;
 }
 
-function newJob({ subject, reason, requestId }: Job, { delayMs = 0, once }: AddOptions): NewJob {
+/** @param place The number of jobs of the same group that wait. */
+function newJob(job: Job, { delayMs = 0, once }: AddOptions, place: number): NewJob {
+  const { subject, reason, requestId, group } = job;
   const isWakeUp = delayMs > 0 || once !== undefined;
   return {
     name: isWakeUp ? WAKE_UP : RUN,
-    data: { subject, reason, requestId },
+    data: { subject, reason, requestId, ...(group === undefined ? {} : { group }) },
     opts: {
       jobId: randomUUID(),
-      priority: rankOf({ reason }) + 1,
+      // A wake-up only adds the job, which then gets its place.
+      priority: rankOf({ reason }) * (MAX_PLACE + 1) + (isWakeUp ? 0 : place) + 1,
       delay: Math.round(delayMs),
       ...{ attempts: 1, stackTraceLimit: 0 },
       removeOnComplete: true,
@@ -150,11 +158,21 @@ async function ignoreGone(change: Promise<void>): Promise<void> {
   }
 }
 
-/** Parses the data of a job. Returns `undefined` for data of another format. */
+/** The names in a subject have at most 63 and 253 characters. */
+const SUBJECT = /^[-./\w]{1,512}$/;
+
+/**
+ * Parses the data of a job, which anybody with access to Redis can write. Returns `undefined` for data of another
+ * format. Replaces a request id of another form.
+ */
 export function parseJob(data: unknown): Job | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
-  const { subject, reason, requestId } = data as { readonly [name: string]: unknown };
-  if (typeof subject !== 'string' || typeof reason !== 'string' || typeof requestId !== 'string')
-    return undefined;
-  return { subject, reason: REASONS.find((known) => known === reason) ?? FALLBACK_REASON, requestId };
+  const { subject, reason, requestId, group } = data as { readonly [name: string]: unknown };
+  if (typeof subject !== 'string' || !SUBJECT.test(subject) || typeof reason !== 'string') return undefined;
+  return {
+    subject,
+    reason: REASONS.find((known) => known === reason) ?? FALLBACK_REASON,
+    requestId: requestIdFrom(requestId),
+    ...(typeof group === 'string' && group.length <= MAX_GROUP_LENGTH ? { group } : {}),
+  };
 }

@@ -10,9 +10,8 @@ import {
   type Process,
   type Queue,
   type QueueHealth,
-  REASONS,
-  rankOf,
 } from './queue.ts';
+import { merge, WaitingJobs } from './waiting-jobs.ts';
 
 export interface MemoryQueueOptions {
   readonly concurrency: number;
@@ -193,43 +192,6 @@ function createLocalBroadcast(): Broadcast {
   };
 }
 
-/** The jobs that are ready to run, at most one for each subject. */
-class WaitingJobs {
-  /** The jobs of each rank, keyed by subject. */
-  readonly #byRank: readonly Map<string, Job>[] = REASONS.map(() => new Map());
-
-  get size(): number {
-    return this.#byRank.reduce((sum, jobs) => sum + jobs.size, 0);
-  }
-
-  add(job: Job, repeat: boolean): void {
-    const { subject } = job;
-    const before = this.#byRank.map((jobs) => jobs.get(subject)).find((found) => found !== undefined);
-    const merged = merge(before, job, repeat);
-    // A job with unchanged priority keeps its position.
-    if (before !== undefined && rankOf(before) !== rankOf(merged)) this.#remove(before);
-    this.#byRank[rankOf(merged)]?.set(subject, merged);
-  }
-
-  /** Removes and returns the most urgent job. */
-  take(): Job | undefined {
-    for (const jobs of this.#byRank)
-      for (const job of jobs.values()) {
-        this.#remove(job);
-        return job;
-      }
-    return undefined;
-  }
-
-  clear(): void {
-    for (const jobs of this.#byRank) jobs.clear();
-  }
-
-  #remove(job: Job): void {
-    this.#byRank[rankOf(job)]?.delete(job.subject);
-  }
-}
-
 /** The jobs that are not due yet, at most one for each subject. */
 class WakeUps {
   readonly #timers: Timers;
@@ -269,13 +231,4 @@ class WakeUps {
   clear(): void {
     for (const subject of [...this.#bySubject.keys()]) this.remove(subject);
   }
-}
-
-/**
- * Returns the more urgent job. If both are equally urgent, returns the newer one, because a person may wait for its
- * request id.
- */
-function merge(older: Job | undefined, newer: Job, repeat: boolean): Job {
-  if (older === undefined) return newer;
-  return !repeat && rankOf(newer) <= rankOf(older) ? newer : older;
 }

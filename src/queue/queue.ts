@@ -18,6 +18,8 @@ export interface Job {
   readonly subject: string;
   readonly reason: Reason;
   readonly requestId: string;
+  /** Groups with waiting jobs of the same reason take turns. Jobs without a group form a group too. */
+  readonly group?: string;
 }
 
 /** Returns the rank of a job's reason. A lower rank is more urgent. */
@@ -84,7 +86,8 @@ export interface Broadcast {
 }
 
 /**
- * At most one worker runs a subject at a time. Each add is followed by a run that starts after the add. If a subject is
+ * At most one worker runs a subject at a time. The most urgent reason runs first. Among jobs with the same reason,
+ * groups take turns, so that a group with many jobs does not delay the others. Each add is followed by a run that starts after the add. If a subject is
  * already waiting, further adds share its job, which takes the most urgent reason. If jobs are added during a run, one
  * more run follows, with one of these jobs.
  */

@@ -12,6 +12,8 @@ export type Subject =
       readonly refreshMs: number;
       readonly shard: number;
       readonly shards: number;
+      /** Identifies the `include` whose sources are checked. `undefined`: those of the main files. */
+      readonly include?: string;
     }
   /**
    * The deletion step of the instance. `left` also scans for orphans: targets that are no longer in the configuration.
@@ -26,7 +28,10 @@ export function formatSubject(subject: Subject): string {
     case 'target':
       return `target/${subject.namespace}/${subject.secret}`;
     case 'sweep':
-      return `sweep/${subject.store}/${subject.refreshMs}/${subject.shard}/${subject.shards}`;
+      return [
+        ...['sweep', subject.store, subject.refreshMs, subject.shard, subject.shards],
+        ...(subject.include === undefined ? [] : [subject.include]),
+      ].join('/');
     default:
       return subject.kind;
   }
@@ -34,10 +39,13 @@ export function formatSubject(subject: Subject): string {
 
 /** Returns `undefined` for an unknown subject, for example one of another release. */
 export function parseSubject(text: string): Subject | undefined {
-  const [kind, a = '', b = '', c = '', d = ''] = text.split('/');
+  const [kind, a = '', b = '', c = '', d = '', include] = text.split('/');
   if (kind === 'target' && b !== '') return { kind, namespace: a, secret: b };
   if (kind === 'sweep' && d !== '')
-    return { kind, store: a, refreshMs: Number(b), shard: Number(c), shards: Number(d) };
+    return {
+      ...{ kind, store: a, refreshMs: Number(b), shard: Number(c), shards: Number(d) },
+      ...(include === undefined ? {} : { include }),
+    };
   if (kind === 'destroy' || kind === 'left' || kind === 'restart') return { kind };
   return undefined;
 }

@@ -1,3 +1,4 @@
+import { findLastBreak } from '../audit/decisions.ts';
 import type { AuditRecord } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 import { objectTypeOf } from '../core/read-result.ts';
@@ -23,28 +24,48 @@ const PAGE = 50;
  */
 const MAX_UNRELATED_RECORDS = 2_000;
 
+type AuditReader = Pick<AuditStore, 'list' | 'storedRecords' | 'head'>;
+
 /**
  * Whether the recorded reads prove that a source is gone. The latest reads must all have found it absent. There must be
  * at least `readings` such reads, and the first and the last must be at least `overMs` apart. Reads of earlier
  * processes and of one-shot runs count too, because they are in the audit.
  */
 export async function isProvenAbsent(
-  audit: Pick<AuditStore, 'list'>,
+  audit: AuditReader,
   source: ReadSource,
   definition: string | undefined,
   { codes, readings, overMs }: AbsencePolicy,
 ): Promise<boolean> {
+  const note = definitionNote(definition, objectTypeOf(source));
+  const isAbsence = (read: AuditRecord): boolean => codes.includes(read.code ?? '') && read.note === note;
   let count = 0;
   let latest: number | undefined;
-  for await (const { code, note, time } of readRecordsOf(audit, source)) {
-    if (!codes.includes(code ?? '') || note !== definitionNote(definition, objectTypeOf(source)))
-      return false;
-    const readAt = Date.parse(time);
+  for await (const read of readRecordsOf(audit, source)) {
+    if (!isAbsence(read)) return false;
+    const readAt = Date.parse(read.time);
     latest ??= readAt;
     count += 1;
-    if (count >= readings && latest - readAt >= overMs) return true;
+    if (count >= readings && latest - readAt >= overMs)
+      return isUncontradicted(audit, source, read.sequence, isAbsence);
   }
   return false;
+}
+
+/** Whether no record was removed or hidden since the first absence, and no read since then found the source. */
+async function isUncontradicted(
+  audit: AuditReader,
+  source: ReadSource,
+  from: number,
+  isAbsence: (read: AuditRecord) => boolean,
+): Promise<boolean> {
+  let isContradicted = false;
+  const broken = await findLastBreak(audit, from, (record) => {
+    const { action, store, key } = record;
+    const isRead = action === 'read' && store === source.store && key === source.key;
+    if (isRead && isReadOf(record, source) && !isAbsence(record)) isContradicted = true;
+  });
+  return broken === undefined && !isContradicted;
 }
 
 /** Yields the records of a source's reads, the newest first. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
+import { type AuditRecord, type Entry, type KeyChanges, NO_KEYS } from '../audit/entry.ts';
 import type { AppError } from '../core/errors.ts';
 import type { PendingRecord, ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -125,7 +125,7 @@ export class AuditRecorder implements Recorder {
     const previous = await this.#lastState(mapping, target);
     const changes = changesOf(keys);
     // A person releases one specific change, so a different change must be held separately.
-    const isSame = kind !== 'held' || (previous?.note === note && isDeepStrictEqual(previous?.keys, changes));
+    const isSame = kind !== 'held' || (previous?.note === note && hasKeys(previous, changes));
     if (previous?.outcome === kind && previous.code === error.code && isSame) return;
     // If the error concerns a source, the record must name this source.
     const subject = kind === 'held' || error.subject === formatTarget(target) ? undefined : error.subject;
@@ -255,4 +255,17 @@ export class AuditRecorder implements Recorder {
     const { audit, instances } = this.#deps;
     return latestRecord(audit, { mapping, ...id }, TARGET_STATE_ACTIONS, instances);
   }
+}
+
+/** Whether a record names these keys. A record of very many keys names only the first ones. */
+function hasKeys(record: AuditRecord | undefined, keys: KeyChanges): boolean {
+  if (record === undefined) return false;
+  const isShortened = (record.counts?.keysLeftOut ?? 0) > 0;
+  const partOf = (all: readonly string[], some: readonly string[]): readonly string[] =>
+    isShortened ? all.slice(0, some.length) : all;
+  return isDeepStrictEqual(record.keys, {
+    added: partOf(keys.added, record.keys.added),
+    changed: partOf(keys.changed, record.keys.changed),
+    removed: partOf(keys.removed, record.keys.removed),
+  });
 }

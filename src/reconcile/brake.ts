@@ -1,11 +1,12 @@
-import type { AuditRecord } from '../audit/entry.ts';
-import { type AuditStore, pagesOf, type RecordFilter } from '../audit/store.ts';
+import { findLastBreak, firstSequenceSince } from '../audit/decisions.ts';
+import { type AuditRecord, NO_KEYS } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { leavesNoTarget, mayDestroy } from '../sync/absence.ts';
 import type { Proposal } from './outcome.ts';
 
 export interface BrakeDeps {
-  readonly audit: Pick<AuditStore, 'list'>;
+  readonly audit: Pick<AuditStore, 'list' | 'storedRecords' | 'head' | 'base'>;
   readonly clock: Clock;
   readonly brake: { readonly share: number; readonly windowMs: number };
   /** The current instance name and the former ones. If other instances share the audit, they have their own brake. */
@@ -26,8 +27,6 @@ export interface Population {
   readonly unrecorded?: number;
 }
 
-const PAGE = 500;
-
 /** Returns the reason why the brake holds all proposals, or `undefined` if they may be carried out now. */
 export async function brakeReason(
   proposals: readonly Pick<Proposal, 'replacement'>[],
@@ -40,34 +39,41 @@ export async function brakeReason(
   const step = { proposed: proposals.length + proposedElsewhere, alive: alive + returning };
   if (leavesNoTarget(step)) return 'no target would be left; the last target is never deleted automatically';
   const since = new Date(clock.now() - brake.windowMs).toISOString();
-  const counts = await Promise.all(instances.map((instance) => countDestroyed(audit, instance, since)));
-  const destroyed = counts.reduce((sum, count) => sum + count, unrecorded);
-  return mayDestroy({ ...step, destroyed, total, share: brake.share })
+  const destroyed = await countDestroyed(audit, instances, since);
+  if (destroyed === undefined)
+    return 'records within the window of `brake` were altered or removed, so recent deletions cannot be counted';
+  return mayDestroy({ ...step, destroyed: destroyed + unrecorded, total, share: brake.share })
     ? undefined
     : 'more would be destroyed at once than `brake` allows';
 }
 
+/**
+ * Counts the recorded deletions since a time. Reads all records since then, because somebody with access to the
+ * database could hide a deletion from a search. Undefined if records are missing.
+ */
 async function countDestroyed(
-  audit: Pick<AuditStore, 'list'>,
-  instance: string,
+  audit: BrakeDeps['audit'],
+  instances: readonly string[],
   since: string,
-): Promise<number> {
-  const successful = { phase: 'outcome', outcome: 'ok', since, instance } as const;
-  const deleted = await countRecords(audit, { ...successful, action: 'delete' }, () => true);
-  return deleted + (await countRecords(audit, { ...successful, action: 'update' }, isMergeEnd));
+): Promise<number | undefined> {
+  let count = 0;
+  const from = await firstSequenceSince(audit, since);
+  if (from > (await audit.head()).sequence) return 0;
+  const broken = await findLastBreak(audit, from, (record) => {
+    const { action, phase, outcome, instance, time } = record;
+    const isOurs = phase === 'outcome' && outcome === 'ok' && instances.includes(instance);
+    const isRemoval = action === 'delete' || (action === 'update' && isMergeEnd(record));
+    if (isOurs && isRemoval && Date.parse(time) >= Date.parse(since)) count += 1;
+  });
+  return broken === undefined ? count : undefined;
 }
 
 /** Whether the record is an update that removed all our keys from a Secret. */
 export function isMergeEnd({ after, keys }: AuditRecord): boolean {
-  return after === undefined && keys.added.length + keys.changed.length === 0 && keys.removed.length > 0;
-}
-
-async function countRecords(
-  audit: Pick<AuditStore, 'list'>,
-  filter: RecordFilter,
-  counts: (record: AuditRecord) => boolean,
-): Promise<number> {
-  let count = 0;
-  for await (const page of pagesOf(audit, filter, PAGE)) count += page.filter(counts).length;
-  return count;
+  // The record may be forged, so its members may have any type.
+  const { added, changed, removed } = { ...NO_KEYS, ...keys };
+  const isEmpty = (names: unknown): boolean => Array.isArray(names) && names.length === 0;
+  return (
+    after === undefined && isEmpty(added) && isEmpty(changed) && Array.isArray(removed) && !isEmpty(removed)
+  );
 }

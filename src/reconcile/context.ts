@@ -23,15 +23,18 @@ export interface SyncContext extends ReconcileDeps {
 
 /**
  * Returns the references that the runs of these targets will read. If a mapping is not allowed to read one of its
- * sources, its runs read none of them.
+ * sources, or to have this target, its runs read none of them.
  */
 export function expectedReads(
   targets: readonly { readonly mapping: Mapping; readonly id: TargetId; readonly error?: unknown }[],
-  { allows }: Pick<GatherDeps, 'allows'>,
+  { allows, forbiddenTarget }: Pick<GatherDeps, 'allows' | 'forbiddenTarget'>,
 ): readonly StoreRef[] {
-  return targets.flatMap(({ mapping, id: { namespace }, error }) => {
+  return targets.flatMap(({ mapping, id, error }) => {
+    const { namespace } = id;
     const sources = error === undefined ? sourcesOf(mapping) : [];
-    const may = sources.every(({ store, key }) => allows({ mapping: mapping.name, namespace, store, key }));
+    const may =
+      sources.every(({ store, key }) => allows({ mapping: mapping.name, namespace, store, key })) &&
+      forbiddenTarget?.(mapping, id) === undefined;
     return may ? sources.map(storeRef) : [];
   });
 }

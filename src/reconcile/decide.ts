@@ -1,8 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
-import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
+import type { SecretValue } from '../core/secret-value.ts';
 import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
@@ -18,9 +20,10 @@ import {
   type Plan,
   type PlanInput,
 } from '../sync/plan-types.ts';
-import { type GatherDeps, gather } from './gather.ts';
+import { forbiddenMerge, type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 import type { RecordLookup } from './record-lookup.ts';
+import { render } from './render.ts';
 
 /** The dependencies of a decision. All targets of a sync context share them. */
 export interface DecideDeps extends GatherDeps, Instances {
@@ -110,11 +113,14 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
       async () => ownView((await liveRead).live, mapping, deps),
       reads,
     );
-    return { desired, ...(await liveRead) };
+    const rendered = await render(mapping, id, desired);
+    return { desired, rendered, ...(await liveRead) };
   });
-  const { desired, live, error } = gathered;
+  const { desired, rendered, live } = gathered;
+  const error = gathered.error ?? forbiddenMerge(mapping, live, deps);
   if (error !== undefined) return { plan: failPlan(error), desired, live, mapping, ...pinnedTo };
-  const { instance, formerInstances, stores, fingerprints } = deps;
+  const { instance, formerInstances, stores } = deps;
+  const fingerprints = await fingerprintsAhead(deps.fingerprints, desired, live);
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
   const proven = await provenAbsentSources(desired, mapping, deps);
   // For an existing Secret in own mode, the audit is not needed. Either its annotation shows the removed sources, or
@@ -125,6 +131,7 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
     id,
     mapping,
     desired,
+    rendered,
     live,
     instance,
     formerInstances,
@@ -137,8 +144,28 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
     ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: configured } }),
   };
   const planned = await tracer.span('plan', {}, async () => plan(input), { resultAttributes: asAttributes });
+  if (fingerprints !== deps.fingerprints) await nextTurn();
   const isRemovalDone = isWithoutKeys(planned) && (await deps.records.isRemoved(configured.name, id));
   return { plan: isRemovalDone ? UNCHANGED : planned, desired, live, mapping, ...pinnedTo };
+}
+
+/** The plan of a target with more keys takes more than 20 ms. */
+const MANY_KEYS = 5_000;
+
+/** For a target with many keys: makes the fingerprints before the plan, in steps that let the event loop run. */
+async function fingerprintsAhead(
+  fingerprints: Fingerprinter,
+  desired: Desired,
+  live: LiveSecret | undefined,
+): Promise<Fingerprinter> {
+  if (desired.kind !== 'ready' || desired.data.size <= MANY_KEYS) return fingerprints;
+  const known = new Map<SecretValue, Fingerprint>();
+  for (const value of [...desired.data.values(), ...(live?.data.values() ?? [])]) {
+    if (known.size % MANY_KEYS === 0) await nextTurn();
+    known.set(value, fingerprints.value(value));
+  }
+  await nextTurn();
+  return { ...fingerprints, value: (value) => known.get(value) ?? fingerprints.value(value) };
 }
 
 /**
@@ -160,6 +187,7 @@ function failPlan(error: AppError): Plan {
 }
 
 function applyPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): Pinned | AppError {
+  if (!pin.isConfirmed) return new AppError('PIN_UNCONFIRMED', { subject: `mapping ${mapping.name}` });
   try {
     return pinMapping(mapping, pin, stores);
   } catch (error) {

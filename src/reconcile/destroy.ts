@@ -14,7 +14,7 @@ import { applyPlan, dryRunRefusal, dryRunWrite } from './write.ts';
 import { resolveFailedWrite, verifyWrite, type WriteResult } from './write-verification.ts';
 
 export interface DestroyDeps extends BrakeDeps {
-  readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
+  readonly audit: BrakeDeps['audit'] & Pick<AuditStore, 'exclusively'>;
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly fingerprints: Fingerprinter;

@@ -12,10 +12,11 @@ import {
   findLostKeys,
   foundSource,
   keyMatcher,
-  matching,
 } from '../sync/find.ts';
 import { ANNOTATION, configHash, countOfSources } from '../sync/ownership-metadata.ts';
 import { describeSource } from '../sync/value.ts';
+import { budgetOf, type MappingBudget } from './render.ts';
+import { runSearches } from './search.ts';
 
 export interface GatherDeps {
   readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
@@ -31,8 +32,8 @@ export interface GatherDeps {
     store: string;
     path: string;
   }) => boolean;
-  /** Returns an error if no mapping may ever have this target. The `access` rules are not part of this check. */
-  readonly forbiddenTarget?: (id: TargetId) => AppError | undefined;
+  /** Returns an error if the mapping must not have this target. The `access` rules are not part of this check. */
+  readonly forbiddenTarget?: (mapping: Mapping, id: TargetId) => AppError | undefined;
 }
 
 /**
@@ -51,22 +52,57 @@ export async function gather(
   live: ReadLive,
   deps: GatherDeps,
 ): Promise<Desired> {
+  const result = await gatherAll(mapping, id, live, deps);
+  const beyond = result.kind === 'failed' ? undefined : tooManyKeys(mapping, result.data.size);
+  return beyond === undefined ? result : { kind: 'failed', error: beyond };
+}
+
+/** A merge keeps the type of the Secret, so the mapping must be allowed to have this type. */
+export function forbiddenMerge(
+  { target, ...mapping }: Mapping,
+  live: LiveSecret | undefined,
+  { forbiddenTarget }: Pick<GatherDeps, 'forbiddenTarget'>,
+): AppError | undefined {
+  if (live === undefined || target.mode !== 'merge') return undefined;
+  return forbiddenTarget?.({ ...mapping, target: { ...target, type: live.type } }, live.id);
+}
+
+function tooManyKeys({ name, include }: Mapping, keys: number): AppError | undefined {
+  const limit = include?.limits.keysPerMapping ?? Number.POSITIVE_INFINITY;
+  if (keys <= limit) return undefined;
+  const detail = `${keys} keys, and \`limits.keysPerMapping\` is ${limit}`;
+  return new AppError('LIMIT_REACHED', { subject: `mapping ${name}`, detail });
+}
+
+async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: GatherDeps): Promise<Desired> {
   const sources = sourcesOf(mapping);
   const searches = searchesOf(mapping);
   const denied =
-    deps.forbiddenTarget?.(id) ??
+    deps.forbiddenTarget?.(mapping, id) ??
     deniedSource(mapping, id, sources, deps) ??
     deniedSearch(mapping, id, searches, deps);
   if (denied !== undefined) return { kind: 'failed', error: denied };
-  if (searches.length === 0) return shapeDesired(mapping, await deps.read(sources.map(storeRef)));
+  if (searches.length === 0) {
+    const results = await deps.read(sources.map(storeRef));
+    const deniedLink = deniedResolved(mapping, id, sources, { ...deps, results });
+    if (deniedLink !== undefined) return { kind: 'failed', error: deniedLink };
+    return shapeDesired(mapping, results);
+  }
 
-  const matches = await resultOrError(() => Promise.all(searches.map((search) => runSearch(search, deps))));
+  const budget = budgetOf(mapping, id);
+  const matches = await resultOrError(() => runSearches(searches, deps, budget));
   if (matches instanceof AppError) return { kind: 'failed', error: matches };
   const liveSecret = await live();
   const matchedSources = matches.flatMap(asSources);
-  const deniedMatch = deniedSource(mapping, id, matchedSources, deps);
+  const deniedMatch =
+    deniedSource(mapping, id, matchedSources, deps) ??
+    tooManyKeys(mapping, sources.length + matchedSources.length);
   if (deniedMatch !== undefined) return { kind: 'failed', error: deniedMatch };
   const readings = await deps.read([...sources, ...matchedSources].map(storeRef));
+  const deniedLink =
+    deniedResolved(mapping, id, sources, { ...deps, results: readings }) ??
+    deniedFound(mapping, id, matches, { ...deps, results: readings });
+  if (deniedLink !== undefined) return { kind: 'failed', error: deniedLink };
   const finds = matches.map((foundKeys) =>
     dropNeverWritten(foundKeys, liveSecret, (source) => readings.get(refId(storeRef(source))), mapping),
   );
@@ -86,8 +122,10 @@ export async function gather(
   const deniedLost = deniedSource(mapping, id, lostSources, deps);
   if (deniedLost !== undefined) return { kind: 'failed', error: deniedLost };
   const all = new Map([...readings, ...(await deps.read(lostSources.map(storeRef)))]);
+  const deniedLostLink = deniedFound(mapping, id, lostKeys, { ...deps, results: all });
+  if (deniedLostLink !== undefined) return { kind: 'failed', error: deniedLostLink };
   const stillMissing = await resultOrError(() =>
-    Promise.all(lostKeys.map((lost) => withoutUntagged(lost, all, deps))),
+    Promise.all(lostKeys.map((lost) => withoutUntagged(lost, all, { ...deps, budget }))),
   );
   if (stillMissing instanceof AppError) return { kind: 'failed', error: stillMissing };
   const combined = finds.map((foundKeys, index) => ({
@@ -140,20 +178,6 @@ function asSources({ search, keys }: FoundKeys): readonly Source[] {
 }
 
 /**
- * Returns the keys that a search finds now. @throws AppError with the search as its subject if any part of the search
- * fails.
- */
-export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<FoundKeys> {
-  const { path, tags } = search.find;
-  try {
-    return { search, keys: matching(search, await find(search.store, { path, tags })) };
-  } catch (error) {
-    if (error instanceof AppError) throw error.withSubject(describeSearch(search));
-    throw error;
-  }
-}
-
-/**
  * Returns the lost keys. Omits keys that still exist and have only lost their tag. Losing a tag is an ordinary change.
  * If a search misses an existing key, either the key has lost its tag or the list of the store is stale. If a list
  * without tags contains the key, the key has lost its tag.
@@ -161,13 +185,14 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
 async function withoutUntagged(
   lost: FoundKeys,
   readings: ReadonlyMap<string, ReadResult>,
-  deps: Pick<GatherDeps, 'find'>,
+  { budget, ...deps }: Pick<GatherDeps, 'find'> & { readonly budget: MappingBudget },
 ): Promise<FoundKeys> {
   const { search, keys } = lost;
   const isThere = (key: string) => readings.get(refId(storeRef(foundSource(search, key))))?.kind === 'found';
   if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return lost;
-  const untagged = await runSearch({ ...search, find: { ...search.find, tags: {} } }, deps);
-  const isListed = keyMatcher(search, untagged.keys);
+  const withoutTags = { ...search, find: { ...search.find, tags: {} } };
+  const [untagged] = await runSearches([withoutTags], deps, budget);
+  const isListed = keyMatcher(search, untagged?.keys ?? []);
   return { search, keys: keys.filter((key) => !isThere(key) || !isListed(key)) };
 }
 
@@ -180,6 +205,37 @@ function deniedSource(
   const denied = sources.find(({ store, key }) => !allows({ mapping: name, namespace, store, key }));
   return denied && new AppError('NOT_ALLOWED', { subject: describeSource(denied) });
 }
+
+interface ResolvedDeps extends Pick<GatherDeps, 'allows'> {
+  readonly results: ReadonlyMap<string, ReadResult>;
+}
+
+/** Returns an error if links in a store lead from a source to a key that the rules do not allow. */
+function deniedResolved(
+  mapping: Mapping,
+  id: TargetId,
+  sources: readonly Source[],
+  { results, allows }: ResolvedDeps,
+): AppError | undefined {
+  const denied = sources.find((source) => {
+    const key = results.get(refId(storeRef(source)))?.resolvedKey;
+    return key !== undefined && deniedSource(mapping, id, [{ ...source, key }], { allows }) !== undefined;
+  });
+  return denied && new AppError('NOT_ALLOWED', { subject: describeSource(denied), detail: LINK });
+}
+
+/** Like `deniedResolved`, for found keys. The error does not name a key, because its name may belong to others. */
+function deniedFound(
+  mapping: Mapping,
+  id: TargetId,
+  found: readonly FoundKeys[],
+  deps: ResolvedDeps,
+): AppError | undefined {
+  const denied = found.find((keys) => deniedResolved(mapping, id, asSources(keys), deps) !== undefined);
+  return denied && new AppError('NOT_ALLOWED', { subject: describeSearch(denied.search), detail: LINK });
+}
+
+const LINK = 'a link in the store leads to a key that is not allowed';
 
 function deniedSearch(
   { name }: Mapping,

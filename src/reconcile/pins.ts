@@ -1,3 +1,4 @@
+import type { LastPins } from '../audit/decisions.ts';
 import type { Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { AppError } from '../core/errors.ts';
@@ -7,11 +8,13 @@ import type { TargetId } from '../core/target.ts';
 import type { TargetSource } from '../sync/ownership-metadata.ts';
 import { PIN_REMEDY, type Pin, type Pinned } from '../sync/pin.ts';
 import type { GatherDeps } from './gather.ts';
-import { latestRecord } from './latest-records.ts';
 
-// Pins are stored only in the audit: the latest `rollback` or `unpin` record of a target decides whether it is pinned.
+// Pins are stored only in the audit: the last `rollback` or `unpin` record of a target decides whether it is pinned
+// (`audit/last-pins.ts`).
 
 export interface RecordedPin extends Pin {
+  /** False for a record of a release that did not authenticate records. Such a pin must be confirmed by a person. */
+  readonly isConfirmed: boolean;
   /**
    * Returns the fingerprints of a source version that were recorded before the record to which the target is pinned.
    */
@@ -20,17 +23,21 @@ export interface RecordedPin extends Pin {
   ) => Promise<readonly string[]>;
 }
 
-/** Reads the pin of a target from the latest record of these instances. @throws AppError AUDIT_UNAVAILABLE */
+interface PinReader {
+  readonly audit: Pick<AuditStore, 'list'>;
+  readonly pins: Pick<LastPins, 'last'>;
+  readonly instances: readonly string[];
+}
+
+/** Reads the pin of a target. @throws AppError AUDIT_UNAVAILABLE, AUDIT_TRUNCATED */
 export async function readPin(
-  audit: Pick<AuditStore, 'latest' | 'list'>,
+  { audit, pins, instances }: PinReader,
   mapping: string,
-  { namespace, secret }: TargetId,
-  instances: readonly string[],
+  target: TargetId,
 ): Promise<RecordedPin | undefined> {
-  const filter = { mapping, namespace, secret, outcome: 'ok' } as const;
-  const last = await latestRecord(audit, filter, ['rollback', 'unpin'], instances);
-  const pin = last && pinOf(last);
-  return pin && recordedPin(audit, pin, instances);
+  const last = await pins.last(mapping, target);
+  const pin = last && pinOf(last.record);
+  return pin && { ...recordedPin(audit, pin, instances), isConfirmed: last.isConfirmed };
 }
 
 /**
@@ -46,6 +53,7 @@ export function recordedPin(
 ): RecordedPin {
   return {
     ...pin,
+    isConfirmed: true,
     async fingerprintsAtPin({ store, key, version }) {
       const read = { store, key, version, action: 'read', outcome: 'ok' } as const;
       const page = { limit: MAX_READ_RECORDS, before: pin.to };

@@ -1,3 +1,4 @@
+import type { LastPins } from '../audit/decisions.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
@@ -19,6 +20,7 @@ export interface RecordLookup {
 interface LookupOptions {
   /** The current instance name and the former ones. */
   readonly instances: readonly string[];
+  readonly pins: LastPins;
   /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
   /** Returns how many reads prove an absence, and over which time. */
@@ -27,10 +29,10 @@ interface LookupOptions {
 
 export function createRecordLookup(
   audit: AuditStore,
-  { instances, stores, absence }: LookupOptions,
+  { instances, pins, stores, absence }: LookupOptions,
 ): RecordLookup {
   return {
-    readPin: (mapping, id) => readPin(audit, mapping, id, instances),
+    readPin: (mapping, id) => readPin({ audit, pins, instances }, mapping, id),
     isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
     isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
     isProvenAbsent(source, { softDeletedIsMissing }) {

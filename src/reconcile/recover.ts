@@ -1,3 +1,4 @@
+import { findLastBreak } from '../audit/decisions.ts';
 import type { AuditRecord, Entry, KeyChanges } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -74,6 +75,8 @@ async function closeAll(
     unanswered = verification.kind === 'unknown' && verification.isAway ? unanswered + 1 : 0;
     if (unanswered === MAX_UNANSWERED_CALLS) break;
     if (verification.kind === 'unknown') continue;
+    const { isClosed, isHidden } = await findOutcome(intent, audit);
+    if (isClosed) continue;
     const isApplied =
       verification.kind === 'applied' && !(await isFromLaterChange(intent, { audit, instances }));
     const applied = isApplied ? verification : await appliedBeforeNext(intent, audit);
@@ -85,7 +88,8 @@ async function closeAll(
     // the next change restarts the workloads, unless it wrote the same content.
     const isContentCurrent =
       isApplied || (applied !== undefined && (await isContentUnchangedSince(intent, { audit, instances })));
-    const needsRestart = isContentCurrent && intent.action !== 'delete' && intent.note !== SAME_BYTES;
+    const needsRestart =
+      isContentCurrent && !isHidden && intent.action !== 'delete' && intent.note !== SAME_BYTES;
     const restart = needsRestart ? restartOf(intent.mapping ?? '') : [];
     await audit.append([outcome, ...restartIntents(outcome, restart)]);
     closed += 1;
@@ -93,6 +97,23 @@ async function closeAll(
     if (outcome.outcome === 'failed') onNotApplied(mapping, { namespace, secret });
   }
   return closed;
+}
+
+/**
+ * Searches all records since an intent for its outcome. Somebody with access to the database can make an old intent look
+ * unresolved. `isHidden`: records are missing, which may have contained the outcome.
+ */
+async function findOutcome(
+  { sequence, requestId, namespace, secret, attempt }: AuditRecord,
+  audit: Pick<AuditStore, 'storedRecords' | 'head'>,
+): Promise<{ readonly isClosed: boolean; readonly isHidden: boolean }> {
+  let isClosed = false;
+  const broken = await findLastBreak(audit, sequence, (record) => {
+    const isSameChange = record.requestId === requestId && record.attempt === attempt;
+    const isSameTarget = record.namespace === namespace && record.secret === secret;
+    if (record.phase === 'outcome' && isSameChange && isSameTarget) isClosed = true;
+  });
+  return { isClosed, isHidden: broken !== undefined };
 }
 
 async function verifyIntent(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): Promise<WriteVerification> {

@@ -1,6 +1,7 @@
 import { type LiveWorkload, type WorkloadId, workloadKind } from '../cluster/workloads.ts';
 import { isInFuture } from '../core/clock.ts';
 import { type AppError, toAppError } from '../core/errors.ts';
+import { largest, smallest } from '../core/lists.ts';
 import { compareText } from '../core/target.ts';
 import { RESTART_AGAIN_ANNOTATION, restartAnnotation } from '../sync/restart.ts';
 import type { PendingRestart } from './pending.ts';
@@ -40,7 +41,7 @@ export function workloadId(namespace: string, kind: string, name: string): Workl
 
 /** Returns the time of the oldest pending change, in milliseconds since 1970. */
 export function oldestChange({ pending }: WorkloadGroup): number {
-  return Math.min(...pending.map(({ changedAt }) => changedAt));
+  return smallest(pending.map(({ changedAt }) => changedAt));
 }
 
 /** Returns the milliseconds until the restart for a change is due. 0 or less means that it is due now. */
@@ -82,7 +83,7 @@ export function missingAnnotations(
   // A rollback to an older template restores an older fingerprint, although the pods need the new content. Setting the
   // new fingerprint a second time may have no effect, so another annotation triggers the rollout.
   const restartMarker =
-    reverted.length === 0 ? podAnnotations[RESTART_AGAIN_ANNOTATION] : String(Math.max(...reverted));
+    reverted.length === 0 ? podAnnotations[RESTART_AGAIN_ANNOTATION] : String(largest(reverted));
   if (restartMarker !== undefined && podAnnotations[RESTART_AGAIN_ANNOTATION] !== restartMarker)
     missing.push([RESTART_AGAIN_ANNOTATION, restartMarker]);
   return Object.fromEntries(missing);

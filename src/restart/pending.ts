@@ -1,5 +1,7 @@
+import { findLastBreak } from '../audit/decisions.ts';
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
+import { append, smallest } from '../core/lists.ts';
 
 // Pending restarts are stored only in the audit, as intents without an outcome. Each intent is appended together with
 // the record of the change. Records without a phase report progress: either one of the selected workloads was
@@ -92,7 +94,7 @@ export async function readRestarts(
   return {
     pending: [...openRestarts.values()],
     rollouts: [...rollouts.values()],
-    floor: Math.min(nextSequence, ...needed),
+    floor: Math.min(nextSequence, smallest(needed)),
   };
 }
 
@@ -103,7 +105,10 @@ async function newest(
 ): Promise<readonly AuditRecord[]> {
   const records: AuditRecord[] = [];
   for await (const page of pagesOf(audit, { action: 'restart', since }, PAGE)) {
-    records.push(...page.filter(({ sequence }) => sequence >= floor));
+    append(
+      records,
+      page.filter(({ sequence }) => sequence >= floor),
+    );
     if ((page.at(-1)?.sequence ?? floor) <= floor) break;
   }
   return records;
@@ -113,8 +118,37 @@ async function newest(
  * Returns the key that an outcome shares with its intent. The key includes the fingerprint, because one request may
  * change a Secret twice.
  */
-function keyOf({ requestId, mapping, namespace, secret, attempt, after }: AuditRecord): string {
+export function keyOf({ requestId, mapping, namespace, secret, attempt, after }: AuditRecord): string {
   return JSON.stringify([requestId, mapping, namespace, secret, attempt, after]);
+}
+
+/** The pending restarts that may be carried out, and those that may already be done. */
+export interface CheckedRestarts {
+  readonly pending: readonly PendingRestart[];
+  /** Records are missing since the change, which may have contained the outcome of the restart. */
+  readonly doubtful: readonly PendingRestart[];
+}
+
+/**
+ * Searches all records since the oldest pending restart for outcomes. Somebody with access to the database can remove an
+ * outcome or hide it from searches. A repeated restart would then set an outdated fingerprint.
+ */
+export async function checkOutcomes(
+  audit: Pick<AuditStore, 'storedRecords' | 'head'>,
+  pending: readonly PendingRestart[],
+): Promise<CheckedRestarts> {
+  const from = smallest(pending.map(({ intent }) => intent.sequence));
+  if (!Number.isFinite(from)) return { pending, doubtful: [] };
+  const done = new Set<string>();
+  const broken = await findLastBreak(audit, from, (record) => {
+    if (record.action === 'restart' && record.phase === 'outcome') done.add(keyOf(record));
+  });
+  const open = pending.filter(({ intent }) => !done.has(keyOf(intent)));
+  const isDoubtful = ({ intent }: PendingRestart): boolean => intent.sequence < (broken ?? 0);
+  return {
+    pending: open.filter((pendingRestart) => !isDoubtful(pendingRestart)),
+    doubtful: open.filter(isDoubtful),
+  };
 }
 
 /** Creates the outcome of a pending restart. `code` is set if the restart failed. */

@@ -1,11 +1,13 @@
 import type { AuditStore } from '../audit/store.ts';
 import { isInFuture } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { smallest } from '../core/lists.ts';
 import { type CycleDeps, type RestartOptions, runCycle } from './cycle.ts';
 import { msUntilDue } from './groups.ts';
-import { type Rollout, readRestarts } from './pending.ts';
+import { checkOutcomes, type Rollout, readRestarts, restartOutcome } from './pending.ts';
 
 export interface RestartsDeps extends CycleDeps {
-  readonly audit: Pick<AuditStore, 'list' | 'append' | 'exclusively'>;
+  readonly audit: Pick<AuditStore, 'list' | 'append' | 'exclusively' | 'storedRecords' | 'head'>;
   /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
 }
@@ -62,7 +64,13 @@ export function createRestarts(deps: RestartsDeps): Restarts {
       if (waitMs > 0) return { nextMs: waitMs };
       // Run one cycle at a time, because two concurrent cycles would each use the whole budget.
       return audit.exclusively('restart', async () => {
-        const nextMs = await runCycle(deps, options, { ...(await read()), completed });
+        const records = await read();
+        const { pending, doubtful } = await checkOutcomes(audit, records.pending);
+        const code = 'AUDIT_ALTERED' satisfies ErrorCode;
+        const now = clock.now();
+        if (doubtful.length > 0)
+          await audit.append(doubtful.map((restart) => restartOutcome(restart, now, { code })));
+        const nextMs = await runCycle(deps, options, { ...records, pending, completed });
         return nextMs === undefined ? {} : { nextMs };
       });
     },
@@ -76,7 +84,7 @@ function msUntilFirstDue(
   now: number,
 ): number | undefined {
   if (pending.length === 0) return undefined;
-  return Math.max(0, Math.min(...pending.map(({ changedAt }) => msUntilDue(changedAt, windowMs, now))));
+  return Math.max(0, smallest(pending.map(({ changedAt }) => msUntilDue(changedAt, windowMs, now))));
 }
 
 /**

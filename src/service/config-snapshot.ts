@@ -62,8 +62,10 @@ export function createConfigSnapshot(
   const shardsByMapping = new Map<string, Set<string>>();
   const enter = (mapping: string, shard: string) =>
     shardsByMapping.set(mapping, (shardsByMapping.get(mapping) ?? new Set()).add(shard));
-  for (const [name, { refs, fullRuns }] of shards) {
-    for (const ref of refs) for (const { mapping } of byRef.get(refId(ref)) ?? []) enter(mapping.name, name);
+  for (const [name, { refs, fullRuns, include }] of shards) {
+    for (const ref of refs)
+      for (const { mapping } of byRef.get(refId(ref)) ?? [])
+        if (mapping.include?.path === include?.path) enter(mapping.name, name);
     for (const { mapping } of fullRuns) enter(mapping.name, name);
   }
   return {

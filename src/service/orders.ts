@@ -46,6 +46,12 @@ export class Orders {
     }
   }
 
+  /** Whether a person has ordered a run of this target with this request id, and the run has no result yet. */
+  has(target: TargetId, requestId: string): boolean {
+    const order = this.#orders.get(formatSubject({ kind: 'target', ...target }));
+    return order !== undefined && order.requestId === withoutSuffix(requestId) && !this.#isOld(order);
+  }
+
   /** Called with the result of a run, whichever process ran it. */
   noteRun(target: TargetId, requestId: string): void {
     const subject = formatSubject({ kind: 'target', ...target });

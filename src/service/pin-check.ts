@@ -1,6 +1,7 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
+import { append } from '../core/lists.ts';
 import type { TargetId } from '../core/target.ts';
 import { pinnedTo } from '../reconcile/pins.ts';
 import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
@@ -54,7 +55,7 @@ export class PinCheck {
     const records: AuditRecord[] = [];
     for (let after = this.#lastSequence; ; ) {
       const page = await this.#deps.audit.list({ action, outcome: 'ok' }, { limit: PAGE, after });
-      records.push(...page);
+      append(records, page);
       after = page.at(-1)?.sequence ?? after;
       if (page.length < PAGE) return records;
     }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { SecretMeta, WatchScope } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
+import { largest } from '../core/lists.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { rankOf } from '../queue/queue.ts';
 import { looksInSync } from '../reconcile/in-sync.ts';
@@ -195,7 +196,7 @@ export class Resync {
       requestId: found.requestId ?? requestId,
       ...(isLost && { requestId: lastRequest.requestId }),
     };
-    return { mapping, id, target: id, reason, isLost, ...request };
+    return { mapping, id, target: id, group: mapping.include?.path, reason, isLost, ...request };
   }
 
   /** Compares each version of the metadata only once. */
@@ -242,7 +243,7 @@ interface FoundTrigger extends Trigger, DesiredTarget {
 }
 
 function latest(times: ReadonlyMap<string, number>, names: readonly string[]): number {
-  return Math.max(...names.map((name) => times.get(name) ?? Number.NEGATIVE_INFINITY));
+  return largest(names.map((name) => times.get(name) ?? Number.NEGATIVE_INFINITY));
 }
 
 const MAX_LOOKS = 5;

@@ -80,6 +80,11 @@ export interface HeldStatus {
   readonly keys: readonly KeyPlan[];
 }
 
+export interface StatusWarning {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** The output of `status`. */
 export interface Status {
   readonly instance: string;
@@ -92,7 +97,11 @@ export interface Status {
     readonly state: Health;
     readonly sequence: number;
     readonly code?: string;
+    /** The number of records that no known key verifies. Absent if there are none. */
+    readonly unverifiable?: number;
   };
+  /** What works, but needs attention. */
+  readonly warnings: readonly StatusWarning[];
   readonly cluster: { readonly kind: string; readonly state: Health; readonly code?: string };
   readonly config: {
     /** Whether the current files are valid. If not, the last valid configuration is used. */
@@ -101,6 +110,13 @@ export interface Status {
     /** Replicas that use another configuration. While there are any, orphaned targets are not deleted. */
     readonly differing: readonly string[];
   };
+  /** The included files. A file that is not valid does not affect the others. */
+  readonly includes: readonly {
+    readonly path: string;
+    /** `outdated`: an earlier version is in force. `disabled`: none is, and the targets of the file are kept. */
+    readonly state: 'valid' | 'disabled' | 'outdated';
+    readonly problems: readonly object[];
+  }[];
   readonly stores: readonly StoreStatus[];
   readonly events: readonly IntakeStatus[];
   readonly targets: readonly TargetStatus[];
@@ -118,10 +134,13 @@ export interface MappingStatus {
   readonly targets: readonly TargetStatus[];
 }
 
-/** The person or client that makes a request, for the audit. */
+/** The person or client that makes a request. */
 export interface Requester {
+  /** For the audit, as `address`. */
   readonly name: string;
   readonly address?: string;
+  /** Whether the request may concern targets in this namespace. Undefined: targets in all namespaces. */
+  readonly mayUse?: (namespace: string) => boolean;
 }
 
 export interface RollbackRequest {
@@ -136,7 +155,7 @@ export interface SyncAnswer {
   readonly ok: boolean;
   readonly requestId: string;
   readonly summary: Readonly<Record<string, number>>;
-  readonly targets: readonly object[];
+  readonly targets: readonly (TargetId & { readonly mapping: string })[];
   readonly held: readonly HeldStatus[];
   /** Number of targets whose run had not ended at the time of the answer. These runs continue. */
   readonly pending: number;

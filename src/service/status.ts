@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { isErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
+import { largest, smallest } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareTargets } from '../core/target.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
@@ -82,7 +83,7 @@ function staleReason(
 /** Returns the earliest of the shards' last complete checks, or `undefined` if a shard has had none. */
 export function lastFullSweepAt(shards: readonly (SweepState | undefined)[]): number | undefined {
   const times = shards.map((shard) => shard?.okAt).filter((at) => at !== undefined);
-  return times.length === 0 || times.length < shards.length ? undefined : Math.min(...times);
+  return times.length === 0 || times.length < shards.length ? undefined : smallest(times);
 }
 
 /**
@@ -95,7 +96,7 @@ export function lastOk(
 ): number | undefined {
   if (targetState?.error !== undefined) return targetState.okAt;
   const times = [targetState?.okAt, sweptAt].filter((at) => at !== undefined);
-  return times.length === 0 ? undefined : Math.max(...times);
+  return times.length === 0 ? undefined : largest(times);
 }
 
 function stateOf(

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { parseAny } from '../core/json.ts';
+import { requestIdFrom } from '../core/tracer.ts';
 import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/drift.ts';
@@ -35,7 +36,8 @@ const keySchema = z.object({
 const targetStateSchema = z.object({
   mapping: text,
   target: z.object({ namespace: text, secret: text }).readonly(),
-  requestId: text,
+  /** A request id of another form is replaced. */
+  requestId: text.transform(requestIdFrom),
   /** Hash of the configuration that the run used. Replicas may use different configurations. */
   by: optionalText,
   startedAt: time,

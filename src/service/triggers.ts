@@ -21,6 +21,8 @@ export interface Trigger {
   readonly target: TargetId;
   readonly reason: Reason;
   readonly requestId: string;
+  /** The `include` of the target's mapping. */
+  readonly group?: string | undefined;
 }
 
 /**
@@ -121,6 +123,7 @@ export class Triggers {
   }
 }
 
-function jobOf({ target, reason, requestId }: Trigger): Job {
-  return { subject: formatSubject({ kind: 'target', ...target }), reason, requestId };
+function jobOf({ target, reason, requestId, group }: Trigger): Job {
+  const subject = formatSubject({ kind: 'target', ...target });
+  return { subject, reason, requestId, ...(group === undefined ? {} : { group }) };
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
+import { append } from '../core/lists.ts';
 import type { TargetId } from '../core/target.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { targetKey } from './config-snapshot.ts';
@@ -59,7 +60,7 @@ export class UnresolvedFailures {
       } catch (thrown) {
         if (!(thrown instanceof AppError)) throw thrown;
         // The audit is unavailable. Other parts report this, so only retry here.
-        this.#waiting.push(...batch.slice(index));
+        append(this.#waiting, batch.slice(index));
         this.#skipped = 0;
         break;
       }

@@ -7,6 +7,7 @@ import { PinCheck } from './pin-check.ts';
 import { ACTOR_OF, createActors } from './runs/actors.ts';
 import { demoteManualRetries } from './runs/manual-retries.ts';
 import { withPrefetch } from './runs/prefetch.ts';
+import { verifyRequester } from './runs/requesters.ts';
 import { createSyncContexts } from './runs/sync-contexts.ts';
 import { TargetRunner } from './runs/target-runner.ts';
 import type { ServiceParts } from './service-parts.ts';
@@ -27,7 +28,7 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
   const { clock, logger, tracer = noTracer } = runtime;
   const { openContext, destroy, restart } = parts.steps;
   const { replicasAgree, isBehind } = replicas;
-  const { configuration, states, sources, steps, triggers, resync, loops } = triggerParts;
+  const { configuration, states, sources, steps, triggers, resync, loops, orders } = triggerParts;
   const { snapshot } = configuration;
   const ages = new SourceAges({ clock, logger });
   const auditHealth = createAuditHealth({ clock, logger });
@@ -53,7 +54,10 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
     onOrphan: () => deletion.requestOrphanCheck(),
   });
   const work = {
-    target: demoteManualRetries((...run) => runner.run(...run), queue),
+    target: demoteManualRetries(
+      verifyRequester((...run) => runner.run(...run), { audit, clock, orders, snapshot }),
+      queue,
+    ),
     sweep,
     deletion,
     restart,

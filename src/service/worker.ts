@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import { type AppError, toAppError } from '../core/errors.ts';
+import type { MappingInclude } from '../core/mapping.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
-import type { Job } from '../queue/queue.ts';
+import type { Job, Reason } from '../queue/queue.ts';
 import { parseSubject, type Subject } from '../queue/subject.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -11,6 +12,8 @@ import type { DeletionStep } from './deletion/deletion-step.ts';
 import type { Loop, Loops } from './liveness/loops.ts';
 import { createStoreProgress, type StoreProgress, withStoreProgress } from './liveness/store-progress.ts';
 import { Bulkhead } from './runs/bulkhead.ts';
+import { CallBudget, callsOf } from './runs/call-budget.ts';
+import { FairReads } from './runs/fair-reads.ts';
 import type { RunTarget } from './runs/manual-retries.ts';
 import type { SyncContexts } from './runs/sync-contexts.ts';
 import { createUnknownJobs, type UnknownJobs } from './runs/unknown-jobs.ts';
@@ -31,7 +34,7 @@ export interface WorkerDeps {
   readonly work: Work;
   readonly snapshot: () => ConfigSnapshot;
   readonly contexts: SyncContexts<SyncContext>;
-  readonly stores: Pick<StoreParts, 'isDown' | 'onAnswer'>;
+  readonly stores: Pick<StoreParts, 'isDown' | 'onAnswer' | 'tellsVersions'>;
   /** Maximum concurrent runs for targets with the same set of stores. */
   readonly concurrency: number;
   readonly loops: Loops;
@@ -53,6 +56,13 @@ const SWEEP_RETRY_MS = 15_000;
 const CONFIG_CHANGED_WAIT_MS = 100;
 /** A job counts as stalled after this time without progress. Answers from its stores count as progress. */
 const JOB_DEADLINE_MS = 300_000;
+/**
+ * The jobs of an `include` that run or wait in this process, as a multiple of the jobs for one set of stores. The other
+ * jobs of the `include` stay in the queue, so that they leave room for other tenants.
+ */
+const INCLUDE_SHARE = 2;
+/** The number of keys in a page of a list of versions. */
+const KEYS_PER_LIST = 100;
 /** Longer than the deadline of other jobs, because a deletion job reads every target on record, one at a time. */
 const DELETION_DEADLINE_MS = 3_600_000;
 
@@ -60,6 +70,9 @@ const DELETION_DEADLINE_MS = 3_600_000;
 export class Worker {
   readonly #deps: WorkerDeps;
   readonly #bulkhead: Bulkhead;
+  readonly #includes: Bulkhead;
+  readonly #budget: CallBudget;
+  readonly #reads = new FairReads();
   readonly #progress: StoreProgress;
   readonly #unknown: UnknownJobs;
 
@@ -68,6 +81,8 @@ export class Worker {
     // Use a monotonic clock, because a jump of the wall clock would delay jobs.
     const now = () => performance.now();
     this.#bulkhead = new Bulkhead({ concurrency: deps.concurrency, maxQueued: deps.concurrency * 2, now });
+    this.#includes = new Bulkhead({ concurrency: deps.concurrency * INCLUDE_SHARE, maxQueued: 0, now });
+    this.#budget = new CallBudget({ now });
     this.#progress = createStoreProgress(now);
     deps.stores.onAnswer(this.#progress.note);
     this.#unknown = createUnknownJobs(deps);
@@ -77,8 +92,11 @@ export class Worker {
    * Runs a job; never throws. Returns the delay in milliseconds until the subject must run again, or `undefined` for no
    * further run.
    */
-  async run(job: Job, signal: AbortSignal): Promise<number | undefined> {
-    const subject = parseSubject(job.subject);
+  async run(given: Job, signal: AbortSignal): Promise<number | undefined> {
+    const subject = parseSubject(given.subject);
+    // A person requests runs of targets only (`runs/requesters.ts`).
+    const isPerson = given.reason === 'manual' && subject?.kind === 'target';
+    const job: Job = given.reason === 'manual' && !isPerson ? { ...given, reason: 'sweep' } : given;
     if (subject === undefined || !this.#isKnown(subject, job)) return this.#unknown.handBack(job.subject);
     this.#unknown.forget(job.subject);
     // The queue is closing, so return the job for another process.
@@ -114,13 +132,21 @@ export class Worker {
     switch (subject.kind) {
       case 'target': {
         const stores = snapshot().storesOf(subject);
+        const mappings = snapshot()
+          .forTarget(subject)
+          .map(({ mapping }) => mapping);
+        const include = mappings.find((mapping) => mapping.include !== undefined)?.include;
+        const calls = mappings.reduce((sum, mapping) => sum + callsOf(mapping), 0);
         const run = (wrap: Wrap) => work.target(subject, job, { signal, wrap });
-        return this.#inCompartment(stores.join(' '), job, { loop, stores, run });
+        return this.#inCompartment(stores.join(' '), job, { loop, stores, run, include, calls });
       }
       case 'sweep': {
         const stores = [subject.store];
+        const { include, refs = [] } = snapshot().shards.get(job.subject) ?? {};
         const run = (wrap: Wrap) => this.#sweep(job, loop, wrap);
-        return this.#inCompartment(`sweep ${subject.store}`, job, { loop, stores, run });
+        const keysPerCall = this.#deps.stores.tellsVersions(subject.store) ? KEYS_PER_LIST : 1;
+        const work = { loop, stores, run, include, calls: Math.ceil(refs.length / keysPerCall) };
+        return this.#inCompartment(`sweep ${subject.store}`, job, work);
       }
       case 'destroy':
       case 'left':
@@ -137,15 +163,28 @@ export class Worker {
   #inCompartment(
     name: string,
     { reason }: Job,
-    { loop, stores, run }: CompartmentWork,
+    { loop, stores, run, include, calls }: CompartmentWork,
   ): Promise<number | undefined> {
     const beginWait = () => this.#progress.trackWait(loop, stores);
     const end = beginWait();
-    const begun = () => {
+    const begun = async () => {
       end();
-      return run((context) => withStoreProgress(context, beginWait));
+      const waitMs = this.#callsWaitMs(include, calls, reason);
+      if (waitMs > 0) return waitMs;
+      return run((context) => {
+        const observed = withStoreProgress(context, beginWait);
+        return include === undefined ? observed : this.#reads.wrap(observed, include.path);
+      });
     };
-    return this.#bulkhead.run(name, reason, begun).finally(end);
+    if (include === undefined) return this.#bulkhead.run(name, reason, begun).finally(end);
+    // Tenants share no compartment, so that none waits for the jobs of another.
+    const inOwn = () => this.#bulkhead.run(`${include.path} ${name}`, reason, begun);
+    return this.#includes.run(include.path, reason, inOwn).finally(end);
+  }
+
+  /** Returns how long a job must wait for the limit of its `include` on calls to stores. */
+  #callsWaitMs(include: MappingInclude | undefined, calls: number, reason: Reason): number {
+    return include === undefined ? 0 : this.#budget.take(include, calls, reason);
   }
 
   async #sweep(job: Job, loop: Loop, wrap: Wrap): Promise<number | undefined> {
@@ -200,4 +239,8 @@ interface CompartmentWork {
   /** The stores whose answers count as progress. */
   readonly stores: readonly string[];
   readonly run: (wrap: Wrap) => Promise<number | undefined>;
+  /** The `include` whose limits apply. */
+  readonly include: MappingInclude | undefined;
+  /** The number of calls to stores that the job may need. */
+  readonly calls: number;
 }

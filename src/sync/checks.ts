@@ -56,6 +56,9 @@ const RULES = new Map<string, TypeRule>([
   ],
 ]);
 
+/** Types that pods and people read. No controller of Kubernetes acts on them. */
+export const ORDINARY_TYPES: readonly string[] = ['Opaque', ...RULES.keys()];
+
 /**
  * Finds the problems for which the API server or a workload would reject the target. The check runs before anything is
  * written.

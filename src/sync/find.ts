@@ -3,10 +3,11 @@ import type { Mapping, Search, Source } from '../core/mapping.ts';
 import type { ReadResult } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
+import { defineTask } from '../core/worker-thread.ts';
 import { ANNOTATION, LABEL, parseSources, type TargetSource } from './ownership-metadata.ts';
-import { compilePattern } from './pattern.ts';
+import { compilePattern, matchCost } from './pattern.ts';
 
-/** A search and the full keys that it found, sorted. */
+/** A search, and the full keys that it found, or from which it has yet to select. */
 export interface FoundKeys {
   readonly search: Search;
   readonly keys: readonly string[];
@@ -28,8 +29,39 @@ function prefixOf({ find: { path }, isFlat }: Search): string {
   return folder === '' ? '' : `${folder}/`;
 }
 
-/** Returns the keys whose relative names match the pattern of the search. */
+/** The maximum cost of a match in the calling thread. It takes at most about a tenth of a second. */
+const MAX_COST = 10_000_000;
+
+/** Estimates the cost of `matching`, in units of 15 nanoseconds. */
+export function costOfMatching({ find: { name } }: Search, keys: readonly string[]): number {
+  if (name === undefined) return 0;
+  return matchCost(
+    name,
+    keys.reduce((sum, { length }) => sum + length, 0),
+  );
+}
+
+/**
+ * Returns the keys whose relative names match the pattern of the search, sorted.
+ * @throws AppError LIMIT_REACHED if this takes too long.
+ */
 export function matching(search: Search, keys: readonly string[]): readonly string[] {
+  if (costOfMatching(search, keys) > MAX_COST)
+    throw new AppError('LIMIT_REACHED', {
+      subject: describeSearch(search),
+      detail: `its \`name\` is too complex for ${keys.length} keys`,
+    });
+  return matchKeys({ search, keys });
+}
+
+/** For the worker thread: does the same as `matching` for several searches, without its limit. */
+export function matchAll(searches: readonly FoundKeys[]): readonly FoundKeys[] {
+  return searches.map((listed) => ({ search: listed.search, keys: matchKeys(listed) }));
+}
+
+export const MATCH_ALL = defineTask(import.meta.url, matchAll);
+
+function matchKeys({ search, keys }: FoundKeys): readonly string[] {
   const { name } = search.find;
   const pattern = name === undefined ? undefined : compilePattern(name);
   if (pattern === 'invalid')
@@ -94,7 +126,10 @@ export function findLostKeys(
       ?.filter(({ store }) => store === search.store)
       .map(({ key }) => key) ?? extra.flatMap((name) => keyOf(search, name) ?? []);
   const isFound = keyMatcher(search, keys);
-  return matching(search, candidates).filter((key) => couldFind(search, key) && !isFound(key));
+  return matching(
+    search,
+    candidates.filter((key) => couldFind(search, key) && !isFound(key)),
+  );
 }
 
 /**

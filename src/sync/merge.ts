@@ -67,7 +67,10 @@ export function planMerge(input: PlanInput): Plan {
   const view = mergedView(live, { instance, mapping: mapping.name, merged, former });
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
   if (absence.kind === 'stop') return fail(absence.error);
-  const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
+  const data =
+    absence.kind === 'delete'
+      ? new Map<string, SecretValue>()
+      : withTemplates(mapping, desired, input.rendered);
   // Add a key even if others already own it with the same value. The key then has several owners.
   const keys = compareData(data, view.data, fingerprints);
   const removed = absence.kind === 'go' ? absence.removed : [];

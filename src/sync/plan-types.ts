@@ -8,6 +8,7 @@ import type { KeyPlan } from './drift.ts';
 
 import type { Claim } from './ownership.ts';
 import type { PinMetadata } from './ownership-metadata.ts';
+import type { Rendered } from './template.ts';
 
 /** The instance and mapping that identify a merge. */
 export interface MergeOwner {
@@ -77,6 +78,8 @@ export function isForeign(plan: Plan): boolean {
 export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 'isWrittenWithout'> {
   readonly id: TargetId;
   readonly desired: Desired;
+  /** Required if the mapping has templates. */
+  readonly rendered?: Rendered | undefined;
   readonly live: LiveSecret | undefined;
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;

@@ -45,7 +45,7 @@ function planOwn(input: PlanInput): Plan {
   if (absence.kind === 'stop') return { kind: 'fail', keys: [], error: absence.error };
   if (absence.kind === 'delete' && owned !== undefined) return planRemoval(owned, input);
 
-  const data = withTemplates(mapping, desired);
+  const data = withTemplates(mapping, desired, input.rendered);
   const checkError = checkTarget(mapping.target.type, data);
   if (checkError !== undefined) return { kind: 'refuse', keys: [], error: checkError };
   const keys = compareData(data, live?.data ?? new Map(), input.fingerprints);

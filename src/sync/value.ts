@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts';
-import { type JsonNode, parseIfJson, printJson } from '../core/json.ts';
+import { JsonError, type JsonNode, parseJson, printJson } from '../core/json.ts';
+import { MAX_JSON_VALUES } from '../core/json-bounds.ts';
 import type { Source } from '../core/mapping.ts';
 import type { FoundRead } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
@@ -122,10 +123,17 @@ function walk(
 
 const NOT_JSON: JsonNode = { kind: 'null' };
 
-/** Invalid JSON is treated like a value that is not an object. */
+/** Invalid JSON is treated like a value that is not an object. @throws AppError TOO_LARGE */
 function parse(value: SecretValue): JsonNode {
   const text = utf8(value);
-  return (text === undefined ? undefined : parseIfJson(text)) ?? NOT_JSON;
+  if (text === undefined) return NOT_JSON;
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    if (!error.isTooLarge) return NOT_JSON;
+    throw new AppError('TOO_LARGE', { detail: `a value with more than ${MAX_JSON_VALUES} members` });
+  }
 }
 
 /** Duplicate member names are ambiguous, so they are an error. */

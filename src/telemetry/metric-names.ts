@@ -129,7 +129,7 @@ export const METRICS = {
   secretbridge_config_valid: {
     type: 'gauge',
     labels: [],
-    help: '0 while the configuration files are invalid and the last valid configuration stays in use',
+    help: '0 while the configuration files are invalid and the last valid configuration stays in use, or an included file is broken',
   },
   secretbridge_stalled: {
     type: 'gauge',

@@ -1,7 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
 import { type HistogramName, METRICS, type MetricName } from './metric-names.ts';
-import { createSeriesByName, createStaleness, type SeriesByName, type StalenessInput } from './series.ts';
+import {
+  createSeriesByName,
+  createStaleness,
+  ofNamespaces,
+  type SeriesByName,
+  type StalenessInput,
+} from './series.ts';
 
 interface TargetReading extends StalenessInput {
   /** The error code of the target's current error. */
@@ -60,8 +66,13 @@ export interface Metrics {
   sourceChanged(mapping: string, namespace: string, ms: number | undefined): void;
   /** @param ms Undefined if the target no longer contains a certificate. */
   certificateExpiry(mapping: string, namespace: string, ms: number | undefined): void;
-  /** @throws the errors of `observe`. */
-  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /**
+   * @param isVisible Limits the output to the series with a label `namespace` whose value is visible.
+   * @throws the errors of `observe`.
+   */
+  render(
+    isVisible?: (namespace: string) => boolean,
+  ): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 export interface MetricsOptions {
@@ -119,11 +130,15 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
     lastCycle: (ms) => instruments.cycle.set(ms / 1_000),
     sourceChanged: changed.set,
     certificateExpiry: expiry.set,
-    async render() {
+    async render(isVisible) {
       const snapshot = await observe();
       removeOtherSeries(series, snapshot);
       setGauges(instruments, snapshot, stalenessOf(snapshot.targets));
-      return { contentType: registry.contentType, text: await registry.metrics() };
+      const text = await registry.metrics();
+      return {
+        contentType: registry.contentType,
+        text: isVisible === undefined ? text : ofNamespaces(text, isVisible),
+      };
     },
   };
 }

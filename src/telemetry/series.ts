@@ -65,3 +65,20 @@ export function createStaleness({ now }: Pick<Clock, 'now'>): Staleness {
 function nameOf({ mapping, namespace }: StalenessInput): string {
   return `${namespace}/${mapping}`;
 }
+
+/**
+ * Returns the series with a label `namespace` whose value is visible, from metrics in the Prometheus text format. All
+ * other series can include other namespaces, so they are left out.
+ */
+export function ofNamespaces(text: string, isVisible: (namespace: string) => boolean): string {
+  const sections = text.split(/^(?=# HELP )/m).flatMap((section) => {
+    const lines = section.trimEnd().split('\n');
+    const series = lines.filter((line) => {
+      // No label can contain a quotation mark: all are names from the configuration, or codes.
+      const namespace = line.startsWith('#') ? undefined : /[{,]namespace="([^"]*)"/.exec(line)?.[1];
+      return namespace !== undefined && isVisible(namespace);
+    });
+    return series.length === 0 ? [] : [...lines.filter((line) => line.startsWith('#')), ...series, ''];
+  });
+  return sections.join('\n');
+}

@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest';
 import type { Checkpoint, CheckpointLocation } from '../../src/audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
-import { pruneEntry } from '../../src/audit/retention/prune-entry.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { createChainWatch } from '../../src/audit/verify/chain-watch.ts';
@@ -301,14 +300,35 @@ describe('audit store that lacks signed records', () => {
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
     await checkpointer.write();
-    const [base, head] = [await fixture.store.base(), await fixture.store.head()];
-    const seal = fixture.places[0]?.lines.at(-1) ?? expect.fail();
-    await append(checkpointer.audit, 2);
-    await checkpointer.audit.append([pruneEntry({ base, seal }, undefined, 0)]);
+    const head = await fixture.store.head();
+    await append(checkpointer.audit, 3);
+    await checkpointer.write(head);
+    // A crash may come between the checkpoint and the removal.
+    expect(await checkpointer.checkStore()).toBeUndefined();
     await fixture.store.prune(head);
     expect(await checkpointer.checkStore()).toBeUndefined();
+    await append(checkpointer.audit, 1);
     await checkpointer.write();
-    expect(await fixture.prove()).toMatchObject({ ok: true, from: 10, records: 3, cutProved: true });
+    expect(await fixture.prove()).toMatchObject({ ok: true, from: 10, records: 4, cutProved: true });
+  });
+
+  it('records at the start are reported as lost if no checkpoint signs their removal, and their loss can be accepted', async () => {
+    await using fixture = await openScene();
+    {
+      await using checkpointer = await fixture.open();
+      await append(checkpointer.audit, 9);
+      await checkpointer.write();
+      await fixture.store.prune(await fixture.store.head());
+      await append(checkpointer.audit, 2);
+      await checkpointer.write();
+      expect(checkpointer.storeError()?.code).toBe('AUDIT_TRUNCATED');
+    }
+    expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
+    await using checkpointer = await fixture.open();
+    expect(checkpointer.loss()).toMatchObject({ cutUntil: 9, contradicting: [] });
+    await checkpointer.accept(bare({ action: 'command' }));
+    expect(checkpointer.storeError()).toBeUndefined();
+    expect(await fixture.prove()).toMatchObject({ ok: true, from: 10, cutProved: true });
   });
 });
 

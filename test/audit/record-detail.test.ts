@@ -1,12 +1,16 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { readRecordDetail } from '../../src/audit/query/record-detail.ts';
+import { positionOf, readRecordDetail } from '../../src/audit/query/record-detail.ts';
 import { recordReview } from '../../src/audit/query/review.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
+
+const detail = (audit: AuditStore, sequence: number) =>
+  readRecordDetail(audit, sequence, (of) => positionOf(audit, of));
 
 describe('record detail', () => {
   it('the details of an intent include its outcome, and the details of an outcome include its intent', async () => {
@@ -20,9 +24,7 @@ describe('record detail', () => {
       entry({ phase: 'intent', requestId: 'request-2' }),
     ]);
     const pairs = await Promise.all(
-      [1, 2, 3, 4, 5, 6].map(
-        async (sequence) => (await readRecordDetail(audit, sequence)).counterpart?.sequence,
-      ),
+      [1, 2, 3, 4, 5, 6].map(async (sequence) => (await detail(audit, sequence)).counterpart?.sequence),
     );
     expect(pairs).toEqual([3, undefined, 1, 5, 4, undefined]);
   });
@@ -36,14 +38,14 @@ describe('record detail', () => {
       actor: { kind: 'cli', name: 'ann' },
       requestId: 'r',
     });
-    expect(await readRecordDetail(audit, 2)).toMatchObject({
+    expect(await detail(audit, 2)).toMatchObject({
       sequence: 2,
       reviewed: { state: 'flagged', by: 'ann' },
       chain: { previous: 1, next: 3, head: 4, fits: true },
     });
-    expect((await readRecordDetail(audit, 1)).chain).toEqual({ next: 2, head: 4, fits: true });
-    expect((await readRecordDetail(audit, 4)).chain).toEqual({ previous: 3, head: 4, fits: true });
-    await expect(readRecordDetail(audit, 5)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
+    expect((await detail(audit, 1)).chain).toEqual({ next: 2, head: 4, fits: true });
+    expect((await detail(audit, 4)).chain).toEqual({ previous: 3, head: 4, fits: true });
+    await expect(detail(audit, 5)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
   });
 
   it('the details of a record report a broken position in the chain if the record or a neighboring record was changed', async () => {
@@ -53,9 +55,7 @@ describe('record detail', () => {
     await using audit = await openSqliteAudit({ path, instance: 'i', replica: 'r', clock });
     await audit.append(Array.from({ length: 6 }, (_, n) => entry({ mapping: `m${n}` })));
     const fits = async () =>
-      Promise.all(
-        [1, 2, 3, 4, 5, 6].map(async (sequence) => (await readRecordDetail(audit, sequence)).chain.fits),
-      );
+      Promise.all([1, 2, 3, 4, 5, 6].map(async (sequence) => (await detail(audit, sequence)).chain.fits));
     expect(await fits()).toEqual([true, true, true, true, true, true]);
     const other = new DatabaseSync(path);
     other.exec(`update records set record = replace(record, '"m2"', '"mX"') where sequence = 3`);

@@ -20,13 +20,9 @@ import {
 } from '../../src/audit/retention/retention.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
+import type { Evidence } from '../../src/audit/verify/evidence.ts';
 import { readExport } from '../../src/audit/verify/export-file.ts';
-import {
-  type Evidence,
-  readVerifyInput,
-  type VerifyReport,
-  verifyWithEvidence,
-} from '../../src/audit/verify/verify.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -110,7 +106,11 @@ export async function openRetention({ inMemory = false } = {}): Promise<Retentio
         checkpoints:
           watch === undefined
             ? checkpointer
-            : { ...faulty('checkpoints', checkpointer, watch), storeError: checkpointer.storeError },
+            : {
+                ...faulty('checkpoints', checkpointer, watch),
+                storeError: checkpointer.storeError,
+                writeError: checkpointer.writeError,
+              },
         retentionMs: RETENTION_MS,
         clock,
         ...options,

@@ -76,7 +76,7 @@ for (const [what, lines] of [
     ],
     ['another predecessor of the fifth', edited(lines, 4, { previousHash: GENESIS.hash }), edit(first + 4)],
     ['a copy of the fifth in front', [lines[4] ?? {}, ...lines], { kind: 'inserted', sequence: first }],
-    ['a copy of the first at the end', [...lines, lines[0] ?? {}], { kind: 'inserted', sequence: first }],
+    ['a copy of the first at the end', [...lines, lines[0] ?? {}], { kind: 'inserted', sequence: 31 }],
     ['one of another chain in front', [OTHER[25] ?? {}, ...lines], { kind: 'inserted', sequence: first }],
     ['one of another chain within', lines.toSpliced(5, 0, OTHER[7] ?? {}), { kind: 'inserted' }],
     [

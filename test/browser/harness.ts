@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe } from 'vitest';
-import type { Role } from '../../src/http/auth.ts';
+import { createAuthenticator, type Role } from '../../src/http/auth.ts';
 import type { Service } from '../../src/service/service.ts';
-import { TOKENS } from '../http/harness.ts';
+import { STATIC_TOKENS, TOKENS } from '../http/harness.ts';
 import { launch, openTab, skipReason, type Tab, type ViewOptions } from './chromium.ts';
 import { typical } from './scene.ts';
 import { openSite, type Scene, type Site } from './site.ts';
@@ -14,6 +14,8 @@ export interface PageSession extends AsyncDisposable, Tab {
 export interface PageOptions extends ViewOptions {
   readonly scene?: Scene;
   readonly role?: Role;
+  /** The namespaces of the tokens. Default: all. */
+  readonly namespaces?: readonly string[];
   /** Replaces parts of the fake service. */
   readonly service?: Partial<Service>;
   /** The URL fragment. */
@@ -34,9 +36,10 @@ export function describeInChromium(
       });
       afterAll(() => browser?.close());
 
-      tests(async ({ scene = typical(), role, service = {}, at = '/', ...look } = {}) => {
+      tests(async ({ scene = typical(), role, namespaces, service = {}, at = '/', ...look } = {}) => {
         if (browser === undefined) throw new Error('no browser');
-        const site = await openSite(scene, { service });
+        const tokens = STATIC_TOKENS.map((token) => ({ ...token, namespaces }));
+        const site = await openSite(scene, { service, auth: createAuthenticator({ tokens }) });
         const tab = await openTab(browser, site.url, look);
         await tab.page.goto(`/#${at}`);
         if (role !== undefined) await signIn(tab.page, TOKENS[role]);

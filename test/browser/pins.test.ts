@@ -39,6 +39,8 @@ function pinningService() {
   return { calls, service };
 }
 
+const FAILED = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' };
+
 describeInChromium('the controls for rollback and unpin', (visit) => {
   it('shows the effects of a rollback, and then rolls the target back to a recorded change', async () => {
     const { calls, service } = pinningService();
@@ -108,7 +110,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
   it('shows a warning if a rollback pins the target but cannot change the target', async () => {
     const rollback: Service['rollback'] = async (_, __, ___, requestId) => ({
       ...{ ok: false, requestId, summary: { failed: 1 }, held: [], pending: 0 },
-      targets: [{ mapping: 'payments-db', outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' }],
+      targets: [{ mapping: 'payments-db', namespace: 'payments', secret: 'payments-db', ...FAILED }],
     });
     await using tab = await visit({ role: 'operator', at: '/records/13', service: { rollback } });
     const { page } = tab;

@@ -191,8 +191,10 @@ export const STATUS: Status = {
   replica: 'bridge-7c9f-x2',
   engine: { kind: 'redis', state: 'up' },
   audit: { kind: 'postgres', state: 'up', sequence: 48_213 },
+  warnings: [],
   cluster: { kind: 'kubernetes', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
+  includes: [],
   stores: [
     { name: 'aws-prod', kind: 'aws-secrets-manager', state: 'up', lastSuccess: ago(1), breakerOpen: false },
     {

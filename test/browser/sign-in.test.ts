@@ -186,4 +186,19 @@ describeInChromium('the sign-in', (visit) => {
       expect(tab.complaints).toEqual([]);
     },
   );
+
+  it('a token limited to namespaces shows these namespaces only, and offers no verification', async () => {
+    await using tab = await visit({ role: 'viewer', namespaces: ['payments', 'edge'] });
+    const { page } = tab;
+    expect(await page.locator('header').innerText()).toContain('payments, edge');
+    expect(await page.getByRole('button', { name: 'Verify the whole chain' }).count()).toBe(0);
+    for (const view of ['/', '/mappings', '/holds', '/records']) {
+      await go(page, view);
+      expect(await page.locator('main').textContent()).not.toMatch(
+        /billing|batch|search|shop|payments-staging/,
+      );
+    }
+    expect(await page.locator('main').textContent()).toContain('web-tls');
+    expect(tab.complaints).toEqual([]);
+  });
 });

@@ -50,6 +50,6 @@ mappings: []
     const config = await bench.read('secretbridge.yaml');
     const key = 'keys: { checkpoint: { secretRef: { name: keys, key: checkpoint } } }\n';
     await bench.write('secretbridge.yaml', config + key);
-    expect((await bench.run('audit', 'verify')).code).toBe(0);
+    expect((await bench.run('audit', 'verify')).code).toBe(2);
   });
 });

@@ -18,7 +18,11 @@ it('`audit migrate` copies the log, and the next run continues the chain in the 
   const list = (path: string) => bench.run('audit', 'list', '--audit', path, '--output', 'json');
   expect((await list('new/audit.db')).stdout).toBe((await list('state/audit.db')).stdout);
   const verified = await bench.run('audit', 'verify', '--audit', 'new/audit.db', '--output', 'json');
-  expect(verified).toMatchObject({ code: 0, json: { ok: true } });
+  // The checkpoints are beside the old file.
+  expect(verified).toMatchObject({ code: 2, json: { ok: true, covered: false } });
+  const checkpoints = ['--checkpoints', 'state/checkpoints.jsonl', '--key', 'state/checkpoint.pub'];
+  const covered = await bench.run('audit', 'verify', '--audit', 'new/audit.db', ...checkpoints);
+  expect(covered.code).toBe(0);
 });
 
 it('`audit migrate` exits with 4 and reports the reason if it cannot copy the log', async () => {

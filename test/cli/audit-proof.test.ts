@@ -4,6 +4,7 @@ import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import { canonical, hashOf } from '../../src/audit/chain.ts';
 import { truncateLog } from '../audit/truncate-log.ts';
 import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
@@ -59,7 +60,7 @@ it('`audit verify` explains that a filtered export has gaps', async () => {
   await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'part.jsonl', ...filter);
   await bench.run('sync');
   await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'gaps.jsonl', ...filter);
-  expect((await bench.run('audit', 'verify', '--audit', 'part.jsonl')).code).toBe(0);
+  expect((await bench.run('audit', 'verify', '--audit', 'part.jsonl')).code).toBe(2);
   const { code, stdout } = await bench.run('audit', 'verify', '--audit', 'gaps.jsonl');
   expect(code).toBe(4);
   expect(stdout).toContain('was deleted');
@@ -88,7 +89,7 @@ describe('checkpoints of one-shot runs', () => {
     await using bench = await openBench(`${HEAD}audit: { checkpoints: [ { kind: stdout } ] }\n${DB}`);
     const { json, stderr } = await bench.run('sync', '--output', 'json');
     expect(json).toMatchObject({ ok: true });
-    expect(stderr).toMatch(/^\{"checkpoint":\{"hash":/m);
+    expect(stderr).toMatch(/^\{"checkpoint":\{"base":/m);
   });
 
   it('a checkpoint location of kind ConfigMap is a configuration error if the cluster supports no ConfigMaps', async () => {
@@ -176,11 +177,36 @@ describe('audit verify', () => {
     expect(one).toContain(`No checkpoint found in ${a}`);
 
     await rm(join(bench.folder, 'b.jsonl'));
-    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, checkpoints: 0, missing: [a, b] });
+    expect(await verified(bench)).toMatchObject({
+      code: 2,
+      ok: true,
+      covered: false,
+      checkpoints: 0,
+      missing: [a, b],
+    });
     const { stdout } = await bench.run('audit', 'verify');
     expect(stdout).toMatch(/^Not verified: without a checkpoint/m);
     expect(stdout).toContain(`No checkpoint found in ${a} or ${b}`);
     expect(stdout).toContain('find out which before you trust this result');
+  });
+
+  it('`audit verify` finds checkpoints and their key beside a SQLite file', async () => {
+    await using bench = await synced();
+    expect(await verified(bench, '--audit', STORE)).toMatchObject({ code: 0, covered: true, checkpoints: 1 });
+    await rm(join(bench.folder, CHECKPOINTS));
+    expect(await verified(bench, '--audit', STORE)).toMatchObject({ code: 2, ok: true, covered: false });
+  });
+
+  it('`audit verify` checks the HMACs of records with the key of the configuration or of an option', async () => {
+    await using bench = await synced(`${HEAD}audit: { checkpoints: [] }\n${DB}`);
+    const { record, hash } = forgedRecord(bench, 5);
+    sql(bench, `update records set record = '${record}', hash = '${hash}' where sequence = 5`);
+    sql(bench, `update head set hash = '${hash}'`);
+    const problem = { kind: 'edited', sequence: 5 };
+    expect(await verified(bench)).toMatchObject({ code: 4, problem });
+    expect(await verified(bench, '--audit', STORE)).toMatchObject({ code: 2, ok: true });
+    const key = ['--fingerprint-key', 'state/fingerprint.key'];
+    expect(await verified(bench, '--audit', STORE, ...key)).toMatchObject({ code: 4, problem });
   });
 
   it('`audit verify` accepts several checkpoint files even if one contains no checkpoint', async () => {
@@ -251,7 +277,7 @@ describe('audit verify', () => {
     await bench.write('export.jsonl', text);
     await bench.write('windows.jsonl', text.replaceAll('\n', '\r\n'));
     for (const file of ['export.jsonl', 'windows.jsonl'])
-      expect(await verified(bench, '--audit', file)).toMatchObject({ code: 0, ok: true });
+      expect(await verified(bench, '--audit', file)).toMatchObject({ code: 2, ok: true, covered: false });
   });
 
   it.each([
@@ -285,7 +311,10 @@ describe('audit verify', () => {
     expect((await bench.run('audit', 'verify', '--key', otherKey)).stdout).toMatch(
       /^The audit log cannot be trusted: the checkpoint of record 5 matches, but its signing key is unknown\./,
     );
-    const { stdout } = await bench.run('audit', 'verify', '--audit', STORE, '--checkpoints', CHECKPOINTS);
+    await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'export.jsonl');
+    const { stdout } = await bench.run(
+      ...['audit', 'verify', '--audit', 'export.jsonl', '--checkpoints', CHECKPOINTS],
+    );
     expect(stdout).toContain('0 signed checkpoints of 1 match.');
     expect(stdout).toContain('Not verified: 1 signature, because no key is known (--key).');
   });
@@ -392,3 +421,12 @@ describe('a truncated audit log', () => {
     await expect(target(bench)).rejects.toThrow('ENOENT');
   });
 });
+
+/** Returns a record with another note and the right hash, as somebody without keys can make it. */
+function forgedRecord(bench: { readonly folder: string }, sequence: number) {
+  const db = new DatabaseSync(join(bench.folder, STORE));
+  const row = db.prepare('select record from records where sequence = ?').get(sequence);
+  db.close();
+  const record = canonical({ ...JSON.parse(String(row?.record)), durationMs: 4_711 });
+  return { record, hash: hashOf(record) };
+}

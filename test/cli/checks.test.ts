@@ -17,7 +17,19 @@ describe('validate', () => {
       stdout: 'The configuration is valid: 1 store, 1 mapping, 1 target.\n',
       stderr: '',
     });
-    expect((await bench.run('validate', '--output', 'json')).json).toEqual({ valid: true, problems: [] });
+    expect((await bench.run('validate', '--output', 'json')).json).toEqual({
+      valid: true,
+      problems: [],
+    });
+  });
+
+  it('`validate` warns if checkpoints cannot be read back', async () => {
+    await using bench = await openBench(`${HEAD}audit: { checkpoints: [] }\n${DB}`);
+    const { code, json } = await bench.run('validate', '--output', 'json');
+    const warning = { code: 'CHECKPOINTS_MISSING', path: 'audit.checkpoints', line: 5 };
+    expect({ code, ...Object(json) }).toMatchObject({ code: 0, valid: true, warnings: [warning] });
+    expect((await bench.run('validate')).stdout).toContain('warning CHECKPOINTS_MISSING');
+    expect((await bench.run('doctor')).stdout).toContain('warning CHECKPOINTS_MISSING');
   });
 
   it('`validate` accesses no store, no cluster and no audit log', async () => {

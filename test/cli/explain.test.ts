@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { entry } from '../audit/sample.ts';
+import { recordKeysIn } from '../fakes/record-keys.ts';
 import { waitUntil } from '../wait-until.ts';
 import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
 
@@ -91,7 +92,9 @@ it('`explain` shows a contested target and its remedy', async () => {
   await using bench = await synced();
   {
     const path = join(bench.folder, 'state/audit.db');
-    await using audit = await openSqliteAudit({ path, instance: 'prod', replica: 'a', clock: bench.clock });
+    const keys = await recordKeysIn(join(bench.folder, 'state'));
+    const options = { path, instance: 'prod', replica: 'a', clock: bench.clock, keys };
+    await using audit = await openSqliteAudit(options);
     const target = { namespace: 'apps', secret: 'db', mapping: 'db' };
     const repair = entry({ ...target, action: 'repair', phase: 'outcome' });
     await audit.append(Array.from({ length: 6 }, () => repair));

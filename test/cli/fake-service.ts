@@ -80,8 +80,10 @@ export const WELL: Status = {
   replica: 'bridge-0',
   engine: { kind: 'redis', state: 'up' },
   audit: { kind: 'sqlite', state: 'up', sequence: 4711 },
+  warnings: [],
   cluster: { kind: 'kubernetes', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
+  includes: [],
   stores: [
     {
       name: 'team-vault',

@@ -14,6 +14,7 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
   const truncated = new AppError('AUDIT_TRUNCATED');
   const app = {
     audit: { ...createMemoryAudit(), head },
+    storedAudit: { ...createMemoryAudit(), head },
     checkpoints: {
       storeError: () => truncated,
       checkStore: async () => undefined,
@@ -21,10 +22,11 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
     },
     logger: silentLogger,
     config: {
+      includes: [],
       instance: 'prod',
       engine: { kind: 'memory' },
       cluster: { kind: 'directory' },
-      audit: { store: { kind: 'postgres' } },
+      audit: { store: { kind: 'postgres' }, checkpoints: [] },
     },
   } as unknown as Parameters<typeof waitForTrustedAudit>[0];
   let shown: Promise<Status> | undefined;

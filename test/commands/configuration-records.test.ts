@@ -22,7 +22,15 @@ function open() {
 const NONE = { added: [], changed: [], removed: [] };
 
 function diffOf(some: Partial<ConfigDiff>): ConfigDiff {
-  return { stores: NONE, mappings: NONE, access: false, events: false, restart: [], ...some };
+  return {
+    stores: NONE,
+    mappings: NONE,
+    access: false,
+    includes: false,
+    events: false,
+    restart: [],
+    ...some,
+  };
 }
 
 describe('description of a configuration change', () => {

@@ -5,7 +5,13 @@ import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 
 it('the HTTP frontend reports why the service has not started yet', async () => {
-  const http = { listen: '127.0.0.1:0', tokens: [], metricsNeedToken: false, kubernetes: false };
+  const http = {
+    listen: '127.0.0.1:0',
+    tokens: [],
+    metricsNeedToken: false,
+    kubernetes: false,
+    allowHttp: false,
+  };
   const deps = { version: '1', logger: silentLogger, clock: systemClock, configProblems: () => [] };
   const front = await openHttpFrontend({ http }, deps);
   const ask = async (path: string) => {

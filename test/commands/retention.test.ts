@@ -20,6 +20,7 @@ function appOf(scene: RetentionFixture, retentionMs: number | undefined = RETENT
     config: { audit: { retentionMs, archive: { path: scene.archive.path } } },
     audit: scene.checkpointer.audit,
     checkpoints: scene.checkpointer,
+    pins: { inForce: async () => [] },
     clock: scene.clock,
     logger: {
       debug: logMessage('debug'),

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allows, allowsSearch, createAccess, matches, type Rule } from '../../src/config/shape/access.ts';
+import { allows, allowsSearch, createAccess, type Rule } from '../../src/config/shape/access.ts';
+import { matches } from '../../src/core/glob.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '.', 'A', '\u00e9') });
 const glob = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.') });
@@ -188,7 +189,7 @@ describe('bounds of an include', () => {
         const stores = [{ name: 'a', kind: 'vault' }];
         const { allows: allowsWithBounds } = createAccess({
           access,
-          bounds: new Map([['tenant', bound]]),
+          bounds: new Map([['tenant', { ...bound, types: [] }]]),
           stores,
         });
         const use = { namespace, store, key };

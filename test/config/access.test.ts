@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { allows, matches } from '../../src/config/shape/access.ts';
+import { allows } from '../../src/config/shape/access.ts';
+import { matches } from '../../src/core/glob.ts';
 
 describe('a glob', () => {
   it.each([

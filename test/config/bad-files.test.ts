@@ -151,10 +151,10 @@ describe('an empty file beside other files', () => {
     },
   );
 
-  it('rejects an empty file even if it is an included file', async () => {
+  it('disables an empty included file', async () => {
     const include = `include: [ { path: ../teams, namespaces: [a], stores: [team-vault], keys: ['a/**'] } ]\n`;
     const loaded = await load({ [MAIN]: `${VALID}${include}`, '/home/ann/teams/one.yaml': '' }, 'conf');
-    expect(loaded.kind).toBe('invalid');
+    expect(loaded.kind === 'usable' && loaded.config.includes[0]?.state).toBe('disabled');
     expect(loaded.problems.map(({ message }) => message)).toEqual([EMPTY]);
   });
 });

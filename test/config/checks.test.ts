@@ -330,6 +330,39 @@ describe('service sections', () => {
     expect(await problems(text)).toEqual([]);
   });
 
+  const TOKEN = 'tokens: [ { name: ann, role: viewer, token: { env: T } } ]';
+  const CLEAR = 'tokens would be sent in clear text over the network; set `http.tls`, listen on loopback, or';
+
+  it.each([
+    [`http: { listen: '0.0.0.0:8080', ${TOKEN} }`, 'http.listen'],
+    ["http: { listen: '[::]:8080', kubernetes: true }", 'http.listen'],
+    [
+      `http: { metrics: { listen: '10.0.0.1:9090' }, metricsNeedToken: true, ${TOKEN} }`,
+      'http.metrics.listen',
+    ],
+  ])('rejects tokens without TLS: %s', async (text, path) => {
+    expect(await problems(text)).toEqual([expect.stringContaining(` ${path} CONFIG_INVALID: ${CLEAR}`)]);
+  });
+
+  it('rejects one port for the API and the metrics', async () => {
+    expect(await problems("http: { listen: '127.0.0.1:9090', metrics: { listen: '0.0.0.0:9090' } }")).toEqual(
+      [expect.stringContaining('http.metrics.listen CONFIG_INVALID: expected another port')],
+    );
+  });
+
+  it.each([
+    `http: { ${TOKEN} }`,
+    `http: { listen: '127.0.0.1:8080', ${TOKEN} }`,
+    `http: { listen: '[::1]:8080', ${TOKEN} }`,
+    `http: { listen: 'localhost:8080', kubernetes: true }`,
+    "http: { listen: '0.0.0.0:8080', tokens: [], kubernetes: false }",
+    `http: { listen: '0.0.0.0:8080', allowHttp: true, ${TOKEN} }`,
+    `http: { listen: '0.0.0.0:8080', tls: { certFile: c, keyFile: k }, ${TOKEN} }`,
+    `http: { metrics: { listen: '0.0.0.0:9090' }, ${TOKEN} }`,
+  ])('accepts tokens that are not sent in clear text: %s', async (text) => {
+    expect(await problems(text)).toEqual([]);
+  });
+
   it('the loader reports missing keys together with other mistakes in the section that needs the keys', async () => {
     expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
       '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share this key',

@@ -102,6 +102,7 @@ describe('the difference of two configurations', () => {
           stores: expected,
           mappings: expected,
           access: false,
+          includes: false,
           events: false,
           restart: [],
         });
@@ -109,6 +110,7 @@ describe('the difference of two configurations', () => {
           stores: { added: expected.removed, removed: expected.added, changed: expected.changed },
           mappings: { added: expected.removed, removed: expected.added, changed: expected.changed },
           access: false,
+          includes: false,
           events: false,
           restart: [],
         });
@@ -143,6 +145,7 @@ describe('a changed section', () => {
         stores: { added: [], removed: [], changed: [] },
         mappings: { added: [], removed: [], changed: [] },
         access: false,
+        includes: false,
         events: false,
         restart: [name],
       });
@@ -162,7 +165,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(true);
   });
 
-  it('the configuration diff reports a difference if missing `access` rules or bounds become empty lists', async () => {
+  it('the configuration diff reports a difference if missing `access` rules become an empty list, or if the bounds of a mapping change', async () => {
     const rule = { namespaces: ['a'], stores: ['v'], keys: ['**'] };
     const [open, closed] = [
       await configOf({ ...HEAD, stores: base }),
@@ -180,7 +183,11 @@ describe('a changed section', () => {
       if (loaded.kind !== 'usable') throw new Error('invalid');
       return loaded.config;
     };
-    expect(diffConfig(await bounded('*'), await bounded('**'))).toMatchObject({ access: true, restart: [] });
+    expect(diffConfig(await bounded('*'), await bounded('**'))).toMatchObject({
+      access: false,
+      mappings: { changed: ['m'] },
+      restart: [],
+    });
   });
 
   it('applies a change of `events` to a running service', async () => {

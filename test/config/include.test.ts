@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { LoadResult } from '../../src/config/check-documents.ts';
 import { createAccess } from '../../src/config/shape/access.ts';
 import { linesOf, load, VALID } from './memory-fs.ts';
 
@@ -14,6 +15,11 @@ function mapping(
 ): string {
   const sources = source.startsWith('[') ? `dataFrom: ${source}` : `data: { ${source} }`;
   return `mappings:\n  - name: ${name}\n    target: { ${target} }\n    ${sources}\n`;
+}
+
+function disabledIn(loaded: LoadResult): readonly string[] | undefined {
+  if (loaded.kind !== 'usable') return undefined;
+  return loaded.config.includes.filter(({ state }) => state === 'disabled').map(({ path }) => path);
 }
 
 function withTenant(text: string) {
@@ -69,9 +75,9 @@ describe('an included file', () => {
     ['instance: x', '1:1 instance', '`instance`'],
     ['defaults: {}', '1:1 defaults', '`defaults`'],
     ['x: 1', '1:1 x', '`x`'],
-  ])('rejects the configuration if an included file contains %s', async (text, at, name) => {
+  ])('disables only the included file if it contains %s', async (text, at, name) => {
     const loaded = await withTenant(`${text}\n${mapping('one')}`);
-    expect(loaded.kind).toBe('invalid');
+    expect(disabledIn(loaded)).toEqual(['teams/a/one.yaml']);
     expect(linesOf(loaded)).toEqual([
       `${at} CONFIG_INVALID: an included file may contain only \`mappings\`, not ${name}`,
     ]);
@@ -83,15 +89,15 @@ describe('an included file', () => {
     ['mappings: {}', '1:11 mappings CONFIG_INVALID: expected a list'],
     ['- 1', '1:1  CONFIG_INVALID: expected an object with `mappings`'],
     ['mappings: [1', 'CONFIG_INVALID'],
-  ])('rejects an included file with %s', async (text, line) => {
+  ])('disables an included file with %s', async (text, line) => {
     const loaded = await withTenant(text);
-    expect(loaded.kind).toBe('invalid');
+    expect(disabledIn(loaded)).toEqual(['teams/a/one.yaml']);
     expect(linesOf(loaded).join()).toContain(line);
   });
 
-  it('rejects the configuration if an included file does not exist', async () => {
+  it('disables only the `include` if its path does not exist', async () => {
     const loaded = await load({ [MAIN]: main(INCLUDE) });
-    expect(loaded.kind).toBe('invalid');
+    expect(disabledIn(loaded)).toEqual(['teams/a']);
     expect(loaded.problems.map(({ file }) => file)).toEqual(['secretbridge.yaml']);
     expect(linesOf(loaded)).toEqual([
       '15:13 include[0].path CONFIG_INVALID: `teams/a`: no such file or folder',
@@ -140,11 +146,11 @@ describe('an included file', () => {
     ]);
   });
 
-  it('rejects a mapping name that two files use, and shows both positions', async () => {
+  it('disables the second file that uses a mapping name, and shows both positions', async () => {
     const loaded = await withTenant(mapping('payments-db'));
-    expect(loaded.kind).toBe('invalid');
+    expect(disabledIn(loaded)).toEqual(['teams/a/one.yaml']);
     expect(linesOf(loaded)).toEqual([
-      '2:11 mappings[1].name CONFIG_INVALID: the name `payments-db` is used twice, first at secretbridge.yaml:10:11',
+      '2:11 mappings[0].name CONFIG_INVALID: the name `payments-db` is used twice, first at secretbridge.yaml:10:11',
     ]);
     const between = await load({
       [MAIN]: main(INCLUDE),
@@ -161,14 +167,14 @@ describe('an included file', () => {
     });
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
       ['secretbridge.yaml', 'log.level'],
-      ['teams/a/one.yaml', 'mappings[1].data.A.key'],
-      ['teams/a/one.yaml', 'mappings[1].data.A.kay'],
+      ['teams/a/one.yaml', 'mappings[0].data.A.key'],
+      ['teams/a/one.yaml', 'mappings[0].data.A.kay'],
     ]);
   });
 
-  it('rejects a second YAML document with a `stores` section in an included file', async () => {
+  it('disables an included file with a `stores` section in a second YAML document', async () => {
     const loaded = await withTenant(`${mapping('one')}---\nstores: []\n`);
-    expect(loaded.kind).toBe('invalid');
+    expect(disabledIn(loaded)).toEqual(['teams/a/one.yaml']);
   });
 });
 
@@ -190,7 +196,7 @@ describe('a mapping outside its bounds', () => {
     const { problems } = await withTenant(mapping('one', parts));
     const refused = problems.filter(({ code }) => code === 'NOT_ALLOWED');
     expect(refused).toHaveLength(1);
-    expect(refused[0]?.path).toBe(`mappings[1].${path}`);
+    expect(refused[0]?.path).toBe(`mappings[0].${path}`);
     expect(refused[0]?.message).toContain(message);
     expect(refused[0]?.message).toContain('outside the bounds of the `include` at secretbridge.yaml:15:5');
   }); // biome-ignore format: a table
@@ -201,7 +207,7 @@ describe('a mapping outside its bounds', () => {
       const source = `[ { store: team-vault, find: { path: "${path}" } } ]`;
       const { problems } = await withTenant(mapping('one', { source }));
       const refused = problems.filter(({ code }) => code === 'NOT_ALLOWED');
-      expect(refused.map((violation) => violation.path)).toEqual(['mappings[1].dataFrom[0].find.path']);
+      expect(refused.map((violation) => violation.path)).toEqual(['mappings[0].dataFrom[0].find.path']);
     },
   );
 
@@ -247,7 +253,7 @@ describe('a mapping outside its bounds', () => {
       '/home/ann/teams/a/one.yaml': mapping('one'),
     });
     expect(linesOf(loaded)).toEqual([
-      '4:42 mappings[1].data.A.key NOT_ALLOWED: no rule of `access` allows the key `a/db` of store `team-vault` in `a`',
+      '4:42 mappings[0].data.A.key NOT_ALLOWED: no rule of `access` allows the key `a/db` of store `team-vault` in `a`',
     ]);
     if (loaded.kind !== 'usable') return expect.unreachable();
     const access = createAccess(loaded.config);

@@ -48,6 +48,39 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['d', 'f', 'e', 'h', 'c', 'b', 'a', 'g']);
     });
 
+    it('lets groups take turns, so that a group with many jobs does not delay another group', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open({ concurrency: 1 });
+      const many = (group: string, count: number) =>
+        Array.from({ length: count }, (_, index) => ({ ...job(`${group}${index}`), group }));
+      await queue.add([...many('a', 50), job('main')]);
+      await queue.add(many('b', 3));
+      await queue.add([{ ...job('urgent', 'event'), group: 'a' }]);
+      const { process, subjects } = recordingProcess();
+      queue.start(process);
+      await queue.idle();
+      expect(subjects()[0]).toBe('urgent');
+      expect(subjects().slice(1, 4).toSorted()).toEqual(['a0', 'b0', 'main']);
+      expect(subjects().slice(4, 8).toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
+      expect(subjects()).toHaveLength(55);
+      expect(subjects().filter((subject) => subject.startsWith('a'))).toEqual(
+        many('a', 50).map(({ subject }) => subject),
+      );
+    });
+
+    it('passes the group of a job to its runs, also after a delay', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open({ concurrency: 1 });
+      const grouped = { ...job('x'), group: 'teams/a' };
+      const { seen, process } = recordingProcess();
+      queue.start(process);
+      await queue.add([grouped]);
+      await eventually(() => seen.length === 1);
+      await queue.add([grouped], { delayMs: 20 });
+      await eventually(() => seen.length === 2);
+      expect(seen).toEqual([grouped, grouped]);
+    });
+
     it('keeps one job for each waiting subject, with its most urgent reason and its latest request id', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });

@@ -87,7 +87,7 @@ export function nameProblem(
     return 'neither an error code nor a variable';
   }
 
-  const option = /^(--[a-z][a-z-]*)/.exec(text)?.[1];
+  const option = /^(--[a-z][a-z0-9-]*)/.exec(text)?.[1];
   if (option !== undefined)
     return knownNames.options.has(option) || isForeign(option) ? undefined : 'no command has this option';
 

@@ -1,6 +1,8 @@
 import { append, GENESIS, type Head, type StoredRecord } from '../../src/audit/chain.ts';
-import { ACTOR_KINDS, type Action, type AuditRecord, type ReviewState } from '../../src/audit/entry.ts';
+import type { Action, AuditRecord, ReviewState } from '../../src/audit/entry.ts';
+import { matches } from '../../src/audit/matches.ts';
 import { linkedRecords } from '../../src/audit/move/movable-audit.ts';
+import type { RecordKeys } from '../../src/audit/record-keys.ts';
 import { sanitizeEntry } from '../../src/audit/sanitize-entry.ts';
 import type { AuditStore, Page, RecordFilter, Review } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';
@@ -20,6 +22,7 @@ export interface MemoryAuditOptions {
   readonly instance?: string;
   readonly replica?: string;
   readonly clock?: Clock;
+  readonly keys?: Pick<RecordKeys, 'sign'>;
 }
 
 interface Log {
@@ -46,7 +49,7 @@ export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit
 }
 
 function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
-  const { instance = 'test', replica = 'memory-1', clock = { now: () => 1_800_000_000_000 } } = options;
+  const { instance = 'test', replica = 'memory-1', clock = { now: () => 1_800_000_000_000 }, keys } = options;
   let closed = false;
   log.running.add(replica);
 
@@ -100,7 +103,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         if (store.failure !== undefined) throw store.failure;
         const time = new Date(clock.now()).toISOString();
         return entries.map(sanitizeEntry).map((entry) => {
-          const { record, stored } = append(head(), entry, { time, instance, replica });
+          const { record, stored } = append(head(), entry, { time, instance, replica, sign: keys?.sign });
           log.stored.push(stored);
           log.records.push(record);
           return record;
@@ -116,11 +119,14 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         return (after === undefined ? found : found.toReversed()).slice(0, limit);
       }),
     get: (sequence) => use(() => all().find((record) => record.sequence === sequence)),
-    latest: (filter, actions) =>
+    latest: (filter, actions, before = Number.POSITIVE_INFINITY) =>
       use(
         () =>
-          newest(filter, actions)[0] ??
-          log.pruned.findLast((record) => actions.includes(record.action) && matches(record, filter)),
+          newest(filter, actions).find(({ sequence }) => sequence < before) ??
+          log.pruned.findLast(
+            (record) =>
+              record.sequence < before && actions.includes(record.action) && matches(record, filter),
+          ),
       ),
     unresolvedIntents: (isOver = () => false) =>
       use(() =>
@@ -224,32 +230,4 @@ function toReview({ review, actor, time, note, sequence }: AuditRecord): Review 
 
 function change({ requestId, namespace, secret, attempt }: AuditRecord): string {
   return JSON.stringify([requestId, namespace ?? '', secret ?? '', attempt]);
-}
-
-const NAMES = ['mapping', 'namespace', 'secret', 'action', 'phase', 'outcome', 'code', 'instance'] as const;
-
-function matches(record: AuditRecord, filter: RecordFilter): boolean {
-  const { since, until, actor, request, fingerprint } = filter;
-  const time = Date.parse(record.time);
-  if (since !== undefined && time < Date.parse(since)) return false;
-  if (until !== undefined && time > Date.parse(until)) return false;
-  if (actor !== undefined && actor !== (isKind(actor) ? record.actor.kind : record.actor.name)) return false;
-  if (request !== undefined && request !== record.requestId) return false;
-  const fingerprints = [record.before, record.after, ...Object.values(record.values ?? {})];
-  if (fingerprint !== undefined && !fingerprints.includes(fingerprint)) return false;
-  const same = NAMES.every((name) => filter[name] === undefined || filter[name] === record[name]);
-  return same && matchesSource(record, filter);
-}
-
-function isKind(actor: string): boolean {
-  return (ACTOR_KINDS as readonly string[]).includes(actor);
-}
-
-function matchesSource({ store, key, sources }: AuditRecord, filter: RecordFilter): boolean {
-  const sourceFilter = [filter.store, filter.key, filter.version];
-  if (sourceFilter.every((part) => part === undefined)) return true;
-  const ownSource = store === undefined ? [] : [[store, key ?? '', '']];
-  return [...ownSource, ...sources.map((source) => [source.store, source.key, source.version])].some(
-    (parts) => sourceFilter.every((part, index) => part === undefined || part === parts[index]),
-  );
 }

@@ -3,7 +3,7 @@ import type { Caller, Identities } from '../../src/cluster/cluster.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createRequestAuthenticator } from '../../src/http/access-control.ts';
-import { createAuthenticator } from '../../src/http/auth.ts';
+import { createAuthenticator, type Identity, type Role } from '../../src/http/auth.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { STATIC_TOKENS, startTestServer, TOKENS } from './harness.ts';
 
@@ -11,7 +11,7 @@ const secret = (text: string) => SecretValue.fromText(text);
 
 interface World extends Identities {
   readonly calls: string[];
-  /** The caller for each token, and the roles that RBAC grants to the caller. */
+  /** The caller for each token, and the roles that RBAC grants to the caller, such as `viewer` or `viewer in shop`. */
   readonly people: Map<string, { caller: Caller; roles: readonly string[] }>;
   failure: unknown;
 }
@@ -27,13 +27,22 @@ function createWorld(): World {
       if (world.failure !== undefined) return Promise.reject(world.failure);
       return world.people.get(text)?.caller;
     },
-    async canUseRole(caller, role) {
-      world.calls.push(`mayUse ${role}`);
+    async canUseRole(caller, role, { namespace } = {}) {
+      const question = namespace === undefined ? role : `${role} in ${namespace}`;
+      world.calls.push(`mayUse ${question}`);
       if (world.failure !== undefined) return Promise.reject(world.failure);
-      return [...world.people.values()].find((one) => one.caller === caller)?.roles.includes(role) ?? false;
+      return (
+        [...world.people.values()].find((one) => one.caller === caller)?.roles.includes(question) ?? false
+      );
     },
   };
   return world;
+}
+
+/** Returns the namespaces in which the identity has the role: `all`, globs, or undefined. */
+async function namespaces(identity: Identity | undefined, role: Role, existing: readonly string[] = []) {
+  const granted = await identity?.namespaces(role, async () => existing);
+  return granted === undefined || granted === 'all' ? granted : granted.globs;
 }
 
 function withAnn(world: World, ...roles: readonly string[]): World {
@@ -45,9 +54,26 @@ describe('static tokens', () => {
   it("a static token identifies its owner and the owner's roles", async () => {
     const identity = await createAuthenticator({ tokens: STATIC_TOKENS }).identify(secret(TOKENS.reviewer));
     expect(identity?.name).toBe('the-reviewer');
-    expect(
-      await Promise.all([identity?.may('viewer'), identity?.may('reviewer'), identity?.may('operator')]),
-    ).toEqual([true, true, false]);
+    const roles = ['viewer', 'reviewer', 'operator'] as const;
+    expect(await Promise.all(roles.map((role) => namespaces(identity, role)))).toEqual([
+      'all',
+      'all',
+      undefined,
+    ]);
+  });
+
+  it.each([
+    [
+      ['a', 'b-*'],
+      ['a', 'b-*'],
+    ],
+    [['a', '*'], 'all'],
+    [['**'], 'all'],
+  ])('a static token for the namespaces %j gives its role in %j', async (globs, expected) => {
+    const entry = { name: 'ann', role: 'reviewer', namespaces: globs, token: secret('t') } as const;
+    const identity = await createAuthenticator({ tokens: [entry] }).identify(secret('t'));
+    expect(await namespaces(identity, 'viewer')).toEqual(expected);
+    expect(await namespaces(identity, 'operator')).toBeUndefined();
   });
 
   it('empty static tokens are ignored', async () => {
@@ -95,7 +121,7 @@ describe('Kubernetes tokens', () => {
     const world = withAnn(createWorld(), 'operator');
     const identity = await auth(world).identify(secret('ann-token'));
     expect(identity?.name).toBe('ann');
-    expect(await identity?.may('viewer')).toBe(true);
+    expect(await namespaces(identity, 'viewer', ['a'])).toBe('all');
     expect(world.calls).toEqual([
       'review secretbridge',
       'mayUse viewer',
@@ -106,17 +132,40 @@ describe('Kubernetes tokens', () => {
 
   it('a Kubernetes token does not grant a higher role than its owner has', async () => {
     const world = withAnn(createWorld(), 'viewer', 'reviewer');
-    expect(await (await auth(world).identify(secret('ann-token')))?.may('operator')).toBe(false);
+    const identity = await auth(world).identify(secret('ann-token'));
+    expect(await namespaces(identity, 'operator')).toBeUndefined();
     expect(world.calls.filter((call) => call !== 'review secretbridge')).toEqual(['mayUse operator']);
   });
 
-  it('a Kubernetes token is reviewed once a minute, even if many requests use it concurrently', async () => {
+  it('a Kubernetes token gives its owner a role in the namespaces where RBAC grants the role or a higher one', async () => {
+    const world = withAnn(createWorld(), 'viewer in a', 'operator in b');
+    const identity = await auth(world).identify(secret('ann-token'));
+    const existing = ['a', 'b', 'c'];
+    expect(await namespaces(identity, 'viewer', existing)).toEqual(['a', 'b']);
+    expect(await namespaces(identity, 'reviewer', existing)).toEqual(['b']);
+    expect(await namespaces(identity, 'operator', ['a', 'c'])).toBeUndefined();
+  });
+
+  it.each(['viewer', 'viewer in a'])(
+    'a revoked role (%s) of a Kubernetes token ends within 15 s',
+    async (role) => {
+      const [world, time] = [withAnn(createWorld(), role), createManualTime()];
+      const { identify } = auth(world, time);
+      const ask = async () => namespaces(await identify(secret('ann-token')), 'viewer', ['a']);
+      expect(await ask()).toBeDefined();
+      withAnn(world);
+      await time.advance(10_000);
+      expect(await ask()).toBeUndefined();
+    },
+  );
+
+  it('a Kubernetes token is reviewed once in ten seconds, even if many requests use it concurrently', async () => {
     const [world, time] = [withAnn(createWorld(), 'viewer'), createManualTime()];
     const { identify } = auth(world, time);
-    const ask = async () => (await identify(secret('ann-token')))?.may('viewer');
-    expect(await Promise.all([ask(), ask(), ask()])).toEqual([true, true, true]);
-    await time.advance(59_000);
-    expect(await ask()).toBe(true);
+    const ask = async () => namespaces(await identify(secret('ann-token')), 'viewer');
+    expect(await Promise.all([ask(), ask(), ask()])).toEqual(['all', 'all', 'all']);
+    await time.advance(9_000);
+    expect(await ask()).toBe('all');
     expect(world.calls).toEqual(['review secretbridge', 'mayUse viewer']);
     world.people.clear();
     await time.advance(1_000);

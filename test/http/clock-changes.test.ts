@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createAttemptLimiter } from '../../src/http/access-control.ts';
-import { createAnswerCache } from '../../src/http/auth.ts';
+import { createAnswerCache } from '../../src/http/answer-cache.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const HOUR = 3_600_000;

@@ -2,7 +2,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { startBackgroundTimer } from '../../src/core/timer.ts';
 import { type AuthOptions, createAuthenticator, type Role } from '../../src/http/auth.ts';
-import { LIMITS, type Limits, type RouteDeps } from '../../src/http/deps.ts';
+import { type Backend, type HttpDeps, LIMITS, type Limits, type RouteDeps } from '../../src/http/deps.ts';
 import { buildServer, type HttpServer } from '../../src/http/server.ts';
 import type {
   HeldStatus,
@@ -65,7 +65,9 @@ export const STATIC_TOKENS: AuthOptions['tokens'] = (['viewer', 'reviewer', 'ope
   }),
 );
 
-export type TestServerDeps = Partial<Omit<RouteDeps, 'service' | 'closing'>> & {
+export type TestServerDeps = Partial<
+  Omit<Backend, 'service'> & Omit<HttpDeps, 'backend' | 'timers'> & Pick<RouteDeps, 'clock' | 'wake'>
+> & {
   readonly service?: Partial<Service>;
 };
 
@@ -150,8 +152,10 @@ const STATUS: Status = {
   replica: 'test-1',
   engine: { kind: 'memory', state: 'up' },
   audit: { kind: 'sqlite', state: 'up', sequence: 7 },
+  warnings: [],
   cluster: { kind: 'directory', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
+  includes: [],
   stores: [{ name: 'local', kind: 'files', state: 'up', lastSuccess: null, breakerOpen: false }],
   events: [],
   targets: [target()],

@@ -169,19 +169,54 @@ describe('a connection to the HTTP server', () => {
   });
 });
 
-describe('the connection limit per address', () => {
-  it('the connection limit per address closes excess connections without affecting other addresses', async () => {
-    await using api = await startTestServer({}, { connections: 5, connectionsPerAddress: 3 });
+describe('the connection limits', () => {
+  const PROBE = 'GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
+  const probe = async (socket: Socket): Promise<string> => {
+    socket.write(PROBE);
+    return rest(socket);
+  };
+  const OK = /^HTTP\/1.1 200 /;
+
+  it.each([
+    ['address', { connections: 9, connectionsPerAddress: 3 }],
+    ['server', { connections: 3, connectionsPerAddress: 9 }],
+  ])('beyond the limit of the %s, a new connection replaces the oldest idle one', async (_, limits) => {
+    await using api = await startTestServer({}, limits);
     const url = await api.server.listen(ANY);
-    const held = [await open(url), await open(url), await open(url)];
-    for (let more = 0; more < 4; more += 1) expect(await rest(await open(url))).toBe('');
-    const probe = async (socket: Socket) => {
-      socket.write('GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
-      return rest(socket);
+    const [first, second, third] = [await open(url), await open(url), await open(url)];
+    const fourth = await open(url);
+    expect(await rest(first)).toBe('');
+    for (const socket of [fourth, third, second]) expect(await probe(socket)).toMatch(OK);
+  });
+
+  it('the limit per address does not affect other addresses', async () => {
+    await using api = await startTestServer({}, { connections: 9, connectionsPerAddress: 2 });
+    const url = await api.server.listen(ANY);
+    const other = await open(url, '127.0.0.2');
+    for (let count = 0; count < 6; count += 1) await open(url);
+    expect(await probe(other)).toMatch(OK);
+  });
+
+  it('a new connection replaces one with an incomplete request, but none that waits for a response', async () => {
+    const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const notReady = async () => {
+      begun.resolve();
+      await go.promise;
+      return undefined;
     };
-    expect(await probe(await open(url, '127.0.0.2'))).toMatch(/^HTTP\/1.1 200 /);
-    for (const socket of held) expect(await probe(socket)).toMatch(/^HTTP\/1.1 200 /);
-    expect(await probe(await open(url))).toMatch(/^HTTP\/1.1 200 /);
+    await using api = await startTestServer({ service: { notReady } }, { connectionsPerAddress: 2 });
+    const url = await api.server.listen(ANY);
+    const waiting = await open(url);
+    waiting.write('GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    await begun.promise;
+    const slow = await open(url);
+    const requested = once(api.server.app.server, 'request');
+    slow.write('POST /events/webhook/ci HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{');
+    await requested;
+    expect(await probe(await open(url))).toMatch(OK);
+    expect(await rest(slow)).toBe('');
+    go.resolve();
+    expect(await rest(waiting)).toMatch(OK);
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { StoredRecord } from '../../src/audit/chain.ts';
 import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
-import { createVerification } from '../../src/http/routes/audit.ts';
+import { createVerification } from '../../src/http/verification.ts';
 import { bare } from '../audit/sample.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
 import { startTestServer } from './harness.ts';

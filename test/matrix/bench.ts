@@ -31,6 +31,7 @@ import { everythingIn } from '../conformance/provider.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { createMemoryCluster, type MemoryCluster } from '../fakes/memory-cluster.ts';
+import { pinsOf, RECORD_KEYS } from '../fakes/record-keys.ts';
 import { fixedStores } from '../fakes/stores.ts';
 import { formsOf, type Marker, type Place } from '../leak-search.ts';
 
@@ -70,7 +71,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   const { env, clock = createManualTime() } = options;
   let config = await configOf(textOf(options));
   const cluster = createMemoryCluster();
-  const log = createMemoryAudit({ instance: config.instance, clock });
+  const log = createMemoryAudit({ instance: config.instance, clock, keys: RECORD_KEYS });
   const fingerprints = benchFingerprints();
   const [stdout, stderr] = [new Collector(), new Collector()];
   const logger = createLogger({ level: 'debug', format: 'json', stream: stderr, clock });
@@ -101,6 +102,9 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       clock,
       logger,
       audit: log,
+      storedAudit: log,
+      recordKeys: RECORD_KEYS,
+      pins: pinsOf(log, [config.instance]),
       checkpoints: undefined,
       tracing: noTracing,
       cluster,
@@ -157,6 +161,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           isDesired: desiredIndex(targets),
           records: createRecordLookup(log, {
             instances: [config.instance],
+            pins: this.pins,
             stores: definitions,
             absence: () => config.absence,
           }),

@@ -31,6 +31,7 @@ import {
   type MemoryCluster,
   type MemoryClusterOptions,
 } from '../fakes/memory-cluster.ts';
+import { pinsOf, RECORD_KEYS } from '../fakes/record-keys.ts';
 import { fixedStores } from '../fakes/stores.ts';
 
 /** The `mappings` of a configuration, in YAML. The store is named `vault`. */
@@ -112,13 +113,18 @@ export interface WorldOptions {
   /** More top-level sections of the configuration, in YAML. */
   readonly more?: string;
   readonly logger?: Logger;
+  /** Opens the audit for each process. Default: a store in memory, which all processes share. */
+  readonly openAudit?: (replica: string, clock: ManualTime) => Promise<AuditParts>;
 }
+
+export type AuditParts = Pick<App, 'audit' | 'storedAudit' | 'pins' | 'checkpoints'> & AsyncDisposable;
 
 export async function openWorld({
   mappings = TWO_MAPPINGS,
   more = '',
   logger,
   cluster: clusterOptions = {},
+  openAudit,
 }: WorldOptions = {}): Promise<World> {
   const configured = async (targets: string | readonly Mapping[]): Promise<Config> =>
     typeof targets === 'string' ? fromYaml(targets) : { ...(await fromYaml(DB_ONLY)), mappings: targets };
@@ -144,7 +150,12 @@ mappings:${wanted}`);
   store.put('token', 'tok');
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
   const definitions = new Map([['vault', 'definition']]);
-  const log = createMemoryAudit({ instance: config.instance, replica: 'nobody', clock });
+  const log = createMemoryAudit({
+    instance: config.instance,
+    replica: 'nobody',
+    clock,
+    keys: RECORD_KEYS,
+  });
   let processes = 0;
 
   async function start(watch: Watch = () => undefined, request?: string): Promise<Process> {
@@ -153,16 +164,21 @@ mappings:${wanted}`);
     const unresolvedIntents = createUnresolvedIntents();
     let targets = unresolvedTargets(current.mappings);
     const requestId = request ?? `request-${processes}`;
-    const own = log.another(`process-${processes}`);
-    const audit = faulty('audit', own, watch);
+    const own = await openAudit?.(`process-${processes}`, clock);
+    const memory = log.another(`process-${processes}`);
+    const audit = faulty('audit', own?.audit ?? memory, watch);
     const watched = faulty('cluster', witnessed, watch);
     const opened = faulty('store', provider, watch);
+    const pins = own?.pins ?? pinsOf(audit, [config.instance, ...config.formerInstances]);
     const app: App = {
       config,
       clock,
       logger: logger ?? silentLogger,
       audit,
-      checkpoints: undefined,
+      storedAudit: own?.storedAudit ?? audit,
+      recordKeys: RECORD_KEYS,
+      pins,
+      checkpoints: own?.checkpoints,
       tracing: noTracing,
       cluster: watched,
       stores: fixedStores(opened, definitions),
@@ -216,6 +232,7 @@ mappings:${wanted}`);
           isDesired: desiredIndex(targets),
           records: createRecordLookup(audit, {
             instances: [config.instance, ...config.formerInstances],
+            pins,
             stores: definitions,
             absence: () => config.absence,
           }),
@@ -224,7 +241,10 @@ mappings:${wanted}`);
           allowsSearch: () => true,
         };
       },
-      [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+      async [Symbol.asyncDispose]() {
+        await memory[Symbol.asyncDispose]();
+        await own?.[Symbol.asyncDispose]();
+      },
     };
     return {
       app,

@@ -287,7 +287,8 @@ function recordsOf(world: World, after: number): readonly string[] {
     .slice(after)
     .filter(({ action, secret }) => !ALONE.includes(action) && (action !== 'sweep' || secret !== undefined))
     .map((record: AuditRecord) => {
-      const { sequence, time, replica, actor, requestId, durationMs, previousHash, hash, ...rest } = record;
+      const { sequence, time, replica, actor, requestId, durationMs, previousHash, hmac, hash, ...rest } =
+        record;
       return JSON.stringify(rest);
     });
   return [...new Set(records)].toSorted();

@@ -21,7 +21,15 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- $_ := set $config "audit" $audit -}}
 {{- $_ := set $config "apiVersion" ($config.apiVersion | default "secretbridge.dev/v1") -}}
 {{- $_ := set $config "instance" ($config.instance | default .Release.Name) -}}
-{{- $_ := set $config "http" (mergeOverwrite (dict "listen" "0.0.0.0:8080") ($config.http | default dict)) -}}
+{{- /* The program's own default, written out so that the roles contain the right to this ConfigMap. */ -}}
+{{- if and (ne $store.kind "sqlite") ($config.keys | default dict).checkpoint (not (hasKey $audit "checkpoints")) -}}
+{{- $name := printf "secretbridge-%s-checkpoints" $config.instance -}}
+{{- $_ := set $audit "checkpoints" (list (dict "kind" "configMap" "name" $name)) -}}
+{{- end -}}
+{{- $http := mergeOverwrite (dict "listen" "0.0.0.0:8080") ($config.http | default dict) -}}
+{{- $metricsPort := ternary 9091 9090 (hasSuffix ":9090" $http.listen) -}}
+{{- $http = merge $http (dict "metrics" (dict "listen" (printf "0.0.0.0:%d" $metricsPort))) -}}
+{{- $_ := set $config "http" $http -}}
 {{- $_ := set $config "cluster" ($config.cluster | default (dict "kind" "kubernetes")) -}}
 {{- if .Values.redis.bundled.enabled -}}
 {{- $engine := mergeOverwrite (dict "kind" "redis" "url" (dict "env" "REDIS_URL")) ($config.engine | default dict) -}}
@@ -37,7 +45,10 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- $bounds := $config.include | default list -}}
 {{- range .Values.tenants -}}
 {{- $path := printf "/etc/secretbridge-tenants/%s.yaml" .name -}}
-{{- $bounds = append $bounds (dict "path" $path "namespaces" .namespaces "stores" .stores "keys" .keys) -}}
+{{- $bound := dict "path" $path "namespaces" .namespaces "stores" .stores "keys" .keys -}}
+{{- with .types }}{{ $_ := set $bound "types" . }}{{ end -}}
+{{- with .limits }}{{ $_ := set $bound "limits" . }}{{ end -}}
+{{- $bounds = append $bounds $bound -}}
 {{- end -}}
 {{- if $bounds }}{{ $_ := set $config "include" $bounds }}{{ end -}}
 {{- include "secretbridge.check" (list . $config) -}}
@@ -74,8 +85,15 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- fail (printf "config: %s is relative to the mounted configuration, which is read-only. Use an absolute path, such as one below /var/lib/secretbridge/" .) -}}
 {{- end -}}
 {{- end -}}
-{{- if regexMatch "^(127\\.|localhost|\\[::1\\])" $config.http.listen -}}
+{{- $loopback := "^(127\\.|localhost|\\[::1\\])" -}}
+{{- if regexMatch $loopback $config.http.listen -}}
 {{- fail "config.http.listen: the kubelet and the Service connect from outside of the pod. Use an address such as 0.0.0.0:8080" -}}
+{{- end -}}
+{{- if regexMatch $loopback $config.http.metrics.listen -}}
+{{- fail "config.http.metrics.listen: Prometheus connects from outside of the pod. Use an address such as 0.0.0.0:9090" -}}
+{{- end -}}
+{{- if and (or $config.http.tokens $config.http.kubernetes) (not $config.http.tls) (not $config.http.allowHttp) -}}
+{{- fail "config.http: tokens would be sent in clear text. Set config.http.tls to the files of a certificate, or config.http.allowHttp: true if an ingress or a service mesh encrypts the traffic" -}}
 {{- end -}}
 {{- if ne $config.cluster.kind "kubernetes" -}}
 {{- fail "config.cluster.kind must be kubernetes in a pod of this chart" -}}
@@ -89,4 +107,8 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 
 {{- define "secretbridge.port" -}}
 {{- regexFind "[0-9]+$" .http.listen -}}
+{{- end -}}
+
+{{- define "secretbridge.metricsPort" -}}
+{{- regexFind "[0-9]+$" .http.metrics.listen -}}
 {{- end -}}

@@ -45,23 +45,29 @@ data:
     {{- .text | nindent 4 }}
 {{- end }}
 
-{{- /* (root, config, name) -> the volumes with these ConfigMaps. */ -}}
+{{- /*
+(root, config, name) -> the volumes with these ConfigMaps. Each ConfigMap gives only the file of its own name. Without `items`,
+another key in a tenant's ConfigMap would replace the file of another tenant. A tenant's key is optional, because a missing key
+would stop the updates of all files and the start of new pods.
+*/ -}}
 {{- define "secretbridge.configVolumes" -}}
 {{- $in := . -}}
 {{- $chunks := include "secretbridge.chunks" .config | int -}}
 - name: config
   projected:
     sources:
-      - configMap: { name: {{ .name }}-config }
+      - configMap: { name: {{ .name }}-config, items: [ { key: secretbridge.yaml, path: secretbridge.yaml } ] }
       {{- range $part := until $chunks }}
-      - configMap: { name: {{ $in.name }}-mappings-{{ $chunks }}-{{ $part }} }
+      {{- $file := printf "mappings-%d.yaml" $part }}
+      - configMap: { name: {{ $in.name }}-mappings-{{ $chunks }}-{{ $part }}, items: [ { key: {{ $file }}, path: {{ $file }} } ] }
       {{- end }}
 {{- with .root.Values.tenants }}
 - name: tenants
   projected:
     sources:
       {{- range . }}
-      - configMap: { name: {{ $in.name }}-tenant-{{ .name }} }
+      {{- $file := printf "%s.yaml" .name | quote }}
+      - configMap: { name: {{ $in.name }}-tenant-{{ .name }}, optional: true, items: [ { key: {{ $file }}, path: {{ $file }} } ] }
       {{- end }}
 {{- end }}
 {{- end -}}

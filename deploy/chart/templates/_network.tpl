@@ -115,7 +115,10 @@ address because a policy does not know host names.
 {{- $rules = append $rules (include "secretbridge.served" $policy.postgres | fromJson) -}}
 {{- if not $policy.postgres.cidrs }}{{ $open = append $open (dict "host" "networkPolicy.postgres.cidrs" "port" $policy.postgres.port "what" "PostgreSQL") }}{{ end -}}
 {{- end -}}
-{{- $rules = append $rules (include "secretbridge.served" $policy.apiServer | fromJson) -}}
+{{- /* The API server of many managed clusters has the port 443. */ -}}
+{{- $apiServer := include "secretbridge.served" $policy.apiServer | fromJson -}}
+{{- $managed := include "secretbridge.served" (merge (dict "port" 443) $policy.apiServer) | fromJson -}}
+{{- $rules = append $rules (merge (dict "ports" (concat $apiServer.ports $managed.ports | uniq)) $apiServer) -}}
 {{- dict "rules" (uniq $rules) "open" $open | toJson -}}
 {{- end -}}
 
@@ -128,4 +131,27 @@ address because a policy does not know host names.
 {{- $_ := set $rule "to" $to -}}
 {{- end -}}
 {{- toJson $rule -}}
+{{- end -}}
+
+{{- /*
+The peers that may call the API, as a JSON list. An empty list allows all: a load balancer or a node port has callers outside of
+the cluster. The chart does not know the namespace of an ingress controller.
+*/ -}}
+{{- define "secretbridge.callers" -}}
+{{- with .Values.networkPolicy.ingressFrom -}}
+{{- toJson . -}}
+{{- else -}}
+{{- if ne .Values.service.type "ClusterIP" -}}
+[]
+{{- else -}}
+{{- list (ternary (dict "namespaceSelector" dict) (dict "podSelector" dict) .Values.ingress.enabled) | toJson -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The peers that may read the metrics, as a JSON list. The chart does not know the namespace of Prometheus. */ -}}
+{{- define "secretbridge.scrapers" -}}
+{{- $monitored := .Values.metrics.serviceMonitor.enabled -}}
+{{- $usual := list (ternary (dict "namespaceSelector" dict) (dict "podSelector" dict) $monitored) -}}
+{{- .Values.networkPolicy.metricsFrom | default $usual | toJson -}}
 {{- end -}}

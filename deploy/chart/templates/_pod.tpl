@@ -144,11 +144,11 @@ containers:
     {{- if .strict }}
     args: [doctor, --config, /etc/secretbridge/]
     {{- else }}
-    command: [/usr/local/bin/node, -e]
+    command: [/usr/local/bin/node, --disable-sigusr1, -e]
     args:
       - |
         const { spawnSync } = require('node:child_process');
-        const { status } = spawnSync(process.execPath, process.argv.slice(1), { stdio: 'inherit' });
+        const { status } = spawnSync(process.execPath, ['--disable-sigusr1', ...process.argv.slice(1)], { stdio: 'inherit' });
         if (status !== 0) console.log(`doctor ended with ${status}; check.doctor is warn, so this goes on`);
       - /app/bin/secretbridge.js
       - doctor

@@ -1,4 +1,4 @@
-import { parseAny } from '../../core/json.ts';
+import { isObject, parseAny } from '../../core/json.ts';
 import { canonical, type Head } from '../chain.ts';
 
 /**
@@ -11,6 +11,11 @@ export interface Checkpoint extends Head {
   readonly instance: string;
   /** The id of the signing key: the first 16 hex digits of the SHA-256 of its public key (SPKI, DER). */
   readonly keyId: string;
+  /**
+   * The last pruned record: its sequence and its hash. Records up to it may be missing from the store, and no others.
+   * The sequence is 0 if nothing was pruned. Checkpoints of earlier releases lack this member.
+   */
+  readonly base?: { readonly sequence: number; readonly previousHash: string };
   /**
    * Set only if this checkpoint accepts a loss of records on behalf of a person. The store may then lack records up to
    * this sequence, although earlier checkpoints prove that they existed.
@@ -63,12 +68,17 @@ function parseLine(line: string): Checkpoint | undefined {
 
 function isCheckpoint(value: unknown): value is Checkpoint {
   if (typeof value !== 'object' || value === null) return false;
-  const { sequence, hash, time, instance, keyId, signature, accepts } = value as Readonly<
+  const { sequence, hash, time, instance, keyId, signature, accepts, base } = value as Readonly<
     Record<string, unknown>
   >;
   return (
     Number.isSafeInteger(sequence) &&
+    (base === undefined || isBase(base)) &&
     (accepts === undefined || Number.isSafeInteger(accepts)) &&
     [hash, time, instance, keyId, signature].every((member) => typeof member === 'string')
   );
+}
+
+function isBase(value: unknown): boolean {
+  return isObject(value) && Number.isSafeInteger(value.sequence) && typeof value.previousHash === 'string';
 }

@@ -1,11 +1,12 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
-import type { Head } from '../chain.ts';
-import type { AuditRecord, Entry } from '../entry.ts';
+import { GENESIS, type Head } from '../chain.ts';
+import { type AuditRecord, type Entry, isPinChange, startsChange } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
-import type { Evidence } from '../verify/verify.ts';
+import type { Evidence } from '../verify/evidence.ts';
 import type { Checkpoint, CheckpointLocation } from './checkpoint.ts';
-import { compareWithStore, containsRecord } from './compare.ts';
+import { compareWithStore, containsRecord, signedBase } from './compare.ts';
+import { LocationWriter } from './location-writer.ts';
 import { type PublicKeys, type Signer, signatureOf } from './signing.ts';
 
 export interface CheckpointerOptions {
@@ -24,6 +25,8 @@ export interface CheckpointerOptions {
    * continues.
    */
   readonly onFailure: (place: string, error: AppError) => void;
+  /** Whether retention is configured. */
+  readonly hasRetention?: boolean;
   /** Called when signed records have disappeared from the store while it was in use. */
   readonly onLoss?: () => void;
 }
@@ -34,6 +37,8 @@ export interface Loss {
   readonly end: Head;
   /** The newest checkpoints that prove the loss of a record: at most one for each location. */
   readonly contradicting: readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
+  /** The last missing record at the start of the log, if no checkpoint says that retention removed it. */
+  readonly cutUntil?: number;
 }
 
 export interface Checkpointer extends AsyncDisposable {
@@ -57,8 +62,9 @@ export interface Checkpointer extends AsyncDisposable {
   /**
    * Signs the last record, and writes the checkpoint to each location that does not have it yet. Failures of a location
    * or of the store do not reject the promise.
+   * @param base The last record that retention is about to remove.
    */
-  write(): Promise<void>;
+  write(base?: Head): Promise<void>;
   /** The checkpoints of all locations and the keys to verify them. */
   evidence(): Promise<Evidence>;
   /**
@@ -69,38 +75,6 @@ export interface Checkpointer extends AsyncDisposable {
 }
 
 const EVERY_RECORDS = 1_000;
-
-/** Writes checkpoints to the locations, and remembers the last checkpoint at each location. */
-class LocationWriter {
-  readonly lastWritten = new Map<string, Head>();
-  readonly errors = new Map<string, AppError>();
-  readonly #onFailure: CheckpointerOptions['onFailure'];
-
-  constructor(onFailure: CheckpointerOptions['onFailure']) {
-    this.#onFailure = onFailure;
-  }
-
-  async write(checkpoint: Checkpoint, to: readonly CheckpointLocation[]): Promise<void> {
-    await Promise.all(
-      to.map(async (place) => {
-        try {
-          await place.write(checkpoint);
-          this.lastWritten.set(place.name, checkpoint);
-          this.errors.delete(place.name);
-        } catch (thrown) {
-          this.report(place.name, toAppError(thrown));
-        }
-      }),
-    );
-  }
-
-  /** Reports an error, unless the last error at this place had the same code. */
-  report(place: string, error: AppError): void {
-    const before = this.errors.get(place);
-    this.errors.set(place, error);
-    if (before?.code !== error.code) this.#onFailure(place, error);
-  }
-}
 
 /**
  * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes may write
@@ -118,6 +92,8 @@ class SigningCheckpointer implements Checkpointer {
   #loss: Loss | undefined;
   #untrusted: { place: string; checkpoint: Checkpoint }[] = [];
   #ownCheckpoints: readonly Checkpoint[] = [];
+  /** The base that the next checkpoint signs. It never comes from the store, which may have been cut. */
+  #base: Head = GENESIS;
   #running: Promise<void> | undefined;
 
   constructor(options: CheckpointerOptions) {
@@ -137,16 +113,18 @@ class SigningCheckpointer implements Checkpointer {
     if (this.#storeError !== undefined && entries.some(startsChange)) throw this.#storeError;
     const records = await audit.append(entries);
     this.#unsigned += records.length;
-    if (this.#unsigned >= everyRecords) {
+    // Sign a pin and its end immediately. Otherwise somebody could cut off an `unpin`, so that an old pin returns.
+    if (entries.some(isPinChange)) await this.write();
+    else if (this.#unsigned >= everyRecords) {
       this.#unsigned = 0;
       void this.write();
     }
     return records;
   }
 
-  write = async (): Promise<void> => {
+  write = async (base?: Head): Promise<void> => {
     const { address } = this.#options.audit;
-    const writeOnce = () => this.#writeOnce();
+    const writeOnce = () => this.#writeOnce(base);
     try {
       // A running write does not sign the records that were appended after it started. So another write follows the
       // running one.
@@ -160,23 +138,44 @@ class SigningCheckpointer implements Checkpointer {
     }
   };
 
-  async #writeOnce(): Promise<void> {
+  async #writeOnce(nextBase: Head | undefined): Promise<void> {
     const { audit, locations, signer, instance, onLoss } = this.#options;
     const { lastWritten } = this.#writer;
     if (this.#storeError !== undefined) return;
     this.#unsigned = 0;
     const head = await audit.head();
-    const behind = locations.filter(({ name }) => lastWritten.get(name)?.hash !== head.hash);
+    const behind =
+      nextBase === undefined
+        ? locations.filter(({ name }) => lastWritten.get(name)?.hash !== head.hash)
+        : locations;
     if (head.sequence === 0 || behind.length === 0) return;
-    for (const before of [head, ...new Set(lastWritten.values())]) {
-      if (await containsRecord(audit, before)) continue;
+    if (!(await this.#isUncut()) || !(await this.#containsAll([head, ...lastWritten.values()]))) {
       // Do not sign a newer record, because a newer checkpoint would hide the loss.
       this.#storeError = this.#truncated('it lost signed records while it was in use');
       onLoss?.();
       return;
     }
     const { sequence, hash } = head;
-    await this.#writer.write(signer.sign({ sequence, hash, time: this.#nextTime(), instance }), behind);
+    const base = nextBase ?? this.#base;
+    await this.#writer.write(
+      signer.sign({ sequence, hash, time: this.#nextTime(), instance, base: asSigned(base) }),
+      behind,
+    );
+    this.#base = base;
+  }
+
+  async #containsAll(heads: readonly Head[]): Promise<boolean> {
+    for (const head of new Set(heads)) if (!(await containsRecord(this.#options.audit, head))) return false;
+    return true;
+  }
+
+  /** Whether only retention has removed records from the start of the log, perhaps in another process. */
+  async #isUncut(): Promise<boolean> {
+    const base = await this.#options.audit.base();
+    if (isWithin(base, this.#base)) return true;
+    const { checkpoints, keys } = await this.evidence();
+    this.#base = signedBase(checkpoints, keys) ?? this.#base;
+    return isWithin(base, this.#base);
   }
 
   /** Checkpoints are ordered by time, so a new one must be later than all existing ones. */
@@ -198,7 +197,7 @@ class SigningCheckpointer implements Checkpointer {
   };
 
   async #compareAll(): Promise<void> {
-    const { audit, locations, keys } = this.#options;
+    const { audit, locations, keys, hasRetention } = this.#options;
     const comparisons = await Promise.all(
       locations.map(async (place) => {
         const ours = await this.#readOwn(place);
@@ -217,7 +216,14 @@ class SigningCheckpointer implements Checkpointer {
       this.#newestTime = Math.max(this.#newestTime, Date.parse(newest.time) || 0);
       if (!contradicts) this.#writer.lastWritten.set(place.name, newest);
     }
-    this.#loss = contradicting.length === 0 ? undefined : { end: await audit.head(), contradicting };
+    const base = await audit.base();
+    const isUnknown = comparisons.every(({ newest }) => newest === undefined);
+    this.#base = signedBase(this.#ownCheckpoints, keys) ?? (isUnknown && hasRetention ? base : GENESIS);
+    const isCut = !isWithin(base, this.#base);
+    this.#loss =
+      contradicting.length === 0 && !isCut
+        ? undefined
+        : { end: await audit.head(), contradicting, ...(isCut && { cutUntil: base.sequence }) };
   }
 
   async #readOwn(place: CheckpointLocation): Promise<readonly Checkpoint[]> {
@@ -229,9 +235,9 @@ class SigningCheckpointer implements Checkpointer {
   }
 
   evidence = async (): Promise<Evidence> => {
-    const { locations, keys } = this.#options;
+    const { locations, keys, hasRetention } = this.#options;
     const all = await Promise.all(locations.map((place) => this.#readOwn(place)));
-    return { checkpoints: all.flat(), keys };
+    return { checkpoints: all.flat(), keys, hasRetention };
   };
 
   accept = async (entry: Entry): Promise<Checkpoint> => {
@@ -246,7 +252,9 @@ class SigningCheckpointer implements Checkpointer {
       (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
       sequence,
     );
-    const checkpoint = signer.sign({ sequence, hash, time: this.#nextTime(), instance, accepts });
+    // The person accepts that earlier records are missing too.
+    const base = asSigned(await audit.base());
+    const checkpoint = signer.sign({ sequence, hash, time: this.#nextTime(), instance, base, accepts });
     // Write the new checkpoint to every location. At a location without it, the last checkpoint would still prove the
     // loss.
     await this.#writer.write(checkpoint, locations);
@@ -259,22 +267,20 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   return new SigningCheckpointer(options);
 }
 
-/**
- * The commands that change nothing. The note of a `command` record starts with the command, and may continue with the
- * name of a mapping.
- */
-const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
-
-/** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */
-function startsChange({ phase, action, note }: Entry): boolean {
-  if (action === 'command') return !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
-  return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);
+/** Whether all missing records were removed before the base was signed. */
+function isWithin(base: Head, signed: Head): boolean {
+  return base.sequence < signed.sequence || (base.sequence === signed.sequence && base.hash === signed.hash);
 }
 
-function describe({ end, contradicting }: Loss): string {
-  const { checkpoint, place } = contradicting.reduce((a, b) =>
-    b.checkpoint.sequence > a.checkpoint.sequence ? b : a,
-  );
+function asSigned({ sequence, hash }: Head): NonNullable<Checkpoint['base']> {
+  return { sequence, previousHash: hash };
+}
+
+function describe({ end, contradicting, cutUntil = 0 }: Loss): string {
+  const newest = contradicting.toSorted((a, b) => b.checkpoint.sequence - a.checkpoint.sequence)[0];
+  if (newest === undefined)
+    return `it begins at record ${cutUntil + 1}, and no checkpoint says that retention removed the records before it`;
+  const { checkpoint, place } = newest;
   const { sequence, time } = checkpoint;
   return end.sequence < sequence
     ? `it ends at record ${end.sequence}, and a checkpoint of ${time} in ${place} proves record ${sequence}`

@@ -73,6 +73,16 @@ export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKe
   return { checkpoint, untrusted: [...new Set(untrusted)] };
 }
 
+/** Returns the highest base that a trusted checkpoint signs. Verifies few signatures. */
+export function signedBase(checkpoints: readonly Checkpoint[], keys: PublicKeys): Head | undefined {
+  const { base } =
+    checkpoints
+      .filter((checkpoint) => checkpoint.base !== undefined)
+      .toSorted((a, b) => (b.base?.sequence ?? 0) - (a.base?.sequence ?? 0) || compareTime(b, a))
+      .find((checkpoint) => signatureOf(checkpoint, keys) === 'good') ?? {};
+  return base && { sequence: base.sequence, hash: base.previousHash };
+}
+
 /**
  * Whether a person accepted the loss of the records that this checkpoint proves. The caller must have checked that the
  * checkpoints in `accepting` agree with the chain.

@@ -4,6 +4,7 @@ import { GENESIS } from '../chain.ts';
 import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import { createGroupCommit } from '../group-commit.ts';
 import type { MovableAudit } from '../move/movable-audit.ts';
+import type { RecordKeys } from '../record-keys.ts';
 import type { AuditDatabase } from '../records/database.ts';
 import { headQuery } from '../records/queries.ts';
 import { createRecordStore, createStoreAccess } from '../records/record-store.ts';
@@ -26,6 +27,8 @@ export interface PostgresAuditOptions {
   /** The name of this process: `<host>-<pid>-<8 hex digits>`. No other process ever has this name. */
   readonly replica: string;
   readonly clock: Clock;
+  /** Signs new records. Without keys, new records have no HMAC. */
+  readonly keys?: Pick<RecordKeys, 'sign'> | undefined;
   /** If true, the `select` privilege is enough, but `append` and `unresolvedIntents` fail. */
   readonly readOnly?: boolean;
   /** The longest time that a write to the cluster can take. */

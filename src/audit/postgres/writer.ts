@@ -5,6 +5,7 @@ import { sleepUntilAborted } from '../../core/timer.ts';
 import type { Head } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
 import { auditUnavailable } from '../errors.ts';
+import type { RecordKeys } from '../record-keys.ts';
 import { appendEntries } from '../records/append.ts';
 import type { Transaction, WriteState } from '../records/database.ts';
 import { deleteOrphanRows } from '../records/reviews.ts';
@@ -28,6 +29,7 @@ export interface WriterOptions {
   readonly instance: string;
   readonly replica: string;
   readonly clock: Clock;
+  readonly keys?: Pick<RecordKeys, 'sign'> | undefined;
 }
 
 /**
@@ -107,7 +109,7 @@ class WriteConnection {
 }
 
 export async function openWriter(options: WriterOptions): Promise<Writer> {
-  const { instance, replica, clock } = options;
+  const { clock, keys, ...identity } = options;
   const connection = new WriteConnection(options);
   /** The newest record that this process wrote. Each later write checks that the store still contains it. */
   let lastWritten: Head | undefined;
@@ -123,8 +125,8 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       if (uncertain !== undefined && last !== undefined && (await isStored(session, last))) return uncertain;
       await assertStored(session, lastWritten, state.head);
       if (lastWritten === undefined) await deleteOrphanRows(transaction.query);
-      const context = { time: new Date(clock.now()).toISOString(), instance, replica };
-      return appendEntries(transaction, state, entries, context);
+      const time = new Date(clock.now()).toISOString();
+      return appendEntries(transaction, state, entries, { ...identity, time, sign: keys?.sign });
     });
   }
 

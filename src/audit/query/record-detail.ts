@@ -26,8 +26,9 @@ export interface RecordDetail extends ReviewedRecord {
 
 /** @throws AppError RECORD_MISSING */
 export async function readRecordDetail(
-  audit: Pick<AuditStore, 'get' | 'list' | 'reviews' | 'storedRecords' | 'head' | 'base'>,
+  audit: Pick<AuditStore, 'get' | 'list' | 'reviews'>,
   sequence: number,
+  position: (sequence: number) => Promise<ChainPosition>,
 ): Promise<RecordDetail> {
   const record = await audit.get(sequence);
   if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${sequence}` });
@@ -37,7 +38,7 @@ export async function readRecordDetail(
   return {
     ...reviewed,
     ...(counterpart === undefined ? {} : { counterpart }),
-    chain: await positionOf(audit, sequence),
+    chain: await position(sequence),
   };
 }
 
@@ -62,7 +63,7 @@ async function counterpartOf(
   );
 }
 
-async function positionOf(
+export async function positionOf(
   audit: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>,
   sequence: number,
 ): Promise<ChainPosition> {

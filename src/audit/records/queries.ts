@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import type { TargetId } from '../../core/target.ts';
 import { ACTOR_KINDS, type Action } from '../entry.ts';
 import type { RecordFilter } from '../store.ts';
-import { and, isOneOf, NOTHING, raw, type Sql, sql } from './sql.ts';
+import { and, isOneOf, joined, NOTHING, raw, type Sql, sql } from './sql.ts';
 import {
   type BaseRow,
   BLOCK,
@@ -16,7 +16,7 @@ import {
   type TargetRow,
 } from './tables.ts';
 
-export type RecordText = Pick<RecordRow, 'record' | 'hash'>;
+export type RecordText = Pick<RecordRow, 'sequence' | 'record' | 'hash'>;
 
 const AFTER_BASE = sql`> (select base.sequence from base)`;
 
@@ -37,7 +37,22 @@ export function columnConditions(table: string, filter: RecordFilter): readonly 
     ...(since === undefined ? [] : [sql`${raw(table)}.time >= ${instant(since)}`]),
     ...(until === undefined ? [] : [sql`${raw(table)}.time <= ${instant(until)}`]),
     ...equalities(table, columns),
+    ...(filter.namespaces === undefined ? [] : [isInNamespaces(table, filter.namespaces)]),
   ];
+}
+
+/** `like` ignores case in SQLite, but names of namespaces have no capital letters. */
+function isInNamespaces(table: string, globs: readonly string[]): Sql {
+  const column = `${table}.namespace`;
+  const names = globs.filter((glob) => !glob.includes('*'));
+  const patterns = globs
+    .filter((glob) => glob.includes('*'))
+    .map((glob) => glob.replace(/[!%_]/g, '!$&').replace(/\*+/g, '%'));
+  const alternatives = [
+    isOneOf(column, names),
+    ...patterns.map((pattern) => sql`${raw(column)} like ${pattern} escape '!'`),
+  ];
+  return sql`(${joined(alternatives, ' or ')})`;
 }
 
 function equalities(table: string, columns: Readonly<Record<string, string | undefined>>): readonly Sql[] {
@@ -76,13 +91,26 @@ export function textConditions(table: string, { phase, instance }: RecordFilter)
   });
 }
 
+/** Returns the condition that a column is less than a sequence, if there is one. Batched queries have only texts as values. */
+export function isBefore(column: Sql, sequence: number | undefined): readonly Sql[] {
+  return sequence === undefined ? [] : [sql`${column} < ${raw(String(Math.trunc(sequence)))}`];
+}
+
 /**
  * Selects the newest matching copy of a pruned record. The filter's review state is ignored, because reviews are pruned
  * together with their records.
  */
-export function retainedQuery(filter: RecordFilter, actions: readonly Action[]): Sql<RecordText> {
+export function retainedQuery(
+  filter: RecordFilter,
+  actions: readonly Action[],
+  before?: number,
+): Sql<RecordText> {
   const { request, fingerprint } = filter;
-  const conditions = [isOneOf('kept.action', actions), ...columnConditions('kept', filter)];
+  const conditions = [
+    isOneOf('kept.action', actions),
+    ...isBefore(sql`kept.sequence`, before),
+    ...columnConditions('kept', filter),
+  ];
   if (request !== undefined) conditions.push(sql`kept.request_id = ${columnText(request)}`);
   if (fingerprint !== undefined)
     conditions.push(
@@ -102,7 +130,7 @@ export const baseQuery: Sql<BaseRow> = sql`select sequence, hash, moving from ba
 export const headQuery: Sql<{ sequence: number; hash: string }> = sql`select sequence, hash from head`;
 
 export function recordQuery(sequence: number): Sql<RecordText> {
-  return sql`select record, hash from records where sequence = ${sequence} and sequence ${AFTER_BASE}`;
+  return sql`select sequence, record, hash from records where sequence = ${sequence} and sequence ${AFTER_BASE}`;
 }
 
 /**
@@ -125,7 +153,10 @@ export function fingerprintsQuery(from: number, to: number): Sql<FingerprintRow>
 }
 
 /** Selects the review rows of the records in a range, each with the review that it refers to. */
-export function reviewRowsQuery(from: number, to: number): Sql<ReviewRow & Partial<RecordText>> {
+export function reviewRowsQuery(
+  from: number,
+  to: number,
+): Sql<ReviewRow & Partial<Pick<RecordText, 'record' | 'hash'>>> {
   return sql`select record_reviews.sequence, state, review, record, hash
     from record_reviews left join records on records.sequence = review
     where record_reviews.sequence >= ${from} and record_reviews.sequence <= ${to}`;
@@ -138,7 +169,7 @@ export function spansQuery(from: number, to: number): Sql<SpanRow> {
 
 /** Selects the last review of each of these records. Omits pruned records. */
 export function reviewsQuery(sequences: readonly number[]): Sql<RecordText & { reviewed: number }> {
-  return sql`select records.record, records.hash, record_reviews.sequence as reviewed
+  return sql`select records.sequence, records.record, records.hash, record_reviews.sequence as reviewed
     from record_reviews join records on records.sequence = review
     where ${isOneOf('record_reviews.sequence', sequences)} and record_reviews.sequence ${AFTER_BASE}`;
 }
@@ -155,7 +186,7 @@ export function openAttemptsQuery(
 export function openIntentsQuery<Row = object>(
   columns: Sql = NOTHING,
 ): Sql<RecordText & Pick<IntentRow, 'replica'> & Row> {
-  return sql`select record, hash, open_intents.replica ${columns}
+  return sql`select stored.sequence, record, hash, open_intents.replica ${columns}
     from open_intents join (
       select sequence, record, hash from records where sequence ${AFTER_BASE}
       union all select sequence, record, hash from kept
@@ -163,10 +194,7 @@ export function openIntentsQuery<Row = object>(
     order by open_intents.sequence`;
 }
 
-export function retainedPageQuery(
-  after: number,
-  limit: number,
-): Sql<RecordText & { sequence: number; open: number | null }> {
+export function retainedPageQuery(after: number, limit: number): Sql<RecordText & { open: number | null }> {
   return sql`select kept.sequence, record, hash, open_intents.sequence as open
     from kept left join open_intents on open_intents.sequence = kept.sequence
     where kept.sequence > ${after} order by kept.sequence limit ${limit}`;

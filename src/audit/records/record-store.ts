@@ -4,7 +4,7 @@ import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import type { MovableAudit } from '../move/movable-audit.ts';
 import type { StoredRetainedRecord } from '../retention/retained-records.ts';
 import { sanitizeEntry } from '../sanitize-entry.ts';
-import type { Review } from '../store.ts';
+import type { Review, ScanOptions } from '../store.ts';
 import { importRecords, importRetained } from './append.ts';
 import type { AuditDatabase } from './database.ts';
 import { pruneRecords } from './prune.ts';
@@ -107,14 +107,14 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
   const { query } = database;
   return {
     list: async (filter, page) => (await search(database, filter, page)).map(toRecord),
-    storedRecords: (from) => storedRecords(database, from),
+    storedRecords: (from, options) => storedRecords(database, from, options),
     retainedRecords: () => retainedRecords(database),
     async get(sequence) {
       const [row] = await query(queries.recordQuery(sequence));
       return row && toRecord(row);
     },
-    async latest(filter, actions) {
-      const row = await latest(database, filter, actions);
+    async latest(filter, actions, before) {
+      const row = await latest(database, filter, actions, before);
       return row && toRecord(row);
     },
     async openAttempts(requestId, target) {
@@ -142,10 +142,14 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
   };
 }
 
-async function* storedRecords(database: AuditDatabase, from: number): AsyncGenerator<StoredRow> {
+async function* storedRecords(
+  database: AuditDatabase,
+  from: number,
+  { textOnly = false }: ScanOptions = {},
+): AsyncGenerator<StoredRow> {
   for (let next = from; ; ) {
     const limit = next === from ? FIRST_PAGE : PAGE;
-    const chunk = { from: next, isContinuation: next > from, limit };
+    const chunk = { from: next, isContinuation: next > from, limit, textOnly };
     const page = await database.snapshot((query) => readChunk(query, chunk));
     yield* page;
     const last = page.at(-1);

@@ -1,10 +1,12 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { append, smallest } from '../../core/lists.ts';
 import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
 import type { AuditDatabase, Dialect, Range } from './database.ts';
 import {
   columnConditions,
   instant,
+  isBefore,
   type RecordText,
   retainedQuery,
   sourceConditions,
@@ -46,7 +48,7 @@ export async function search(
       ? { after: after + passed, before: Math.min(before, after + passed + window + 1) }
       : { after: Math.max(after, before - passed - window - 1), before: before - passed };
     const limit = page.limit - results.length;
-    results.push(...(await database.query(windowQuery(database.dialect, criteria, range, limit))));
+    append(results, await database.query(windowQuery(database.dialect, criteria, range, limit)));
   }
   return results;
 }
@@ -87,7 +89,7 @@ async function boundsOf(database: AuditDatabase, filter: RecordFilter, page: Pag
   ];
   return {
     after: Math.max(page.after ?? 0, base ?? 0, (first ?? 0) * BLOCK - 1, (oldest ?? 0) - 1),
-    before: Math.min(...ends.filter((end) => end !== undefined)),
+    before: smallest(ends.filter((end) => end !== undefined)),
   };
 }
 
@@ -113,7 +115,7 @@ function windowQuery(
     sql`${sequence} > ${range.after} and ${sequence} < ${range.before}`,
     ...recordConditions(rest, actions),
   ]);
-  return sql`select records.record, records.hash
+  return sql`select found.sequence, records.record, records.hash
     from (select distinct ${sequence} as sequence from ${from} where ${conditions}
       order by ${sequence} ${order} limit ${limit}) found
     join records on records.sequence = found.sequence order by found.sequence ${order}`;
@@ -186,9 +188,9 @@ function recordConditions(filter: RecordFilter, actions: readonly Action[] | und
   else if (review !== undefined)
     conditions.push(sql`exists (
       select 1 from record_reviews where record_reviews.sequence = r.sequence and state = ${review})`);
-  conditions.push(...hasSource(filter));
+  append(conditions, hasSource(filter));
   // These conditions come last, because checking them reads the record itself and not only an index.
-  conditions.push(...textConditions('r', filter));
+  append(conditions, textConditions('r', filter));
   if (request !== undefined) conditions.push(sql`r.request_id = ${columnText(request)}`);
   if (fingerprint !== undefined)
     conditions.push(sql`exists (select 1 from record_fingerprints
@@ -204,15 +206,25 @@ function hasSource(filter: RecordFilter): readonly Sql[] {
   ];
 }
 
-/** Returns the newest record that matches, or else the newest matching copy of a pruned record. */
+/**
+ * Returns the newest record that matches, or else the newest matching copy of a pruned record.
+ * @param before Ignore this record and newer ones.
+ */
 export async function latest(
   database: AuditDatabase,
   filter: RecordFilter,
   actions: readonly Action[],
+  before?: number,
 ): Promise<RecordText | undefined> {
-  if (hasSingleSubject(filter)) return database.queryOne(latestQuery(database.dialect, filter, actions));
-  const [result] = await search(database, filter, { limit: 1 }, actions);
-  return result ?? (await database.query(retainedQuery(filter, actions)))[0];
+  if (hasSingleSubject(filter))
+    return database.queryOne(latestQuery(database.dialect, filter, actions, before));
+  const [result] = await search(
+    database,
+    filter,
+    { limit: 1, ...(before === undefined ? {} : { before }) },
+    actions,
+  );
+  return result ?? (await database.query(retainedQuery(filter, actions, before)))[0];
 }
 
 /** Whether the filter selects a single key or a single target, and has no condition that needs another index. */
@@ -227,7 +239,12 @@ function hasSingleSubject(filter: RecordFilter): boolean {
  * and contains the columns of most conditions. With 27,000 records of one target and no result, the query takes 2 ms of
  * CPU in SQLite.
  */
-function latestQuery({ using }: Dialect, filter: RecordFilter, actions: readonly Action[]): Sql<RecordText> {
+function latestQuery(
+  { using }: Dialect,
+  filter: RecordFilter,
+  actions: readonly Action[],
+  before: number | undefined,
+): Sql<RecordText> {
   const { key } = filter;
   const [from, sequence] =
     key === undefined
@@ -242,12 +259,13 @@ function latestQuery({ using }: Dialect, filter: RecordFilter, actions: readonly
     ...(key === undefined ? [] : ofSource),
     isOneOf('r.action', actions),
     sql`${sequence} > (select sequence from base)`,
+    ...isBefore(sequence, before),
     ...columnConditions('r', filter),
     ...(key === undefined ? hasSource(filter) : []),
     ...textConditions('r', filter),
   ]);
-  return sql`select record, hash from (
+  return sql`select sequence, record, hash from (
     select * from (select r.sequence, r.record, r.hash from ${from} where ${conditions}
       order by ${sequence} desc limit 1) current_one
-    union all select * from (${retainedQuery(filter, actions)}) retained_one) both_of order by sequence desc limit 1`;
+    union all select * from (${retainedQuery(filter, actions, before)}) retained_one) both_of order by sequence desc limit 1`;
 }

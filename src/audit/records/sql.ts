@@ -1,3 +1,4 @@
+import { append } from '../../core/lists.ts';
 /** A value in a query. Our tables have no columns of other types. */
 export type SqlValue = string | number | null;
 
@@ -19,7 +20,7 @@ export function sql<Row = unknown>(
   for (const [index, part] of parts.entries()) {
     if (typeof part === 'object' && part !== null) {
       text += part.text;
-      values.push(...part.values);
+      append(values, part.values);
     } else {
       text += '?';
       values.push(part);

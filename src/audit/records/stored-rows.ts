@@ -23,6 +23,8 @@ export interface Chunk {
   /** Whether this chunk continues an earlier one. */
   readonly isContinuation: boolean;
   readonly limit: number;
+  /** Whether to skip the search rows. */
+  readonly textOnly: boolean;
 }
 
 const PRUNED_DURING_READ = 'records were pruned during the read: try again';
@@ -33,11 +35,13 @@ const PRUNED_DURING_READ = 'records were pruned during the read: try again';
  */
 export async function readChunk(
   query: Query,
-  { from, isContinuation, limit }: Chunk,
+  { from, isContinuation, limit, textOnly }: Chunk,
 ): Promise<readonly StoredRow[]> {
   const base = (await query(queries.baseQuery))[0]?.sequence ?? 0;
   if (isContinuation && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
   const rows = await query(queries.scanQuery(Math.max(from, base + 1), limit));
+  if (textOnly)
+    return rows.map(({ sequence, record: text, hash }) => ({ sequence, text, hash, columnsMatch: true }));
   const first = rows[0]?.sequence ?? from;
   const last = rows.at(-1)?.sequence ?? from;
   const bySequence = <Row extends { readonly sequence: number }>(found: readonly Row[]) =>
@@ -96,11 +100,14 @@ function reviewedSequences(rows: readonly RecordRow[]): readonly number[] {
   });
 }
 
-/** Returns a parser for rows. The error for a damaged record contains the store's address. */
+/**
+ * Returns a parser for rows. The error for a damaged record contains the store's address. The sequence is that of the
+ * row: a text that was copied into another row is then not authentic (`record-keys.ts`).
+ */
 export function recordParser(address: string) {
-  return ({ record: text, hash }: { readonly record: string; readonly hash: string }): AuditRecord => {
+  return ({ sequence, record: text, hash }: queries.RecordText): AuditRecord => {
     const record = fromStored(text, hash);
-    if (record !== undefined) return record;
+    if (record !== undefined) return { ...record, sequence };
     throw damagedRecord().withSubject(`audit store ${address}`);
   };
 }

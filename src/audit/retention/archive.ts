@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, namesIn, syncFolder } from '../../core/folders.ts';
+import { append } from '../../core/lists.ts';
 import type { Head, StoredRecord } from '../chain.ts';
 import { type Checkpoint, checkpointLine, parseCheckpoints } from '../checkpoint/checkpoint.ts';
 import { auditUnavailable, systemCode, withFileErrors } from '../errors.ts';
@@ -144,7 +145,10 @@ async function archivedSeals(folder: string, from: number): Promise<readonly Che
     const seal = name.replace(/\.jsonl$/, SEAL_SUFFIX);
     if (Number(first) !== from || !names.has(seal)) continue;
     const checkpoints = parseCheckpoints(await readFile(join(folder, seal), 'utf8'));
-    seals.push(...checkpoints.filter(({ sequence }) => sequence === Number(last)));
+    append(
+      seals,
+      checkpoints.filter(({ sequence }) => sequence === Number(last)),
+    );
   }
   return seals;
 }

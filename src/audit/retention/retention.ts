@@ -5,20 +5,25 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { containsRecord } from '../checkpoint/compare.ts';
 import { signatureOf } from '../checkpoint/signing.ts';
+import { type Entry, NO_KEYS } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
 import { withPauses } from '../verify/chain-watch.ts';
 import type { ProblemKind } from '../verify/diagnose.ts';
-import { type Evidence, verify } from '../verify/verify.ts';
+import type { Evidence } from '../verify/evidence.ts';
+import { verify } from '../verify/verify.ts';
 import type { Archive, Segment } from './archive.ts';
-import { pruneEntry } from './prune-entry.ts';
 
 // Retention prunes old records from the start of the log, in segments that end at a checkpoint. The steps for each
-// segment are: verify its chain, archive it, record the pruning, sign a checkpoint, prune. Each step is durable before
+// segment are: verify its chain, archive it, record the pruning, sign the coming base in a checkpoint, prune. Each step is durable before
 // the next one starts. After a crash between two steps, the same segment is processed again.
 
 export interface RetentionOptions {
   readonly audit: AuditStore;
-  readonly checkpoints: Pick<Checkpointer, 'storeError' | 'write' | 'evidence'>;
+  readonly checkpoints: Pick<Checkpointer, 'storeError' | 'writeError' | 'write' | 'evidence'>;
+  /**
+   * Returns records that replace the pins up to a sequence. A pin is followed only if all records since it are present.
+   */
+  readonly renewPins?: (until: number) => Promise<readonly Entry[]>;
   /** The minimum age of records to prune, in milliseconds. */
   readonly retentionMs: number;
   /** If set, each segment is archived before it is pruned. */
@@ -168,21 +173,44 @@ async function archiveSegment(
   return undefined;
 }
 
+/**
+ * Creates the record that announces the pruning of a segment. It informs people, and proves nothing: the base in the
+ * signed checkpoints does (`checkpoint.ts`).
+ */
+function pruneEntry({ base, seal }: Segment, name: string | undefined, durationMs: number): Entry {
+  const first = base.sequence + 1;
+  const { sequence: last, hash, time } = seal;
+  const location = name === undefined ? '' : `, archived in ${name}`;
+  return {
+    actor: { kind: 'schedule' },
+    requestId: crypto.randomUUID(),
+    action: name === undefined ? 'sweep' : 'export',
+    outcome: 'ok',
+    sources: [],
+    keys: NO_KEYS,
+    counts: { records: last - base.sequence, first, last },
+    note: `retention: pruned records ${first} to ${last}, hash of the last ${hash}, checkpoint of ${time}${location}`,
+    durationMs,
+    attempt: 1,
+  };
+}
+
 async function pruneSegment(
   options: RetentionOptions,
   segment: Segment,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { audit, checkpoints, clock } = options;
+  const { audit, checkpoints, renewPins, clock } = options;
   const startedAt = clock.now();
   const name = await archiveSegment(options, segment, signal);
   signal?.throwIfAborted();
-  await audit.append([pruneEntry(segment, name, clock.now() - startedAt)]);
-  // Before the records are deleted, sign the record of the pruning and write this checkpoint outside the store.
-  await checkpoints.write();
-  const storeError = checkpoints.storeError();
-  if (storeError !== undefined) throw storeError;
   const { sequence, hash } = segment.seal;
+  const pins = (await renewPins?.(sequence)) ?? [];
+  await audit.append([...pins, pruneEntry(segment, name, clock.now() - startedAt)]);
+  // Sign the coming base before the records are deleted. A cut that no checkpoint signs counts as tampering.
+  await checkpoints.write({ sequence, hash });
+  const error = checkpoints.storeError() ?? checkpoints.writeError();
+  if (error !== undefined) throw error;
   await audit.prune({ sequence, hash });
 }
 

@@ -4,6 +4,7 @@ import { GENESIS } from '../chain.ts';
 import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import { createGroupCommit } from '../group-commit.ts';
 import { MOVE_IN_PROGRESS, type MovableAudit } from '../move/movable-audit.ts';
+import type { RecordKeys } from '../record-keys.ts';
 import { appendEntries } from '../records/append.ts';
 import type { Query, Transaction, WriteState } from '../records/database.ts';
 import { openIntentsQuery } from '../records/queries.ts';
@@ -21,6 +22,8 @@ export interface SqliteAuditOptions {
   /** The name of this process: `<host>-<pid>-<8 hex digits>`. No other process ever has this name. */
   readonly replica: string;
   readonly clock: Clock;
+  /** Signs new records. Without keys, new records have no HMAC. */
+  readonly keys?: Pick<RecordKeys, 'sign'> | undefined;
   /** If true, the store creates and changes nothing, and `append` and `unresolvedIntents` fail. */
   readonly readOnly?: boolean;
   /** How long to wait while another process writes. */
@@ -52,7 +55,7 @@ export async function openSqliteAudit(options: SqliteAuditOptions): Promise<Mova
 
 /** @param release Releases the lock that shows that this process is running. Undefined for a reader. */
 function createStore(
-  { path, instance, replica, clock }: SqliteAuditOptions,
+  { path, instance, replica, clock, keys }: SqliteAuditOptions,
   file: SqliteFile,
   replicas: Replicas,
   release: (() => void) | undefined,
@@ -67,7 +70,8 @@ function createStore(
   const commits = createGroupCommit((entries) =>
     transact(async (transaction, state) => {
       if (!isClean) await deleteOrphanRows(transaction.query);
-      const context = { time: new Date(clock.now()).toISOString(), instance, replica };
+      const time = new Date(clock.now()).toISOString();
+      const context = { time, instance, replica, sign: keys?.sign };
       const records = await appendEntries(transaction, state, entries, context);
       isClean = true;
       return records;

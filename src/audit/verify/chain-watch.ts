@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Head, StoredRecord } from '../chain.ts';
 import type { AuditStore } from '../store.ts';
-import { type Evidence, type Problem, readVerifyInput, verifyWithEvidence } from './verify.ts';
+import type { Evidence } from './evidence.ts';
+import { type Problem, readVerifyInput, verifyWithEvidence } from './verify.ts';
 
 export interface ChainWatch {
   /**
@@ -11,11 +12,14 @@ export interface ChainWatch {
   run(): Promise<void>;
   /** The problem that the last run found, if any. */
   problem(): Problem | undefined;
+  /** The number of records that no known key verifies. */
+  unverifiable(): number;
 }
 
 export interface ChainWatchOptions {
   readonly store: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>;
   readonly evidence: () => Promise<Evidence | undefined>;
+  readonly recordKeys?: Evidence['recordKeys'];
   readonly clock: Clock;
   /** Called after every few hundred records. More urgent work can run before the promise resolves. */
   readonly pause: () => Promise<void>;
@@ -24,25 +28,28 @@ export interface ChainWatchOptions {
 const FULL_VERIFY_INTERVAL_MS = 86_400_000;
 
 /** Verifies the chain in the background at low cost. */
-export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOptions): ChainWatch {
+export function createChainWatch(options: ChainWatchOptions): ChainWatch {
+  const { store, evidence, recordKeys, clock, pause } = options;
   let verifiedHead: Head | undefined;
   let lastFullAt = 0;
   let problem: Problem | undefined;
+  let unverifiable = 0;
 
   async function verifyFrom(start: Head, evidenceForRun: Evidence | undefined): Promise<void> {
     // Read the head first. Records that are appended after this read are left to the next run.
     const head = await store.head();
     const records = withPauses(upTo(head.sequence, start), pause);
-    // If a run verifies only new records, it needs no evidence, because the earlier records are already verified. Such
-    // a run is marked as partial, so that the earlier records do not count as pruned.
+    // A run over new records needs no checkpoints. It is partial, so that the earlier records do not count as pruned.
+    const isPartial = start === verifiedHead;
     const proof = await verifyWithEvidence({
       records,
       base: start,
       head,
-      evidence: evidenceForRun,
-      isPartial: start === verifiedHead,
+      ...{ isPartial, mustBeSigned: isPartial && recordKeys !== undefined },
+      evidence: evidenceForRun ?? { checkpoints: [], keys: new Map(), recordKeys },
     });
     problem = proof.problem;
+    unverifiable = (isPartial ? unverifiable : 0) + (proof.unverifiable ?? 0);
     if (proof.ok) verifiedHead = head;
   }
 
@@ -70,11 +77,12 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
       const { beyondHead } = await readVerifyInput(store);
       if (beyondHead !== undefined) problem ??= { kind: 'edited', sequence: beyondHead };
       lastFullAt = clock.now();
-      // The log is shorter than at the previous run. No checkpoint is needed to detect this.
+      // The log is shorter than at the previous run.
       if (previousHead !== undefined && previousHead.sequence > head.sequence)
         problem ??= { kind: 'truncated', sequence: head.sequence + 1 };
     },
     problem: () => problem,
+    unverifiable: () => unverifiable,
   };
 }
 

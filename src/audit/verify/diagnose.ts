@@ -3,7 +3,7 @@ import { canonical, canonicalOrEmpty, type Head, hashOf, type StoredRecord } fro
 
 export type ProblemKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated';
 
-/** `sequence` is the position of the first bad record. */
+/** `sequence` is the position of the first bad record. For an inserted record, it is the place of this record. */
 export type ChainState =
   | { readonly kind: 'intact'; readonly records: number; readonly head: Head }
   | { readonly kind: ProblemKind; readonly sequence: number };
@@ -42,10 +42,15 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
   const expected = head.sequence + 1;
   const problem = (kind: ProblemKind, sequence = expected): ChainState => ({ kind, sequence });
   const claimedSequence = link.hashMatches ? link.sequence : originalSequence(link, expected);
-  if (claimedSequence !== undefined && claimedSequence < expected)
-    return problem('inserted', claimedSequence);
-
   const rest = await scanRest(links, head, link);
+  if (claimedSequence !== undefined && claimedSequence < expected) {
+    // Either a copy of an earlier record is here, or forged records took the place of this record and its successors.
+    const isReplaced = claimedSequence === last?.sequence && link.previousHash === last.previousHash;
+    const isOriginal = rest.successor && rest.next?.sequence === claimedSequence + 1;
+    const isCopy = link.hash === last?.hash;
+    return problem('inserted', !isCopy && (isReplaced || isOriginal) ? claimedSequence : expected);
+  }
+
   if (claimedSequence === undefined) {
     // The content of the record was changed, or the line was never a record.
     if (rest.next !== undefined && follows(rest.next, head)) return problem('inserted');

@@ -11,6 +11,7 @@ import {
   FORMAT_PREFIXES,
 } from '../../audit/export/formats.ts';
 import type { AuditQuery } from '../../audit/query/query.ts';
+import { largest } from '../../core/lists.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { filterOf, withAuditOption, withFilters } from '../audit-options.ts';
 import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
@@ -113,7 +114,7 @@ function writeError(error: unknown, name: string): unknown {
 }
 
 const EXPORT_HEADERS = Object.values(FORMAT_PREFIXES);
-const MAX_HEADER_LENGTH = Math.max(...EXPORT_HEADERS.map((known) => known.length));
+const MAX_HEADER_LENGTH = largest(EXPORT_HEADERS.map((known) => known.length));
 
 /**
  * Rejects a path that exists and is not an earlier export. The user may have named another file, such as the audit log,

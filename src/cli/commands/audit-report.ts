@@ -11,6 +11,7 @@ import {
 import type { SourceMaxAge } from '../../audit/query/source-ages.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { Config } from '../../config/config.ts';
+import { append } from '../../core/lists.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { searchesOf, sourcesOf } from '../../sync/desired.ts';
 import { matching } from '../../sync/find.ts';
@@ -73,7 +74,10 @@ async function agesOf(
     const { maxAgeMs } = mapping;
     if (maxAgeMs === undefined) continue;
     const sources = [...sourcesOf(mapping), ...(await lastSearchResults(mapping, audit))];
-    ages.push(...sources.map(({ store, key }) => ({ store, key, maxAgeMs })));
+    append(
+      ages,
+      sources.map(({ store, key }) => ({ store, key, maxAgeMs })),
+    );
   }
   return ages;
 }

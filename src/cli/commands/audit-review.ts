@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { openAudit } from '../../app/audit.ts';
+import { openKeys } from '../../app/keys.ts';
 import { type ReviewedRecord, withReviews } from '../../audit/query/query.ts';
 import {
   MAX_NOTE_LENGTH,
@@ -166,7 +167,9 @@ async function localReviewer(config: Config, context: Context, options: ReviewOp
   const { replica, actor, clock } = deps;
   const credential = auditCredentials(context, config);
   const { checkpointAudit } = await import('../../app/checkpoints.ts');
-  const audit = await openAudit(config, { clock, replica, credential });
+  const mayCreate = config.audit.store.kind === 'sqlite';
+  const { records: keys } = await openKeys(config.keys.fingerprint, { mayCreate, credential });
+  const audit = await openAudit(config, { clock, replica, credential, keys });
   const { state, note } = options;
   const requestId = randomUUID();
   const find = async (sequence: number) => {

@@ -1,15 +1,11 @@
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isPostgres } from '../../app/audit.ts';
 import { pemOf } from '../../audit/checkpoint/signing.ts';
+import type { Evidence } from '../../audit/verify/evidence.ts';
 import { detectFormat, readExport } from '../../audit/verify/export-file.ts';
-import {
-  type Evidence,
-  readVerifyInput,
-  type VerifyReport,
-  verifyWithEvidence,
-} from '../../audit/verify/verify.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../audit/verify/verify.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import {
   type AuditOptions,
@@ -17,16 +13,16 @@ import {
   checkAuditLocation,
   openAuditForReading,
 } from '../audit-reader.ts';
-import type { Context, GlobalOptions } from '../context.ts';
+import type { Context } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { type EvidenceOptions, loadEvidence } from '../evidence.ts';
 import { collect, command, nonEmpty, type Run } from '../options.ts';
 import { RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print } from '../texts/output.ts';
-import { requireConfig, withApp } from '../with-app.ts';
+import { requireConfig } from '../with-app.ts';
 
-/** Adds the commands that verify the audit log. */
-export function addProof(audit: Command, context: Context, run: Run): void {
+/** Adds the command that verifies the audit log. */
+export function addVerify(audit: Command, context: Context, run: Run): void {
   command(
     audit,
     'verify',
@@ -38,8 +34,9 @@ export function addProof(audit: Command, context: Context, run: Run): void {
         'secretbridge audit verify --public-key > checkpoint.pub',
       ],
       exits: [
-        [0, 'no record was altered'],
+        [0, 'no record was altered, and a checkpoint covers all but the newest records'],
         RETRYABLE,
+        [2, 'the chain is intact, but no checkpoint covers enough of it'],
         [4, 'a record was altered, or checkpoints cannot be read'],
       ],
       see: ['audit accept', 'docs/how-to/verify-the-audit.md'],
@@ -52,14 +49,13 @@ export function addProof(audit: Command, context: Context, run: Run): void {
     )
     .option('--checkpoints <path>', 'file or log with checkpoints; can be repeated', collect)
     .option('--key <key or path>', 'public key: PEM, base64 or a file; can be repeated', collect)
+    .option(
+      '--fingerprint-key <path>',
+      'file with a fingerprint key, to check the HMACs of records; can be repeated',
+      collect,
+    )
     .option('--public-key', 'print the public key of the configuration and exit')
     .action((options) => run(async () => auditVerifyCommand(context, options)));
-  command(
-    audit,
-    'accept',
-    'Accept that records are missing from the audit log, so that work continues. Your name is recorded.',
-    { examples: ['secretbridge audit accept'], see: ['audit verify', 'docs/how-to/verify-the-audit.md'] },
-  ).action((options: GlobalOptions) => run(async () => auditAcceptCommand(context, options)));
 }
 
 export interface VerifyOptions extends AuditOptions, EvidenceOptions {
@@ -78,7 +74,7 @@ export async function auditVerifyCommand(context: Context, options: VerifyOption
   const config = usesConfig ? await requireConfig(context, options) : undefined;
   if (usesConfig && config === undefined) return EXIT.config;
   // Read the checkpoints before the records, so that records added in the meantime come after the last checkpoint.
-  const evidence = await loadEvidence(context, options, config);
+  const evidence = await loadEvidence(context, options, config, await besideStore(context, options));
   const verification = await verifyAudit(context, options, evidence);
   if (verification === undefined) return EXIT.config;
   const { proof, isExport } = verification;
@@ -93,7 +89,8 @@ export async function auditVerifyCommand(context: Context, options: VerifyOption
         ...missingText(missing, paint),
       ].join('\n'),
   });
-  return proof.ok ? EXIT.ok : EXIT.person;
+  if (!proof.ok) return EXIT.person;
+  return proof.covered ? EXIT.ok : EXIT.changes;
 }
 
 async function verifyAudit(
@@ -122,6 +119,13 @@ async function verifyAudit(
   if (audit === undefined) return undefined;
   // Await here, because the store must stay open until verification ends.
   return { proof: await verifyWithEvidence({ ...(await readVerifyInput(audit)), evidence }), isExport };
+}
+
+/** Returns the folder of a SQLite file in `--audit`, which may contain the checkpoints and their public keys too. */
+async function besideStore({ cwd }: Context, { audit, config }: VerifyOptions): Promise<string | undefined> {
+  if (audit === undefined || config !== undefined || isPostgres(audit)) return undefined;
+  const path = resolve(cwd, audit);
+  return (await isPipe(path)) || (await detectFormat(path)) !== undefined ? undefined : dirname(path);
 }
 
 async function isPipe(path: string): Promise<boolean> {
@@ -178,7 +182,7 @@ function headline(problem: VerifyReport['problem'], paint: Paint): string {
 }
 
 function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: Paint): string {
-  const { ok, from, problem, sealed, accepted, unchecked, cutProved } = proof;
+  const { ok, from, problem, sealed, accepted, unchecked, cutProved, unverifiable = 0 } = proof;
   // If a checkpoint does not match, count only the records up to the last matching checkpoint. Any later record may be
   // the altered one.
   const records =
@@ -187,7 +191,7 @@ function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: 
   const range = records === 0 ? '' : `, ${from} to ${last}`;
   const lines = [
     ok
-      ? `${paint('green', 'The chain is intact')}: ${count(records, 'record')}${range}.`
+      ? `${paint(proof.covered ? 'green' : 'yellow', 'The chain is intact')}: ${count(records, 'record')}${range}.`
       : headline(problem, paint),
   ];
   if (problem?.kind === 'checkpoint' && !problem.unknownKey)
@@ -200,6 +204,12 @@ function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: 
       ? 'Not verified: without a checkpoint, truncation or a recomputed chain cannot be detected.'
       : `${count(proof.checkpoints, 'signed checkpoint')} of ${checkpoints.length} ${proof.checkpoints === 1 ? 'matches' : 'match'}${sealed === undefined ? '' : `; the last one covers all records up to ${sealed.sequence} (${sealed.time})`}.`,
   );
+  if (unverifiable > 0)
+    lines.push(
+      `Not verified: ${count(unverifiable, 'record')} without HMAC of a known key. Decisions do not use ${unverifiable === 1 ? 'it' : 'them'}.`,
+    );
+  if (ok && !proof.covered && records > 0)
+    lines.push('Not covered: a cut or recomputed chain would not be noticed after the last checkpoint.');
   if (unchecked > 0)
     lines.push(
       keys.size === 0
@@ -223,55 +233,4 @@ function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: 
       `Not verified: ${last === sealed.sequence + 1 ? `record ${last} is` : `records ${sealed.sequence + 1} to ${last} are`} newer than that checkpoint. An edit of ${last === sealed.sequence + 1 ? 'it' : 'them'} that recomputes the chain cannot be detected.`,
     );
   return lines.join('\n');
-}
-
-/** Records that a person has accepted the loss of audit records. After that, runs may change the cluster again. */
-export async function auditAcceptCommand(context: Context, options: GlobalOptions): Promise<number> {
-  return withApp(context, options, async ({ checkpoints, audit }) => {
-    const loss = checkpoints?.loss();
-    const doubt = checkpoints?.storeError();
-    // Stop if a checkpoint location cannot be read. Its checkpoints may prove a larger loss than the checkpoints in the
-    // other locations.
-    if (doubt !== undefined && doubt.code !== 'AUDIT_TRUNCATED') throw doubt;
-    if (checkpoints === undefined || loss === undefined) {
-      print(context, options.output, {
-        data: { accepted: false },
-        human: () => 'Nothing to accept: the audit log contains everything that its checkpoints prove.',
-      });
-      return EXIT.ok;
-    }
-    const { end, contradicting } = loss;
-    const actor = { kind: 'cli', name: context.user } as const;
-    const { acceptanceEntry } = await import('../../app/checkpoints.ts');
-    const { sequence, time } = await checkpoints.accept(acceptanceEntry(loss, actor));
-    // If a location did not store the acceptance, its checkpoint still contradicts the audit log.
-    const remaining = checkpoints.storeError();
-    if (remaining !== undefined) throw checkpoints.writeError() ?? remaining;
-
-    print(context, options.output, {
-      data: {
-        accepted: true,
-        audit: audit.address,
-        end,
-        missing: contradicting.map(({ place, checkpoint }) => ({
-          place,
-          sequence: checkpoint.sequence,
-          hash: checkpoint.hash,
-          time: checkpoint.time,
-        })),
-        record: sequence,
-        time,
-      },
-      human: () =>
-        [
-          `The audit log ${audit.address} ends at record ${end.sequence}. Missing or altered:`,
-          ...contradicting.map(
-            ({ place, checkpoint }) =>
-              `  record ${checkpoint.sequence}, by a checkpoint of ${checkpoint.time} in ${place}`,
-          ),
-          `Accepted by ${context.user} in record ${sequence}. A running service continues within seconds.`,
-        ].join('\n'),
-    });
-    return EXIT.ok;
-  });
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type AuditQuery, queryRecords } from '../../audit/query/query.ts';
-import { readRecordDetail } from '../../audit/query/record-detail.ts';
+import { positionOf, readRecordDetail } from '../../audit/query/record-detail.ts';
 import { type Trace, trace } from '../../audit/query/trace.ts';
 import { filterOf, withAuditOption, withFilters } from '../audit-options.ts';
 import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
@@ -11,11 +11,12 @@ import { command, positiveInteger, type Run } from '../options.ts';
 import { withHelp } from '../texts/help.ts';
 import { count, type Paint, print, shortFingerprint, table } from '../texts/output.ts';
 import { detailText, listText, timeText } from '../texts/record.ts';
+import { addAccept } from './audit-accept.ts';
 import { addExport } from './audit-export.ts';
 import { addMigrate } from './audit-migrate.ts';
 import { addReport } from './audit-report.ts';
 import { addReview } from './audit-review.ts';
-import { addProof } from './audit-verify.ts';
+import { addVerify } from './audit-verify.ts';
 
 /** Adds the commands `secretbridge audit …`. */
 export function addAudit(program: Command, context: Context, run: Run): void {
@@ -28,7 +29,8 @@ export function addAudit(program: Command, context: Context, run: Run): void {
   addList(audit, context, run);
   addShow(audit, context, run);
   addReview(audit, context, run);
-  addProof(audit, context, run);
+  addVerify(audit, context, run);
+  addAccept(audit, context, run);
   addReport(audit, context, run);
   addExport(audit, context, run);
   addMigrate(audit, context, run);
@@ -110,7 +112,7 @@ export async function auditShowCommand(
 ): Promise<number> {
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
-  const recordDetail = await readRecordDetail(audit, sequence);
+  const recordDetail = await readRecordDetail(audit, sequence, (of) => positionOf(audit, of));
   print(context, options.output, { data: recordDetail, human: (paint) => detailText(recordDetail, paint) });
   return EXIT.ok;
 }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import type { Finding } from '../../commands/doctor/sources.ts';
+import { findWarnings } from '../../config/checks/service.ts';
+import type { Problem } from '../../config/problem.ts';
 import { toPrintable } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';
@@ -33,8 +35,9 @@ export async function validateCommand(context: Context, options: GlobalOptions):
   const { targetsOf } = await loadTargets();
   const { problems } = loaded;
   const valid = problems.length === 0;
+  const warnings = loaded.kind === 'usable' ? loaded.warnings : [];
   print(context, options.output, {
-    data: { valid, problems },
+    data: { valid, problems, ...(warnings.length === 0 ? {} : { warnings }) },
     human: (paint) => {
       if (loaded.kind === 'invalid' || !valid) return problemsText(problems, paint);
       const { stores, mappings } = loaded.config;
@@ -43,7 +46,8 @@ export async function validateCommand(context: Context, options: GlobalOptions):
         count(mappings.length, 'mapping'),
         count(targetsOf(mappings).length, 'target'),
       ];
-      return `${paint('green', 'The configuration is valid')}: ${parts.join(', ')}.`;
+      const summary = `${paint('green', 'The configuration is valid')}: ${parts.join(', ')}.`;
+      return [summary, ...warnings.map((warning) => warningText(warning, paint))].join('\n');
     },
   });
   printErrorHint(
@@ -60,6 +64,7 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
   const { runDoctor } = await import('../../commands/doctor/doctor.ts');
   const findings = await runDoctor(config, appDeps(context, options, config), context.signal);
   const codes = findings.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
+  const warnings = findWarnings(config).map(({ code, message }) => ({ code, message }));
   print(context, options.output, {
     data: {
       ok: codes.length === 0,
@@ -68,15 +73,21 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
         ok: error === undefined,
         ...error?.toJSON(),
       })),
+      warnings,
     },
     human: (paint) =>
       findings
         .map((finding) => findingText(finding, paint))
+        .concat(warnings.map((warning) => warningText(warning, paint)))
         .concat('', total(codes.length))
         .join('\n'),
   });
   printErrorHint(context, options.output, codes);
   return exitCode(codes);
+}
+
+function warningText({ code, message }: Pick<Problem, 'code' | 'message'>, paint: Paint): string {
+  return `${paint('yellow', 'warning')} ${code}: ${message}`;
 }
 
 function findingText({ name: given, error }: Finding, paint: Paint): string {

@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { nearest } from '../../config/problem.ts';
 import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
+import { largest } from '../../core/lists.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { outputOption, type Run } from '../options.ts';
@@ -113,7 +114,7 @@ function exitCodes({ exitCode, targetExitCode }: ErrorPage): string {
 
 function listText(paint: Paint): string {
   const pages = allErrorPages();
-  const width = Math.max(...pages.map(({ code }) => code.length));
+  const width = largest(pages.map(({ code }) => code.length));
   const groups = (Object.keys(ERROR_GROUPS) as ErrorGroup[]).map((group) =>
     [
       paint('bold', ERROR_GROUPS[group].title),

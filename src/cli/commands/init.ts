@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { largest } from '../../core/lists.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
@@ -88,7 +89,7 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
     [`secretbridge plan${config}`, 'see what would change'],
     [`secretbridge sync${config}`, 'apply the changes'],
   ];
-  const width = Math.max(...steps.map(([command]) => command.length));
+  const width = largest(steps.map(([command]) => command.length));
   return [
     `${paint('green', 'Wrote')} ${out}${schema ? ` and ${SCHEMA_FILE}, which editors use to complete and check it` : ''}.`,
     '',

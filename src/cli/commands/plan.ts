@@ -11,7 +11,7 @@ import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report
 import { heldText, keyLines, pinText, targetData } from '../targets.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
-import { withApp } from '../with-app.ts';
+import { reportBrokenIncludes, withApp } from '../with-app.ts';
 
 export function addPlan(program: Command, context: Context, run: Run): void {
   command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', {
@@ -53,13 +53,14 @@ export async function planCommand(
     );
     if (context.interactive && options.output === 'human') printNextStep(context, report, options);
     const failing = report.targets.filter(({ action }) => action === 'fail');
-    return exitCode(
+    const code = exitCode(
       failing.flatMap(({ error }) => error?.code ?? []),
       {
         person: report.targets.some(({ action }) => action === 'refuse' || action === 'hold'),
         changes: changing > 0,
       },
     );
+    return reportBrokenIncludes(context, app.config, code);
   };
   return withApp(context, options, plan, options.adopt ? withAdoption : undefined);
 }

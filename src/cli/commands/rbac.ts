@@ -64,7 +64,9 @@ export async function rbacCommand(
     ownNamespace: namespace,
     serviceAccount: name,
     secretRefs: secretRefsOf(config),
-    checkpoints: config.audit.checkpoints.filter((place) => place.kind === 'configMap'),
+    checkpoints: config.audit.checkpoints.flatMap((place) =>
+      place.kind === 'configMap' || place.kind === 'ownConfigMap' ? [{ ...place }] : [],
+    ),
     reviews: config.http?.kubernetes ?? false,
     // `serve` needs the `watch` permission; one-shot commands do not.
     watch: true,

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { Server } from '../../commands/serve/server.ts';
-import type { LoadResult } from '../../config/check-documents.ts';
+import type { LoadResult, UsableConfig } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
+import type { FilesInForce } from '../../config/includes.ts';
 import type { Problem } from '../../config/problem.ts';
 import type { ConfigWatch } from '../../config/watch/watch.ts';
 import { AppError } from '../../core/errors.ts';
@@ -59,7 +60,11 @@ export async function serveCommand(context: Context, options: Options): Promise<
   const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) =>
-      loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed, meanwhile: loadServer }),
+      loadConfig({
+        ...{ paths: options.config ?? [], env, cwd, readFs, parsed },
+        inForce: service.filesInForce,
+        meanwhile: loadServer,
+      }),
     onChange: (loaded) => service.applyLoaded(loaded),
     onProgress: (error) => service.configurationChecked(error),
   });
@@ -83,12 +88,14 @@ export async function serveCommand(context: Context, options: Options): Promise<
     void watch.reload();
     service.checkCredentials();
   });
-  await service.run(initial.config, (bytes) => memory.addLargeValue(bytes));
+  await service.run(initial, (bytes) => memory.addLargeValue(bytes));
   return EXIT.ok;
 }
 
 /** The service with its current configuration. Some configuration changes close the service and open it again. */
 class RunningService {
+  /** The versions of included files that the next load falls back to. */
+  filesInForce: FilesInForce = new Map();
   readonly #context: Context;
   readonly #options: Options;
   readonly #scrubber = createScrubber();
@@ -124,6 +131,7 @@ class RunningService {
     if (current === undefined) return;
     const diff = diffConfig(current, loaded.config);
     this.#config = loaded.config;
+    this.filesInForce = loaded.inForce;
     if (isEmptyDiff(diff)) return wasInvalid ? this.#reportValidAgain(loaded.config) : undefined;
     if (diff.restart.length > 0 || this.#server === undefined) this.#changed.resolve(undefined);
     else await this.#applyOrReopen(this.#server, loaded.config, diff);
@@ -143,9 +151,13 @@ class RunningService {
    * Opens the service. Opens it again after each change that a running service cannot apply. Ends when the signal is
    * aborted.
    */
-  async run(initial: Config, onLargeValue: (bytes: number) => void): Promise<void> {
+  async run(
+    { config, inForce }: Pick<UsableConfig, 'config' | 'inForce'>,
+    onLargeValue: (bytes: number) => void,
+  ): Promise<void> {
     const { signal } = this.#context;
-    this.#config = initial;
+    this.#config = config;
+    this.filesInForce = inForce;
     const stopped = new Promise<undefined>((resolve) => {
       if (signal.aborted) resolve(undefined);
       signal.addEventListener('abort', () => resolve(undefined), { once: true });

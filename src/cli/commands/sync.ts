@@ -8,7 +8,7 @@ import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { printReport, printServiceResult } from '../sync-report.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { createProgress } from '../texts/output.ts';
-import { withApp } from '../with-app.ts';
+import { reportBrokenIncludes, withApp } from '../with-app.ts';
 
 export function addSync(program: Command, context: Context, run: Run): void {
   const sync = command(program, 'sync', 'Sync every target once.', {
@@ -31,7 +31,10 @@ export async function syncCommand(
   options: GlobalOptions & ServerOptions & { mapping?: string },
 ): Promise<number> {
   if (options.server !== undefined) return letService(options.server, context, options);
-  const command = async (app: App) => printReport(context, options, await run(context, app, options.mapping));
+  const command = async (app: App) => {
+    const code = printReport(context, options, await run(context, app, options.mapping));
+    return reportBrokenIncludes(context, app.config, code);
+  };
   return withApp(context, options, command);
 }
 

@@ -32,7 +32,9 @@ export const StatusAnswer = z.looseObject({
   instance: z.string(),
   version: z.string(),
   engine: part,
-  audit: part.extend({ sequence: z.number() }),
+  audit: part.extend({ sequence: z.number(), unverifiable: z.number().optional() }),
+  // Older services omit this field.
+  warnings: z.array(z.looseObject({ code: z.string(), message: z.string() })).optional(),
   cluster: part.optional(),
   config: z
     .looseObject({
@@ -40,6 +42,10 @@ export const StatusAnswer = z.looseObject({
       problems: z.array(z.unknown()),
       differing: z.array(z.string()).optional(),
     })
+    .optional(),
+  // Older services omit this field.
+  includes: z
+    .array(z.looseObject({ path: z.string(), state: z.string(), problems: z.array(z.unknown()) }))
     .optional(),
   stores: z.array(
     part.extend({

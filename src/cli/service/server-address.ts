@@ -48,7 +48,7 @@ export async function configuredAddress(
   const reachable = { '0.0.0.0': '127.0.0.1', '[::]': '[::1]' }[host] ?? host;
   const address = namedAddress(
     `${http.tls === undefined ? 'http' : 'https'}://${reachable}:${port}`,
-    allowHttp,
+    allowHttp || http.allowHttp,
     'the address in `http.listen`',
   );
   const certificate = http.tls && (await readIfThere(http.tls.certFile));

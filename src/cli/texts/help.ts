@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Command, Help, HelpConfiguration, Option } from 'commander';
+import { largest } from '../../core/lists.ts';
 
 /** The help texts of a command, besides its description and options. */
 export interface HelpTexts {
@@ -122,7 +123,7 @@ interface Item {
 
 /** Returns the width of a column that contains these terms. */
 export function columnWidth(terms: readonly string[]): number {
-  return Math.max(...terms.map(({ length }) => (length > MAX_TERM_WIDTH ? 0 : length)), 0);
+  return Math.max(0, largest(terms.map(({ length }) => (length > MAX_TERM_WIDTH ? 0 : length))));
 }
 
 /** @param wrap Breaks the description into lines of at most the given width. */

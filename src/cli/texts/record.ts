@@ -1,6 +1,7 @@
 import type { AuditRecord, KeyChanges } from '../../audit/entry.ts';
 import { orderMembers, type ReviewedRecord } from '../../audit/query/query.ts';
 import type { RecordDetail } from '../../audit/query/record-detail.ts';
+import { largest } from '../../core/lists.ts';
 import { safeLine, safeText } from '../service/error.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';
 
@@ -74,7 +75,7 @@ export function detailText({ counterpart, chain, ...record }: RecordDetail, pain
   );
   const isOpen = record.reviewed === undefined && record.action !== 'review';
   const rows = [...members, ...(isOpen ? [['review', 'unreviewed'] as const] : [])];
-  const width = Math.max(...rows.map(([name]) => name.length));
+  const width = largest(rows.map(([name]) => name.length));
   const own = rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${safeLine(value)}`);
   const pair = counterpart === undefined ? [] : ['', pairText(record, counterpart, paint)];
   return [...own, ...pair, '', chainText(record.sequence, chain, paint)].join('\n');

@@ -77,10 +77,19 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     .join('\n\n');
 }
 
-function partsText({ engine, audit, cluster, targets }: StatusAnswer, paint: Paint): readonly string[] {
+/** The codes of warnings about the audit log. With one of them, its state is not shown as good. */
+const AUDIT_WARNINGS: readonly string[] = ['CHECKPOINTS_MISSING', 'AUDIT_ALTERED', 'RECORDS_UNVERIFIABLE'];
+
+function partsText(
+  { engine, audit, warnings = [], cluster, targets }: StatusAnswer,
+  paint: Paint,
+): readonly string[] {
+  const doubt = warnings.find(({ code }) => AUDIT_WARNINGS.includes(code))?.code;
+  const shownAudit =
+    audit.state === 'up' && doubt !== undefined ? { ...audit, state: 'degraded', code: doubt } : audit;
   const rows = [
     ['engine', engine, ''],
-    ['audit', audit, `record ${audit.sequence}`],
+    ['audit', shownAudit, `record ${audit.sequence}`],
     ...(cluster === undefined ? [] : [['cluster', cluster, ''] as const]),
   ] as const;
   return [
@@ -120,13 +129,27 @@ function remediesText(
     ]);
 }
 
-function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
+const INCLUDE_EFFECTS: Readonly<Record<string, string>> = {
+  disabled: 'its targets are kept and not updated',
+  outdated: 'its last valid version is active',
+};
+
+function configText({ config, includes = [] }: StatusAnswer, paint: Paint): readonly string[] {
   if (config === undefined) return [];
   const { valid, problems, differing = [] } = config;
-  const invalid = `The configuration has ${count(problems.length, 'problem')}; the last valid one is active.`;
+  const broken = includes.filter(({ state }) => state !== 'valid');
+  const isMainValid = problems.length <= broken.reduce((sum, include) => sum + include.problems.length, 0);
+  const invalid = isMainValid
+    ? broken.map(
+        ({ path, state, problems: own }) =>
+          `The included file ${safeText(path)} has ${count(own.length, 'problem')}: ${INCLUDE_EFFECTS[state] ?? safeText(state)}.`,
+      )
+    : [`The configuration has ${count(problems.length, 'problem')}; the last valid one is active.`];
   const others = `Other replicas use a different configuration: ${differing.map(safeText).join(', ')}.`;
   return [
-    ...(valid ? [] : [`${paint('red', invalid)}\n  Run \`secretbridge validate\` and correct each problem.`]),
+    ...(valid
+      ? []
+      : [`${paint('red', invalid.join('\n'))}\n  Run \`secretbridge validate\` and correct each problem.`]),
     ...(differing.length === 0
       ? []
       : [

@@ -2,18 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { openAudit } from '../../app/audit.ts';
 import { type CheckpointDeps, requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
 import { credentialsOf, openCluster } from '../../app/cluster.ts';
-import { guardedNamespace } from '../../app/current-config.ts';
+import { createLimitCheck, guardedNamespace } from '../../app/current-config.ts';
 import type { AppDeps } from '../../app/deps.ts';
-import { openFingerprints } from '../../app/keys.ts';
+import { type InstallationKeys, openKeys } from '../../app/keys.ts';
 import { createStores } from '../../app/stores.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
-import type { Config } from '../../config/config.ts';
+import { brokenIncludes, type Config } from '../../config/config.ts';
 import { type Access, createAccess } from '../../config/shape/access.ts';
 import { type Clock, clockSkewError } from '../../core/clock.ts';
-import { toAppError } from '../../core/errors.ts';
-import type { Fingerprinter } from '../../core/fingerprint.ts';
+import { AppError, toAppError } from '../../core/errors.ts';
+import { append } from '../../core/lists.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { ReadCredential, Reference } from '../../providers/credentials.ts';
@@ -21,6 +21,7 @@ import type { SecretProvider } from '../../providers/provider.ts';
 import { commandEntry, commandOf } from '../../reconcile/recorder.ts';
 import { type DesiredTarget, resolveTargets, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
 import { expectedCalls } from '../expected-calls.ts';
+import { includeError } from '../includes.ts';
 import { checkEvents } from './events.ts';
 import { checkRestarts, requireRights } from './restarts.ts';
 import { checkSources, type Finding } from './sources.ts';
@@ -37,14 +38,18 @@ export async function runDoctor(
   const { clock } = deps;
   const findings: Finding[] = [];
   const attempt = attemptsIn(findings);
+  for (const include of brokenIncludes(config))
+    await attempt(`include ${include.path}`, () => Promise.reject(includeError(include)));
   await using stack = new AsyncDisposableStack();
   // Open the cluster early, because any credential may be stored in it. A failure to open the cluster is reported
   // below.
   const [opened] = await Promise.allSettled([openCluster(config.cluster, { ...deps, stop: signal })]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
+  const keyFindings: Finding[] = [];
+  const keys = await checkFingerprintKeys(config, credential, attemptsIn(keyFindings));
   const written = await attempt(`audit: write ${auditAddress(config)}`, () =>
-    checkAudit(config, deps, credential),
+    checkAudit(config, deps, credential, keys),
   );
   if (written !== undefined) stack.use(written.audit);
   await attempt('cluster: configuration', async () => {
@@ -57,15 +62,16 @@ export async function runDoctor(
     (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
     unresolvedTargets(config.mappings);
 
-  const fingerprints = await checkFingerprintKeys(config, credential, attempt);
-  if (fingerprints === undefined) return findings;
+  append(findings, keyFindings);
+  if (keys === undefined) return findings;
+  const { fingerprints } = keys;
   const storesDeps = { clock, fingerprints, credential };
   const stores = stack.use(createStores(config.stores, storesDeps));
   const open = (store: string) => stores.open(store);
   for (const { name } of config.stores)
-    findings.push(...(await checkStore(config, name, () => open(name), signal)));
+    append(findings, await checkStore(config, name, () => open(name), signal));
   const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
-  findings.push(...(await checkSources(config.mappings, { targets, access, broken, open, signal })));
+  append(findings, await checkSources(config.mappings, { targets, access, broken, open, signal }));
   await checkEvents(config, { ...storesDeps, open, broken, attempt, signal });
   return findings;
 }
@@ -111,9 +117,9 @@ async function checkFingerprintKeys(
   { audit, keys }: Config,
   credential: ReadCredential,
   attempt: Attempt,
-): Promise<Fingerprinter | undefined> {
+): Promise<InstallationKeys | undefined> {
   const mayCreate = audit.store.kind === 'sqlite';
-  const open = (list: readonly Reference[]) => openFingerprints(list, { mayCreate, credential });
+  const open = (list: readonly Reference[]) => openKeys(list, { mayCreate, credential });
   const all = await attempt('keys: fingerprint', () => open(keys.fingerprint));
   if (all !== undefined) return all;
   // If only an older key is missing, test the stores with the newest key.
@@ -125,16 +131,28 @@ function auditAddress({ audit: { store } }: Config): string {
   return store.kind === 'sqlite' ? store.path : store.kind;
 }
 
-/** Appends a record, because only a write proves that the store is writable. */
+/**
+ * Appends a record, because only a write proves that the store is writable. Without a key, nothing is appended: a record
+ * without HMAC would look forged.
+ */
 async function checkAudit(
   config: Config,
   { clock, replica, actor }: AppDeps,
   credential: ReadCredential,
+  keys: InstallationKeys | undefined,
 ): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
-  const audit = await openAudit(config, { clock, replica, credential });
-  const [record] = await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);
-  return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
+  const audit = await openAudit(config, { clock, replica, credential, keys: keys?.records ?? NO_KEYS });
+  if (keys !== undefined) await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);
+  else await audit.checkWritable();
+  const { sequence } = await audit.head();
+  return { audit, hasOthers: sequence > (keys === undefined ? 0 : 1) };
 }
+
+const NO_KEYS = {
+  sign: (): string => {
+    throw new AppError('CREDENTIAL_MISSING', { subject: 'keys.fingerprint' });
+  },
+};
 
 /** Returns the resolved targets. Undefined if the cluster is unreachable. */
 async function checkCluster(
@@ -154,9 +172,13 @@ async function checkCluster(
     if (error !== undefined)
       await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
   const allowed: DesiredTarget[] = [];
+  const beyondLimit = createLimitCheck(config, targets);
   for (const target of targets.filter(({ error }) => error === undefined)) {
     const { mapping, id } = target;
-    const barred = access.forbiddenNamespace(id.namespace);
+    const barred =
+      access.forbiddenNamespace(id.namespace) ??
+      access.forbiddenType({ mapping: mapping.name, type: mapping.target.type }) ??
+      beyondLimit(mapping, id);
     if (barred !== undefined) await attempt(writeName(target), () => Promise.reject(barred));
     else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) allowed.push(target);
   }

@@ -9,7 +9,7 @@ import {
   type SourceReader,
   type SourceReadersDeps,
 } from '../../providers/source-reader.ts';
-import { runSearch } from '../../reconcile/gather.ts';
+import { runSearch } from '../../reconcile/search.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { describeSearch, dropNeverWritten, type FoundKeys, foundSource } from '../../sync/find.ts';

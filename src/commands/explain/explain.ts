@@ -73,7 +73,7 @@ export async function explainMapping(
   for (const { target, decision } of decisions) {
     const { id } = target;
     const { pinned, mapping: decided = target.mapping } = decision;
-    const lastRecords = await app.audit.list({ mapping, ...id }, { limit: MAX_RECORDS });
+    const lastRecords = await app.storedAudit.list({ mapping, ...id }, { limit: MAX_RECORDS });
     explained.push({
       target: id,
       ...(await verdictOf(app, target, { ...decision, isHeld: held.has(formatTarget(id)) }, lastRecords)),

@@ -1,10 +1,10 @@
 import { AppError } from '../../core/errors.ts';
 import type { Mapping, Search, Source } from '../../core/mapping.ts';
 import { type FoundRead, type ReadResult, refId } from '../../core/read-result.ts';
-import type { TargetId } from '../../core/target.ts';
+import { compareText, type TargetId } from '../../core/target.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import type { Decision } from '../../reconcile/decide.ts';
-import { runSearch } from '../../reconcile/gather.ts';
+import { runSearch } from '../../reconcile/search.ts';
 import { isSpread, searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { describeSearch, dropNeverWritten, foundSource, matching } from '../../sync/find.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from '../../sync/value.ts';
@@ -106,7 +106,8 @@ async function explainSearch(
     const sources = [...found.keys, ...kept].map((key) => foundSource(search, key));
     const reading = await readAllowed(target, sources, context);
     const { keys } = dropNeverWritten(found, live, reading, mapping);
-    return matching(search, [...keys, ...kept])
+    return [...new Set([...keys, ...kept])]
+      .sort(compareText)
       .map((key) => foundSource(search, key))
       .map((source) => explainSource(source, reading(source), pickValue));
   } catch (error) {

@@ -1,12 +1,16 @@
 import type { App } from '../../app/app.ts';
+import { evidenceOf } from '../../app/checkpoints.ts';
 import type { AppDeps } from '../../app/deps.ts';
 import { createChainWatch } from '../../audit/verify/chain-watch.ts';
+import { brokenIncludes } from '../../config/config.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { createSharedRun } from '../../core/serial-executor.ts';
 import { within } from '../../core/timer.ts';
 import { systemSleep } from '../../providers/timing.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { Status } from '../../service/service.ts';
+import { includeStatuses } from '../includes.ts';
+import { auditWarnings, type ChainState } from './audit-warnings.ts';
 import type { HttpFrontend, HttpFrontendDeps } from './http-frontend.ts';
 
 interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>, Pick<AppDeps, 'replica'> {
@@ -23,10 +27,10 @@ interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>,
  * read, the status reports the problem, and no work starts.
  */
 export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<void> {
-  const { checkpoints, audit, logger } = app;
+  const { checkpoints, storedAudit: audit, logger } = app;
   const { front, signal, retryMs, queryTimeoutMs } = deps;
+  front.use({ evidence: () => evidenceOf(app) });
   if (checkpoints === undefined) return;
-  front.use({ evidence: () => checkpoints.evidence() });
   let loggedMessage: string | undefined;
   let doubt = checkpoints.storeError();
   const auditStatus = createAuditStatus(app, { auditHealth: { error: () => doubt } }, queryTimeoutMs);
@@ -50,7 +54,7 @@ function waitingStatus(
   audit: Status['audit'],
   { version, replica, configProblems }: WaitDeps,
 ): Status {
-  const problems = configProblems();
+  const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
   const down = { state: 'down', code } as const;
   return {
     instance: config.instance,
@@ -58,8 +62,10 @@ function waitingStatus(
     replica,
     engine: { kind: config.engine.kind, ...down },
     audit,
+    warnings: auditWarnings(config),
     cluster: { kind: config.cluster.kind, state: 'up' },
     config: { valid: problems.length === 0, problems, differing: [] },
+    includes: includeStatuses(config),
     stores: [],
     events: [],
     targets: [],
@@ -75,14 +81,13 @@ const HOUR_MS = 3_600_000;
 const PAUSE_MS = 10;
 
 /** Verifies the hash chain in the background, now and every hour. */
-export function verifyChainPeriodically(
-  { audit, checkpoints, clock, logger }: App,
-  front: Pick<HttpFrontend, 'use'>,
-): Disposable {
+export function verifyChainPeriodically(app: App, front: Pick<HttpFrontend, 'use'>): Disposable & ChainState {
+  const { audit, recordKeys, clock, logger } = app;
   const closing = new AbortController();
   const watch = createChainWatch({
     store: audit,
-    evidence: async () => checkpoints?.evidence(),
+    evidence: () => evidenceOf(app),
+    recordKeys,
     clock,
     pause: () => systemSleep(PAUSE_MS, closing.signal),
   });
@@ -104,6 +109,8 @@ export function verifyChainPeriodically(
   void verify();
   const timer = setInterval(() => void verify(), HOUR_MS).unref();
   return {
+    problem: watch.problem,
+    unverifiable: watch.unverifiable,
     [Symbol.dispose]() {
       clearInterval(timer);
       closing.abort(new AppError('INTERRUPTED'));

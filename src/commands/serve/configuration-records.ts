@@ -13,10 +13,16 @@ import { shortHash } from '../../sync/ownership-metadata.ts';
 const MAX_NAMES = 20;
 
 /** Describes a change in one line of an audit record. The text contains the names of changed entries, but no values. */
-export function describeDiff({ stores, mappings, access, events, restart }: ConfigDiff): string {
+export function describeDiff({ stores, mappings, restart, ...changed }: ConfigDiff): string {
   const part = (what: string, { added, changed, removed }: NamedChanges): string =>
     `${what}: ${countText(added, 'added')}, ${countText(changed, 'changed')}, ${countText(removed, 'removed')}`;
-  const sections = [...(access ? ['access'] : []), ...(events ? ['events'] : []), ...restart];
+  const { access, includes, events } = changed;
+  const sections = [
+    ...(access ? ['access'] : []),
+    ...(includes ? ['include'] : []),
+    ...(events ? ['events'] : []),
+    ...restart,
+  ];
   const others = sections.length === 0 ? '' : `; changed: ${sections.join(', ')}`;
   return `${part('stores', stores)}; ${part('mappings', mappings)}${others}`;
 }
@@ -44,8 +50,8 @@ export function describeStart(
 export interface ConfigurationRecords {
   /** Records that a configuration became active. */
   configured(note: string): Promise<void>;
-  /** Records that a configuration with this many problems was rejected. */
-  refused(problems: number): Promise<void>;
+  /** Records that the configuration, or the part in the note, was rejected because of this many problems. */
+  refused(problems: number, note?: string): Promise<void>;
   /** Writes the queued records. */
   flush(): Promise<void>;
 }
@@ -101,7 +107,11 @@ export function createConfigurationRecords({
 
   return {
     configured: (note) => record({ outcome: 'ok', note }),
-    refused: (problems) => record({ outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems } }),
+    refused: (problems, note) =>
+      record({
+        ...{ outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems } },
+        ...(note === undefined ? {} : { note }),
+      }),
     flush,
   };
 }

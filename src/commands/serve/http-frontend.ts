@@ -5,7 +5,8 @@ import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import { startBackgroundTimer } from '../../core/timer.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
-import { buildServer } from '../../http/server.ts';
+import type { HttpDeps } from '../../http/deps.ts';
+import { buildMetricsServer, buildServer } from '../../http/server.ts';
 import type { ReadCredential } from '../../providers/credentials.ts';
 import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
 import { createMetrics, type Metrics, type ServiceSnapshot } from '../../telemetry/metrics.ts';
@@ -41,7 +42,7 @@ export async function openHttpFrontend(
       return snapshotOf(opened, configProblems().length === 0);
     },
   });
-  const server = await buildServer({
+  const httpDeps: HttpDeps = {
     backend: {
       service: serviceOf(opened),
       audit: auditOf(opened),
@@ -65,13 +66,27 @@ export async function openHttpFrontend(
     version,
     logger,
     timers: { now: () => clock.now(), wake: startBackgroundTimer },
-  });
+  };
+  const listening = await listen(httpDeps, http);
+  return { ...listening, metrics, use: (parts) => opened.add(parts) };
+}
+
+/** Listens on the port of the API, and on the separate port for metrics, if any. */
+async function listen(
+  httpDeps: HttpDeps,
+  http: Config['http'],
+): Promise<Pick<HttpFrontend, 'url' | 'close'>> {
+  await using servers = new AsyncDisposableStack();
+  const server = servers.use(await buildServer(httpDeps));
+  const metricsServer = http.metrics && servers.use(await buildMetricsServer(httpDeps));
   const url = await server.listen(http.listen);
+  if (http.metrics !== undefined) await metricsServer?.listen(http.metrics.listen);
+  servers.move();
   return {
     url,
-    metrics,
-    use: (parts) => opened.add(parts),
-    close: (graceMs) => server.close(graceMs),
+    async close(graceMs) {
+      await Promise.all([server.close(graceMs), metricsServer?.close(graceMs)]);
+    },
   };
 }
 
@@ -86,7 +101,7 @@ export async function openAuthenticator(
   { logger, clock, credential, identities }: AuthenticatorDeps,
 ): Promise<Authenticator> {
   const tokens = await Promise.all(
-    http.tokens.map(async ({ name, role, token }) => ({ name, role, token: await credential(token) })),
+    http.tokens.map(async ({ token, ...holder }) => ({ ...holder, token: await credential(token) })),
   );
   return createAuthenticator({
     tokens,

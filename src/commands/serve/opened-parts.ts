@@ -80,5 +80,6 @@ export function auditOf(opened: OpenedParts): Backend['audit'] {
     reviews: async (...args) => audit().reviews(...args),
     append: async (...args) => audit().append(...args),
     base: async () => audit().base(),
+    targets: async () => audit().targets(),
   };
 }

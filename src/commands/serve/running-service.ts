@@ -1,8 +1,9 @@
 import type { App } from '../../app/app.ts';
 import type { Actor } from '../../audit/entry.ts';
+import { brokenIncludes } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
-import { compareText } from '../../core/target.ts';
+import { compareTargets, compareText, type TargetId } from '../../core/target.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import { type Command, commandEntry, commandOf } from '../../reconcile/recorder.ts';
@@ -25,6 +26,7 @@ import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../service/
 import { requestSync } from '../../service/sync-request.ts';
 import type { TargetState } from '../../service/target-state.ts';
 import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
+import { includeStatuses, KeptTargets } from '../includes.ts';
 import { toHeld } from '../plan.ts';
 import { findHeldOrphan, listOrphansForCommand, pruneOrphans } from '../prune.ts';
 import { releaseCommand, releaseHeld } from '../release.ts';
@@ -32,6 +34,7 @@ import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '
 import type { SyncReport } from '../sync.ts';
 import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
 import { createAuditStatus } from './audit-trust.ts';
+import { auditWarnings, type ChainState } from './audit-warnings.ts';
 
 export interface RunningServiceOptions {
   readonly queue: Queue;
@@ -42,6 +45,8 @@ export interface RunningServiceOptions {
   readonly intakes: () => Status['events'];
   /** The replicas that use a different configuration. */
   readonly differing: () => readonly string[];
+  /** The verification of the audit log in the background. */
+  readonly chain?: ChainState | undefined;
 }
 
 /** Implements `Service` with the functions that the commands use. */
@@ -50,26 +55,30 @@ export class RunningService implements Service {
   readonly #controller: Controller;
   readonly #options: RunningServiceOptions;
   readonly #auditStatus: () => Promise<Status['audit']>;
+  readonly #kept: KeptTargets;
 
   constructor(app: App, controller: Controller, options: RunningServiceOptions) {
     this.#app = app;
     this.#controller = controller;
     this.#options = options;
     this.#auditStatus = createAuditStatus(app, controller);
+    this.#kept = new KeptTargets(app);
   }
 
   async status(): Promise<Status> {
-    const { configProblems, version, replica, queue, differing, intakes } = this.#options;
+    const { configProblems, version, replica, queue, differing, intakes, chain } = this.#options;
     const { config } = this.#app;
-    const problems = configProblems();
+    const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
     return {
       instance: config.instance,
       version,
       replica,
       engine: { kind: queue.kind, ...stateOf(queue.health()) },
-      audit: await this.#auditStatus(),
+      audit: { ...(await this.#auditStatus()), ...unverifiableCount(chain) },
+      warnings: auditWarnings(config, chain),
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
+      includes: includeStatuses(config),
       stores: this.#storeStatuses(),
       events: intakes(),
       targets: this.#targets(),
@@ -97,10 +106,12 @@ export class RunningService implements Service {
 
   async sync(name: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined> {
     if (!this.#isMapping(name)) return undefined;
-    const all = this.#controller.snapshot().targets.filter(({ mapping }) => mapping.name === name);
+    const all = this.#controller
+      .snapshot()
+      .targets.filter(({ mapping, id }) => mapping.name === name && mayUse(by, id));
     const wanted = all.filter(({ error }) => error === undefined);
     await this.#app.audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
-    const answer = await this.#request(wanted, requestId, { wholeMapping: name });
+    const answer = await this.#request(wanted, by, requestId, { wholeMapping: name });
     // Report each failed selector as one failed target, because its number of targets is unknown.
     const unknown = all.flatMap(({ id, error }) =>
       error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
@@ -117,11 +128,11 @@ export class RunningService implements Service {
     requestId: string,
   ): Promise<SyncAnswer | undefined> {
     if (!this.#isMapping(name)) return undefined;
-    const target = selectOneTarget(this.#app, { mapping: name, namespace });
+    const target = selectOneTarget(this.#app, { mapping: name, namespace, mayUse: by.mayUse });
     if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
     const context = await this.#beginCommand(commandOf('rollback', name, '--to', to), by, requestId);
     await pinTarget(this.#app, context, target, to);
-    return this.#request([target], requestId);
+    return this.#request([target], by, requestId);
   }
 
   async unpin(
@@ -131,11 +142,11 @@ export class RunningService implements Service {
     requestId: string,
   ): Promise<SyncAnswer | undefined> {
     if (!this.#isMapping(name)) return undefined;
-    const which = { mapping: name, namespace };
+    const which = { mapping: name, namespace, mayUse: by.mayUse };
     const targets = selectTargetsToUnpin(this.#app, which);
     if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
     const context = await this.#beginCommand(commandOf('unpin', name), by, requestId);
-    return this.#request(await unpinTargets(context, targets, which), requestId);
+    return this.#request(await unpinTargets(context, targets, which), by, requestId);
   }
 
   async release(id: string, by: Requester, requestId: string): Promise<SyncAnswer> {
@@ -146,7 +157,7 @@ export class RunningService implements Service {
       this.held().find((heldStatus) => heldStatus.id === id) ??
       (await findHeldOrphan(this.#app, id, { reuseResolved: true }));
     // Do not include the id in the error, because it may be any text.
-    if (heldChange === undefined) throw new AppError('NOT_HELD');
+    if (heldChange === undefined || !mayUse(by, heldChange)) throw new AppError('NOT_HELD');
     const { mapping } = heldChange;
     const report = await releaseHeld(this.#app, id, {
       ...(this.#isMapping(mapping) ? { only: mapping } : {}),
@@ -167,7 +178,11 @@ export class RunningService implements Service {
       const [other] = this.#options.differing();
       if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
     };
-    const report = await pruneOrphans(this.#app, { ...commandContext(by, requestId), check });
+    const report = await pruneOrphans(this.#app, {
+      ...commandContext(by, requestId),
+      check,
+      mayUse: by.mayUse,
+    });
     this.#noteDeletions(report, requestId);
     return pruneAnswer(report);
   }
@@ -185,7 +200,10 @@ export class RunningService implements Service {
 
   #targets(): Status['targets'] {
     const { states } = this.#controller;
-    return targetStatuses({ snapshot: this.#controller.snapshot(), states, clock: this.#app.clock });
+    const snapshot = this.#controller.snapshot();
+    const kept = this.#kept.rows();
+    const rows = targetStatuses({ snapshot, states, clock: this.#app.clock });
+    return kept.length === 0 ? rows : [...rows, ...kept].toSorted(compareTargets);
   }
 
   #storeStatuses(): readonly StoreStatus[] {
@@ -222,16 +240,26 @@ export class RunningService implements Service {
   /** Requests a run of the targets and waits for the outcomes. */
   #request(
     targets: readonly DesiredTarget[],
+    by: Requester,
     requestId: string,
     whole: { readonly wholeMapping?: string } = {},
   ): Promise<SyncAnswer> {
-    const held = () => this.held();
+    const held = () => this.held().filter((heldStatus) => mayUse(by, heldStatus));
     return requestSync(this.#controller, targets, { requestId, clock: this.#app.clock, held, ...whole });
   }
 
   #noteDeletions({ targets }: SyncReport, requestId: string): void {
     for (const outcome of targets) this.#controller.noteDeletion(outcome, requestId);
   }
+}
+
+function mayUse(by: Requester, { namespace }: Pick<TargetId, 'namespace'>): boolean {
+  return by.mayUse?.(namespace) ?? true;
+}
+
+function unverifiableCount(chain: ChainState | undefined): Pick<Status['audit'], 'unverifiable'> {
+  const unverifiable = chain?.unverifiable() ?? 0;
+  return unverifiable === 0 ? {} : { unverifiable };
 }
 
 function operator({ name, address }: Requester): Actor {

@@ -6,6 +6,7 @@ import { systemSleep } from '../../providers/timing.ts';
 import { watchEventLoop } from '../../service/liveness/watchdog.ts';
 import { runRetentionPeriodically } from '../retention.ts';
 import { verifyChainPeriodically, waitForTrustedAudit } from './audit-trust.ts';
+import { auditDoubts } from './audit-warnings.ts';
 import {
   type HttpFrontend,
   type HttpFrontendDeps,
@@ -50,7 +51,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   stack.defer(() => frontend.close(0));
   const parts = stack.use(await openPartsWithRetry(config, deps, frontend));
   const { app, queue, service, controller, intakes } = parts;
-  frontend.use({ service, audit: app.audit, queue, controller, events: intakes.posted });
+  frontend.use({ service, audit: app.storedAudit, queue, controller, events: intakes.posted });
   stack.use(watchEventLoop(controller.loops, { json: config.log.format === 'json' }));
   const server = new Server(parts, frontend, stack.move());
   await server.started(deps.previousConfig);
@@ -84,14 +85,17 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
   const { identities } = app.cluster;
   frontend.use({ auth: await openAuthenticator(config, { ...deps, credential, identities }) });
+  for (const error of auditDoubts(config)) deps.logger.warn('the audit log needs attention', { error });
   await waitForTrustedAudit(app, { ...deps, front: frontend, retryMs: START_RETRY_MS });
 
   const queue = stack.use(await openQueue(config, { ...deps, credential }));
   const presence = stack.use(announcePresence(app, { ...deps, queue }));
   const health = createIntakeHealth(deps.clock);
+  const chain = stack.use(verifyChainPeriodically(app, frontend));
   const { service, controller } = await startService(app, {
     ...deps,
     queue,
+    chain,
     intakes: () => health.states(),
     differing: () => presence.differing(),
     onOutcome: ({ mapping, target: { namespace }, kind }, seconds) =>
@@ -104,7 +108,6 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   const intakes = stack.use(await openIntakes(app, { take, health, loops, metrics, credential, random }));
 
   const credentials = watchAppCredentials(app, { ...deps, credential, controller, intakes });
-  stack.use(verifyChainPeriodically(app, frontend));
   stack.use(runRetentionPeriodically(app));
   const owned = stack.move();
   const parts = { app, queue, presence, service, controller, intakes, credentials };

@@ -1,6 +1,6 @@
 import type { App } from '../../app/app.ts';
 import { replacedStores } from '../../app/stores.ts';
-import type { Config } from '../../config/config.ts';
+import { brokenIncludes, type Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig } from '../../config/diff.ts';
 import type { Problem } from '../../config/problem.ts';
 import type { CredentialWatch } from '../../config/watch/credentials.ts';
@@ -10,6 +10,7 @@ import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
 import { type Loop, watchStalls } from '../../service/liveness/loops.ts';
 import type { Service } from '../../service/service.ts';
+import { includeError } from '../includes.ts';
 import {
   type ConfigurationRecords,
   createConfigurationRecords,
@@ -62,11 +63,13 @@ export class Server {
     const { app } = this.#parts;
     await this.#records.configured(describeStart(app.config, previous && diffConfig(previous, app.config)));
     app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
+    await this.#reportIncludes(previous?.includes ?? []);
   }
 
   /** Applies a new configuration. Sections in `diff.restart` need a new server. */
   async apply(next: Config, diff: ConfigDiff): Promise<void> {
     const { app, controller, intakes, presence } = this.#parts;
+    const { includes } = app.config;
     const replaced = replacedStores(app.config.stores, next.stores);
     const users = next.mappings.filter((mapping) =>
       storesOfMappings([mapping]).some((store) => replaced.has(store)),
@@ -82,6 +85,22 @@ export class Server {
     await intakes.refresh();
     await this.#records.configured(describeDiff(diff));
     app.logger.info('the new configuration is active', { count: app.targets.length });
+    await this.#reportIncludes(includes);
+  }
+
+  /** Reports the included files that are broken now and were not broken in the same way before. */
+  async #reportIncludes(before: Config['includes']): Promise<void> {
+    const { config, logger } = this.#parts.app;
+    for (const include of brokenIncludes(config)) {
+      const { path, state, problems } = include;
+      const last = before.find((other) => other.path === path);
+      if (last?.state === state && last.problems.length === problems.length) continue;
+      logger.error('an included file is invalid; the other files are not affected', {
+        ...{ name: path, state, count: problems.length },
+        error: includeError(include),
+      });
+      await this.#records.refused(problems.length, `include ${path}: ${state}`);
+    }
   }
 
   /** Reports that the configuration files were checked, whether or not the check succeeded. */

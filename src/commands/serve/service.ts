@@ -63,7 +63,9 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     replicas: {
       replicasAgree: () => options.differing().length === 0,
       configHashOf: createMappingHash(app),
-      isBehind: () => options.configProblems().length > 0,
+      isBehind: () =>
+        options.configProblems().length > 0 ||
+        app.config.includes.some((include) => include.state === 'outdated'),
     },
     metrics: {
       onOutcome: options.onOutcome,

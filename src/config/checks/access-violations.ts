@@ -1,3 +1,4 @@
+import { matches } from '../../core/glob.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
 import type { Bound } from '../files/include.ts';
 import { holdsUnclear } from '../files/merge.ts';
@@ -5,7 +6,7 @@ import { listOf, memberOf, namespacesIn, sourcesIn, textOf } from '../files/raw.
 import type { Located } from '../files/yaml.ts';
 import type { Parsed } from '../parse.ts';
 import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
-import { allows, allowsSearch, isPlainKey, matches, type Rule } from '../shape/access.ts';
+import { allows, allowsSearch, allowsType, isPlainKey, type Rule } from '../shape/access.ts';
 import { Namespace } from '../shape/fields.ts';
 
 /** Explanation for a key that no rule can allow. */
@@ -27,8 +28,8 @@ interface Use {
  */
 export function findAccessViolations(
   root: Located,
-  { access }: Parsed,
-  boundOf: (index: number) => Bound | undefined,
+  { access }: Pick<Parsed, 'access'>,
+  bound: Bound | undefined,
 ): readonly Finding[] {
   const flat = new Set(
     listOf(root, 'stores').flatMap((store) =>
@@ -42,10 +43,10 @@ export function findAccessViolations(
     // The schema already reports an invalid namespace name. It may be a typo of an allowed name, so do not report it
     // twice.
     const named = namespacesIn(mapping, path).filter(([, name]) => Namespace.safeParse(name).success);
-    const bound = boundOf(index);
     return [
       ...(rules === undefined ? [] : accessViolations(rules, uses, named)),
       ...(bound === undefined ? [] : includeViolations(bound, uses, named)),
+      ...(bound === undefined ? [] : typeViolations(bound, mapping, path)),
     ];
   });
 }
@@ -125,6 +126,13 @@ function includeViolations(
       .filter(({ allowedBy }) => !allowedSomewhere([rule], allowedBy))
       .map(({ path, what }) => notAllowed(path, `${what} is outside the bounds of ${include}`)),
   ];
+}
+
+function typeViolations({ rule, place }: Bound, mapping: unknown, path: Path): readonly Finding[] {
+  const type = textOf(memberOf(mapping, 'target'), 'type');
+  if (type === undefined || allowsType(rule.types, type)) return [];
+  const message = `the type ${quoted(type)} is not in \`types\` of the \`include\` at ${formatPlace(place)}`;
+  return [{ path: [...path, 'target', 'type'], code: 'TYPE_FORBIDDEN', message }];
 }
 
 function allowedSomewhere(rules: readonly Rule[], allowedBy: Use['allowedBy']): boolean {

@@ -1,3 +1,4 @@
+import { append } from '../../core/lists.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, storeNamesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
@@ -11,53 +12,105 @@ import { checkNeeds, checkService } from './service.ts';
 
 // Checks that involve several fields: names that refer to each other, and sections that require each other.
 
-export interface CheckOptions {
-  /** Whether the bounds of the mapping at this index include the namespace. */
-  readonly inBounds: (index: number, namespace: string) => boolean;
-  /** Whether all files could be read. If not, a missing name or section may be in an unreadable file. */
-  readonly isWhole: boolean;
-}
-
-/** @param root The unvalidated content of the files, so that an entry with other mistakes is checked too. */
-export function crossCheck(
+/**
+ * Checks the main files.
+ *
+ * @param root The unvalidated content of the files, so that an entry with other mistakes is checked too.
+ * @param isWhole Whether all files could be read. If not, a missing name or section may be in an unreadable file.
+ * @param pause Lets the event loop run. Each check visits all mappings.
+ */
+export async function crossCheck(
   root: Located,
   parsed: Parsed,
-  { inBounds, isWhole }: CheckOptions,
-): readonly Finding[] {
+  isWhole: boolean,
+  pause: () => Promise<void>,
+): Promise<readonly Finding[]> {
+  const tokens = memberOf(memberOf(root.value, 'http'), 'tokens');
+  return runChecks(
+    [
+      () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
+      ...mappingChecks(root, isWhole, () => true),
+      () => findDuplicateNames(root, namedEntries(tokens, ['http', 'tokens'])),
+      () => checkEnvironmentNames(root),
+      () => checkPlainHttp(root),
+      () => checkRetention(parsed),
+      () => checkEvents(root),
+      () => checkService(root),
+      ...(isWhole ? [() => checkRuleStores(root), () => checkNeeds(root), () => checkEventStores(root)] : []),
+    ],
+    pause,
+  );
+}
+
+/**
+ * Checks the mappings of an included file.
+ *
+ * @param root Contains `stores` and these mappings.
+ * @param isWhole Whether all main files could be read.
+ * @param inBounds Whether a mapping may have targets in this namespace.
+ * @param pause Lets the event loop run.
+ */
+export async function checkMappingSection(
+  root: Located,
+  isWhole: boolean,
+  inBounds: (namespace: string) => boolean,
+  pause: () => Promise<void>,
+): Promise<readonly Finding[]> {
+  return runChecks(mappingChecks(root, isWhole, inBounds), pause);
+}
+
+type Check = () => readonly Finding[];
+
+function mappingChecks(
+  root: Located,
+  isWhole: boolean,
+  inBounds: (namespace: string) => boolean,
+): readonly Check[] {
   return [
-    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
-    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'mappings'), ['mappings'])),
-    ...findDuplicateNames(
-      root,
-      namedEntries(memberOf(memberOf(root.value, 'http'), 'tokens'), ['http', 'tokens']),
-    ),
-    ...checkEnvironmentNames(root),
-    ...checkPlainHttp(root),
-    ...checkRetention(parsed),
-    ...checkMappings(root, inBounds),
-    ...checkStoreNames(root),
-    ...checkEvents(root),
-    ...checkService(root),
-    ...(isWhole ? [...checkStoreReferences(root), ...checkNeeds(root), ...checkEventStores(root)] : []),
+    () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'mappings'), ['mappings'])),
+    () => checkMappings(root, inBounds),
+    () => checkStoreNames(root),
+    ...(isWhole ? [() => checkSourceStores(root)] : []),
   ];
 }
 
-function checkStoreReferences(root: Located): Finding[] {
+async function runChecks(checks: readonly Check[], pause: () => Promise<void>): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const check of checks) {
+    append(findings, check());
+    await pause();
+  }
+  return findings;
+}
+
+function checkSourceStores(root: Located): readonly Finding[] {
   const names = storeNamesIn(root);
   if (names === undefined) return [];
-  const findings: Finding[] = [];
-  const checkName = (name: unknown, path: Path) => {
-    if (typeof name !== 'string' || name === '' || names.includes(name)) return;
-    findings.push({ ...invalid(path, `there is no store ${quoted(name)}`), ...didYouMean(name, names) });
-  };
-  for (const [index, mapping] of listOf(root, 'mappings').entries())
-    for (const [path, source] of sourcesIn(mapping, ['mappings', index]))
-      checkName(memberOf(source, 'store'), [...path, 'store']);
-  for (const section of ['include', 'access'])
-    for (const [index, rule] of listOf(root, section).entries())
-      for (const [at, glob] of entriesOf(memberOf(rule, 'stores')))
-        if (typeof glob === 'string' && !glob.includes('*')) checkName(glob, [section, index, 'stores', at]);
-  return findings;
+  return listOf(root, 'mappings').flatMap((mapping, index) =>
+    sourcesIn(mapping, ['mappings', index]).flatMap(([path, source]) =>
+      checkStoreName(memberOf(source, 'store'), [...path, 'store'], names),
+    ),
+  );
+}
+
+/** Checks the names of stores in `include` and `access`. */
+function checkRuleStores(root: Located): readonly Finding[] {
+  const names = storeNamesIn(root);
+  if (names === undefined) return [];
+  return ['include', 'access'].flatMap((section) =>
+    listOf(root, section).flatMap((rule, index) =>
+      entriesOf(memberOf(rule, 'stores')).flatMap(([at, glob]) =>
+        typeof glob === 'string' && !glob.includes('*')
+          ? checkStoreName(glob, [section, index, 'stores', at], names)
+          : [],
+      ),
+    ),
+  );
+}
+
+function checkStoreName(name: unknown, path: Path, names: readonly string[]): readonly Finding[] {
+  if (typeof name !== 'string' || name === '' || names.includes(name)) return [];
+  return [{ ...invalid(path, `there is no store ${quoted(name)}`), ...didYouMean(name, names) }];
 }
 
 /**

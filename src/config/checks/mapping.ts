@@ -1,9 +1,8 @@
 import { isSecretName } from '../../core/target.ts';
-import { checkTemplate } from '../../sync/template/compile.ts';
 import { locate } from '../files/merge.ts';
 import { entriesOf, listOf, memberOf, namespacesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
-import { didYouMean, type Finding, formatPlace, type Path, quoted } from '../problem.ts';
+import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 
 /**
  * Kubernetes limits the names and values of all annotations to 256 KiB in total. Our own annotations need up to 66 KiB
@@ -12,10 +11,7 @@ import { didYouMean, type Finding, formatPlace, type Path, quoted } from '../pro
 const MAX_ANNOTATIONS = (256 - 66) * 1024;
 
 /** Checks that involve several fields of a mapping. */
-export function checkMappings(
-  root: Located,
-  inBounds: (index: number, namespace: string) => boolean,
-): readonly Finding[] {
+export function checkMappings(root: Located, inBounds: (namespace: string) => boolean): readonly Finding[] {
   return [
     ...listOf(root, 'mappings').flatMap((mapping, index) => checkMapping(root, mapping, ['mappings', index])),
     ...findDuplicateTargets(root, inBounds),
@@ -48,8 +44,6 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
         message: `the key ${quoted(String(key))} is also set by a source, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
       });
 
-  findings.push(...templateFindings(mapping, path));
-
   const name = textOf(mapping, 'name');
   if (name !== undefined && /^[-a-z0-9.]+$/.test(name) && textOf(target, 'secret') === undefined)
     if (!isSecretName(name))
@@ -76,10 +70,7 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
  * Finds targets of several mappings. Several mappings may merge into one Secret, but only one may own it. A target
  * outside the bounds of its mapping does not count.
  */
-function findDuplicateTargets(
-  root: Located,
-  inBounds: (index: number, namespace: string) => boolean,
-): Finding[] {
+function findDuplicateTargets(root: Located, inBounds: (namespace: string) => boolean): Finding[] {
   const first = new Map<string, { path: Path; mode: unknown }>();
   return listOf(root, 'mappings').flatMap((mapping, index) => {
     const path: Path = ['mappings', index];
@@ -89,7 +80,7 @@ function findDuplicateTargets(
     if (secret === undefined) return [];
     const namespaces = namespacesIn(mapping, path).map(([, namespace]) => namespace);
     return [...new Set(namespaces)].flatMap((namespace) => {
-      if (!inBounds(index, namespace)) return [];
+      if (!inBounds(namespace)) return [];
       const id = `${namespace}/${secret}`;
       const earlier = first.get(id);
       if (earlier === undefined) first.set(id, { path: [...path, 'target'], mode });
@@ -100,7 +91,7 @@ function findDuplicateTargets(
   });
 }
 
-function isMissingOrEmpty(value: unknown): boolean {
+export function isMissingOrEmpty(value: unknown): boolean {
   return (
     value === undefined || (typeof value === 'object' && entriesOf(value).length === 0 && value !== null)
   );
@@ -108,18 +99,4 @@ function isMissingOrEmpty(value: unknown): boolean {
 
 function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
-}
-
-/** Checks templates without their data. If `dataFrom` is used, the key names are unknown. */
-function templateFindings(mapping: unknown, path: Path): readonly Finding[] {
-  const isSpread = !isMissingOrEmpty(memberOf(mapping, 'dataFrom'));
-  const names = isSpread ? undefined : entriesOf(memberOf(mapping, 'data')).map(([key]) => String(key));
-  return entriesOf(memberOf(memberOf(mapping, 'template'), 'data')).flatMap(([key, text]): Finding[] => {
-    const problem = typeof text === 'string' ? checkTemplate(text, names) : undefined;
-    if (problem === undefined) return [];
-    const message = `line ${problem.line}, column ${problem.column} of the template: ${problem.message}`;
-    const { name, known = [] } = problem.unknown ?? {};
-    const suggestion = didYouMean(name, known);
-    return [{ path: [...path, 'template', 'data', key], code: 'TEMPLATE_INVALID', message, ...suggestion }];
-  });
 }

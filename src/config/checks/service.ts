@@ -1,3 +1,6 @@
+import { ERRORS } from '../../core/error-codes.ts';
+import { isLoopback } from '../../core/loopback.ts';
+import type { Config } from '../config.ts';
 import { entriesOf, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Finding, Path } from '../problem.ts';
@@ -6,7 +9,7 @@ import type { Finding, Path } from '../problem.ts';
 // mistakes do not hide a contradiction.
 
 export function checkService({ value: root }: Located): readonly Finding[] {
-  return [...checkContradictions(root), ...checkTlsPairs(root)];
+  return [...checkContradictions(root), ...checkTlsPairs(root), ...checkPlainHttp(root), ...checkPorts(root)];
 }
 
 /**
@@ -78,6 +81,40 @@ function checkTlsPairs(root: unknown): readonly Finding[] {
     .map(([, path]) => invalid(path, 'expected `certFile` and `keyFile` together, or neither'));
 }
 
+/** Requires TLS for tokens, because everybody on the network path could read and use them. */
+function checkPlainHttp(root: unknown): readonly Finding[] {
+  const { http } = sectionsOf(root);
+  const acceptsTokens =
+    entriesOf(memberOf(http, 'tokens')).length > 0 || memberOf(http, 'kubernetes') === true;
+  const isPlain = memberOf(http, 'tls') === undefined && memberOf(http, 'allowHttp') !== true;
+  const listeners: readonly (readonly [unknown, Path])[] = [
+    [http, ['http', 'listen']],
+    ...(memberOf(http, 'metricsNeedToken') === true
+      ? [[memberOf(http, 'metrics'), ['http', 'metrics', 'listen']] as const]
+      : []),
+  ];
+  return listeners
+    .filter(([section]) => {
+      const listen = textOf(section, 'listen');
+      return acceptsTokens && isPlain && listen !== undefined && !isLoopback(`http://${listen}`);
+    })
+    .map(([, path]) =>
+      invalid(
+        path,
+        'tokens would be sent in clear text over the network; set `http.tls`, listen on loopback, or set `http.allowHttp: true` if a proxy in front of the service serves https',
+      ),
+    );
+}
+
+function checkPorts(root: unknown): readonly Finding[] {
+  const { http } = sectionsOf(root);
+  const portOf = (section: unknown): string | undefined => textOf(section, 'listen')?.split(':').at(-1);
+  const port = portOf(http);
+  return port !== undefined && port !== '0' && port === portOf(memberOf(http, 'metrics'))
+    ? [invalid(['http', 'metrics', 'listen'], 'expected another port than the one of `http.listen`')]
+    : [];
+}
+
 function sectionsOf(root: unknown) {
   const [cluster, engine, audit, keys, http] = ['cluster', 'engine', 'audit', 'keys', 'http'].map((name) =>
     memberOf(root, name),
@@ -87,4 +124,16 @@ function sectionsOf(root: unknown) {
 
 function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
+}
+
+/** Returns what is valid in a configuration, but probably not wanted. */
+export function findWarnings({ audit }: Pick<Config, 'audit'>): readonly Finding[] {
+  if (areCheckpointsReadable(audit)) return [];
+  const code = 'CHECKPOINTS_MISSING';
+  return [{ path: ['audit', 'checkpoints'], code, message: ERRORS[code].message }];
+}
+
+/** Whether checkpoints are kept at a place from which they can be read back. Standard output is not such a place. */
+export function areCheckpointsReadable({ checkpoints }: Config['audit']): boolean {
+  return checkpoints.some(({ kind }) => kind !== 'stdout');
 }

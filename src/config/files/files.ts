@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { append } from '../../core/lists.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
 import { compareText } from '../../core/target.ts';
@@ -69,7 +70,7 @@ export async function expandFolders(named: readonly SourceFile[], fs: ConfigFs):
       if (!(await fs.stat(absolute)).isDirectory()) files.push({ shown, absolute });
       else {
         const folderFiles = await filesIn({ shown, absolute }, fs);
-        files.push(...folderFiles);
+        append(files, folderFiles);
         if (folderFiles.length === 0)
           problems.push(problem(shown, 'the folder contains no *.yaml or *.yml file'));
       }

@@ -1,24 +1,36 @@
 import { dirname, isAbsolute, join } from 'node:path';
-import type { Place, Problem } from '../problem.ts';
-import { formatPlace, quoted } from '../problem.ts';
+import { formatPlace, type Place, type Problem, quoted, toProblem } from '../problem.ts';
 import { absolutePath } from '../resolve.ts';
-import type { Rule } from '../shape/access.ts';
-import { Include } from '../shape/service.ts';
+import { Include } from '../shape/include.ts';
 import { expandFolders, type SourceFile } from './files.ts';
 import { locate, type PlacedFinding } from './merge.ts';
 import { listOf, textOf } from './raw.ts';
-import { type ReadDeps, type ReadDocuments, readDocuments } from './read.ts';
+import { type ReadDeps, readFiles } from './read.ts';
 import type { Located } from './yaml.ts';
 
 /** The limits that an `include` sets for the mappings of its files. */
 export interface Bound {
-  readonly rule: Rule;
+  readonly rule: Include;
   /** The place of the `include` entry. */
   readonly place: Place;
 }
 
-export interface Included extends Omit<ReadDocuments, 'documents' | 'blank' | 'isWhole'> {
-  readonly mappings: readonly { readonly node: Located; readonly bound: Bound | undefined }[];
+/** A file that an `include` names, or the path itself if its files cannot be listed. */
+export interface IncludedFile {
+  readonly source: SourceFile;
+  /** The absolute path of the `include`: of this file, or of its folder. */
+  readonly from: string;
+  /** `undefined` if the `include` entry is invalid, which makes the whole configuration invalid. */
+  readonly bound: Bound | undefined;
+  readonly mappings: readonly Located[];
+  /** Problems for which the file cannot be used. */
+  readonly problems: readonly Problem[];
+  readonly text: string;
+}
+
+export interface Included {
+  readonly files: readonly IncludedFile[];
+  /** Problems of the `include` section itself. */
   readonly findings: readonly PlacedFinding[];
 }
 
@@ -28,42 +40,65 @@ export interface IncludeDeps extends ReadDeps {
   readonly main: readonly SourceFile[];
 }
 
-/**
- * Reads the files that tenants write. These files may contain only mappings; other content makes the configuration
- * invalid.
- */
+/** Reads the files that tenants write. These files may contain only mappings. Each file has problems of its own. */
 export async function readIncludes(root: Located, deps: IncludeDeps): Promise<Included> {
-  const mappings: Included['mappings'][number][] = [];
+  const files: IncludedFile[] = [];
   const findings: PlacedFinding[] = [];
-  const problems: Problem[] = [];
-  const texts = new Map<string, string>();
-  const readAs = new Map(deps.main.map(({ absolute }) => [absolute, 'as a main file, without bounds']));
+  const mainFiles = new Set(deps.main.map(({ absolute }) => absolute));
+  const readAt = new Map<string, Place>();
   for (const [index, entry] of listOf(root, 'include').entries()) {
     const path = textOf(entry, 'path');
     if (path === undefined || path === '') continue;
-    const place = locate(root, ['include', index, 'path']);
-    const addFinding = (message: string) =>
-      findings.push(refusal(place, ['include', index, 'path'], message));
-    const sources = await expandFolders([sourceOf(path, place, deps)], deps.fs);
-    for (const { file, message } of sources.problems) addFinding(`${quoted(file)}: ${message}`);
-    const files = sources.files.filter(({ shown, absolute }) => {
-      const earlier = readAs.get(absolute);
-      if (earlier !== undefined) addFinding(`${quoted(shown)} is read twice: also ${earlier}`);
-      readAs.set(absolute, `by the \`include\` at ${formatPlace(place)}`);
-      return earlier === undefined;
-    });
+    const at = ['include', index, 'path'];
+    const place = locate(root, at);
     const rule = Include.safeParse(entry).data;
     const bound = rule === undefined ? undefined : { rule, place: locate(root, ['include', index]) };
-    const read = await readDocuments(files, deps);
-    problems.push(...read.problems, ...read.blank);
-    for (const [name, text] of read.texts) texts.set(name, text);
-    for (const document of read.documents) {
-      const { items, refused } = mappingsOf(document);
-      findings.push(...refused);
-      mappings.push(...items.map((node) => ({ node, bound })));
+    const source = sourceOf(path, place, deps);
+    const base = { from: source.absolute, bound };
+    const unusable = (refused: SourceFile, message: string): IncludedFile => ({
+      ...base,
+      source: refused,
+      mappings: [],
+      problems: [toProblem(refusal(place, at, message), place)],
+      text: '',
+    });
+    const listed = await expandFolders([source], deps.fs);
+    for (const { file, message } of listed.problems)
+      files.push(unusable(source, `${quoted(file)}: ${message}`));
+    const unread: SourceFile[] = [];
+    for (const file of listed.files) {
+      const twice = `${quoted(file.shown)} is read twice: also `;
+      const earlier = readAt.get(file.absolute);
+      // The operator expects bounds for this file, but the main configuration reads it without bounds.
+      if (mainFiles.has(file.absolute))
+        findings.push(refusal(place, at, `${twice}as a main file, without bounds`));
+      else if (earlier !== undefined)
+        files.push(unusable(file, `${twice}by the \`include\` at ${formatPlace(earlier)}`));
+      else unread.push(file);
+      readAt.set(file.absolute, earlier ?? place);
     }
+    for (const read of await readMappings(unread, bound, deps)) files.push({ ...base, ...read });
   }
-  return { mappings, findings, problems, texts };
+  return { files, findings };
+}
+
+async function readMappings(
+  sources: readonly SourceFile[],
+  bound: Bound | undefined,
+  deps: ReadDeps,
+): Promise<readonly Omit<IncludedFile, 'from' | 'bound'>[]> {
+  const maxValues = Math.max(MIN_VALUES, VALUES_PER_KEY * (bound?.rule.limits.keysPerMapping ?? 0));
+  const read = await readFiles(sources, { ...deps, isOfTenant: true });
+  return read.map(({ source, documents, problems, text = '' }) => {
+    const contents = documents.map((document) => mappingsOf(document, maxValues));
+    const refused = contents.flatMap((content) => content.refused);
+    return {
+      source,
+      mappings: contents.flatMap(({ items }) => items),
+      problems: [...problems, ...refused.map((finding) => toProblem(finding, finding.place))],
+      text,
+    };
+  });
 }
 
 /** Resolves the path of an `include` relative to the file that contains it. */
@@ -74,7 +109,14 @@ function sourceOf(path: string, place: Place, { home, main }: IncludeDeps): Sour
   return { shown, absolute: absolutePath(path, folder, home) };
 }
 
-function mappingsOf(document: Located): { items: readonly Located[]; refused: readonly PlacedFinding[] } {
+/** The limit for the values in one mapping. A mapping with 200 keys has about 1,500. */
+const MIN_VALUES = 10_000;
+const VALUES_PER_KEY = 50;
+
+function mappingsOf(
+  document: Located,
+  maxValues: number,
+): { readonly items: readonly Located[]; readonly refused: readonly PlacedFinding[] } {
   if (document.isUnclear) return { items: [], refused: [] };
   if (document.members === undefined)
     return { items: [], refused: [refusal(document.place, [], 'expected an object with `mappings`')] };
@@ -82,8 +124,13 @@ function mappingsOf(document: Located): { items: readonly Located[]; refused: re
   let items: readonly Located[] = [];
   for (const [name, { keyPlace, node }] of document.members) {
     if (name === 'mappings') {
-      if (node.items !== undefined) items = node.items;
-      else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
+      if (node.items !== undefined) {
+        const message = `a mapping of an included file may have at most ${maxValues} values`;
+        items = node.items.filter((item) => !isLarge(item, maxValues));
+        for (const item of node.items)
+          if (isLarge(item, maxValues))
+            refused.push({ ...refusal(item.place, [name], message), code: 'LIMIT_REACHED' });
+      } else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
     } else if (name !== 'apiVersion') {
       const message = `an included file may contain only \`mappings\`, not ${quoted(name)}`;
       refused.push(refusal(keyPlace, [name], message));
@@ -92,6 +139,18 @@ function mappingsOf(document: Located): { items: readonly Located[]; refused: re
     }
   }
   return { items, refused };
+}
+
+/** Counts before the schema checks the mapping, because that takes seconds for a large one. */
+function isLarge(mapping: Located, maxValues: number): boolean {
+  let count = 0;
+  const waiting = [mapping];
+  for (let node = waiting.pop(); node !== undefined && count <= maxValues; node = waiting.pop()) {
+    count += 1;
+    for (const item of node.items ?? []) waiting.push(item);
+    for (const member of node.members?.values() ?? []) waiting.push(member.node);
+  }
+  return count > maxValues;
 }
 
 function refusal(place: Place, path: PlacedFinding['path'], message: string): PlacedFinding {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { AppError } from '../../core/errors.ts';
+import { defineTask, type TaskOptions, workerThread } from '../../core/worker-thread.ts';
 import { type Packed, pack, unpack } from './packed.ts';
 import type { ParsedYaml } from './yaml.ts';
 
@@ -10,8 +10,12 @@ export interface YamlText {
   readonly file: string;
 }
 
-/** Parses each text and returns the results in the same order. */
-export type Parse = (texts: readonly YamlText[]) => Promise<readonly ParsedYaml[]>;
+/**
+ * Parses each text and returns the results in the same order.
+ *
+ * @param isOfTenant Whether tenants write the files. Then each file has a limit of size, time and memory.
+ */
+export type Parse = (texts: readonly YamlText[], isOfTenant?: boolean) => Promise<readonly ParsedYaml[]>;
 
 /** The result of a text. Texts with problems are not packed. */
 export type Parsing = Packed | ParsedYaml;
@@ -26,20 +30,26 @@ export interface ParsedFiles {
 }
 
 export interface ParsedFilesOptions {
-  /** The number of characters above which another thread parses. */
+  /** The number of characters above which the worker thread parses the operator's files. */
   readonly threadThreshold?: number;
-  /** Returns undefined if no thread can be started. */
-  readonly runThread?: (texts: readonly YamlText[]) => Promise<readonly Parsing[] | undefined>;
+  /** Returns undefined if the thread cannot start, or if it was ended. */
+  readonly runThread?: (
+    texts: readonly YamlText[],
+    options: TaskOptions,
+  ) => Promise<readonly Parsing[] | undefined>;
 }
 
 /** Parsing this many characters takes about as long as starting a thread: a tenth of a second. */
 const THREAD_THRESHOLD = 128 * 1024;
+/** A file of the maximum size needs almost 512 MiB. The operator is trusted, so the time has no real limit. */
+const TRUSTED: TaskOptions = { group: 'configuration', timeMs: 60 * 60_000, memoryMb: 640 };
 
-/**
- * The limit for the young generation of the thread's heap. By default V8 reserves 128 MiB, which the process never
- * returns.
- */
-const YOUNG_GENERATION_MB = 8;
+/** The same threshold for files of tenants. A file that consists of mistakes takes a hundred times as long. */
+const TENANT_THRESHOLD = 16 * 1024;
+/** The maximum number of characters in a file of a tenant. A ConfigMap is not larger. */
+const MAX_TENANT_LENGTH = 1024 * 1024;
+/** The processor time for a file of a tenant. */
+const TENANT_MS = 5_000;
 
 export function createParsedFiles({
   threadThreshold = THREAD_THRESHOLD,
@@ -47,10 +57,21 @@ export function createParsedFiles({
 }: ParsedFilesOptions = {}): ParsedFiles {
   let cached = new Map<string, { readonly digest: string; readonly packed: Packed }>();
 
-  const parseFresh = async (texts: readonly YamlText[]): Promise<readonly Parsing[]> => {
+  const parseFresh = async (texts: readonly YamlText[], isOfTenant: boolean): Promise<readonly Parsing[]> => {
     const size = texts.reduce((sum, { text }) => sum + text.length, 0);
     // Parsing a thousand mappings takes half a second. In this thread, it would delay probes and lock renewals.
-    return (size < threadThreshold ? undefined : await runThread(texts)) ?? parseHere(texts);
+    if (size < (isOfTenant ? Math.min(TENANT_THRESHOLD, threadThreshold) : threadThreshold))
+      return parseTexts(texts);
+    if (!isOfTenant) return (await runThread(texts, TRUSTED)) ?? parseTexts(texts);
+    return Promise.all(
+      texts.map(async (yamlText): Promise<Parsing> => {
+        const { file, text } = yamlText;
+        if (text.length > MAX_TENANT_LENGTH)
+          return unparsed(file, 'the file is too large: a file of an `include` may have 1 MiB');
+        const parsings = await runThread([yamlText], { group: file, timeMs: TENANT_MS });
+        return parsings?.[0] ?? unparsed(file, TOO_COSTLY);
+      }),
+    );
   };
 
   return {
@@ -58,15 +79,14 @@ export function createParsedFiles({
       const previous = cached;
       const next: typeof cached = new Map();
       cached = next;
-      return async (texts) => {
+      return async (texts, isOfTenant = false) => {
         const known = texts.map(({ text, file }) => {
           const digest = createHash('sha256').update(text).digest('hex');
           const entry = previous.get(file);
           return { file, digest, hit: entry?.digest === digest ? entry.packed : undefined };
         });
-        const fresh = (
-          await parseFresh(texts.filter((_, index) => known[index]?.hit === undefined))
-        ).values();
+        const unknown = texts.filter((_, index) => known[index]?.hit === undefined);
+        const fresh = (await parseFresh(unknown, isOfTenant)).values();
         return known.flatMap(({ file, digest, hit }) => {
           const parsing = hit ?? fresh.next().value;
           if (parsing === undefined) return [];
@@ -79,25 +99,30 @@ export function createParsedFiles({
   };
 }
 
-async function parseHere(texts: readonly YamlText[]): Promise<readonly Parsing[]> {
-  // Load the YAML library lazily, because this thread does not need it if another thread parses.
+const TOO_COSTLY =
+  'parsing the file takes too much time or memory; correct its mistakes, or split it into several files';
+
+function unparsed(file: string, message: string): ParsedYaml {
+  return { documents: [], problems: [{ place: { file, line: 1, column: 1 }, message }], isWhole: false };
+}
+
+export async function parseTexts(texts: readonly YamlText[]): Promise<readonly Parsing[]> {
+  // Load the YAML library lazily, because the main thread does not need it if the worker thread parses.
   const { parseYaml } = await import('./yaml.ts');
   return texts.map(({ text, file }) => pack(parseYaml(text, file)));
 }
 
-async function parseInThread(texts: readonly YamlText[]): Promise<readonly Parsing[] | undefined> {
-  const { promise, resolve } = Promise.withResolvers<readonly Parsing[] | undefined>();
-  // If the thread itself fails, for example for lack of memory, this thread parses.
-  const giveUp = () => resolve(undefined);
-  const worker = new Worker(
-    new URL(`./parsing-worker${extname(import.meta.filename)}`, import.meta.url),
-    // Do not pass on the flags of this process, because they may not suit a thread.
-    { workerData: texts, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } },
-  );
-  worker.once('message', resolve).once('error', giveUp).once('exit', giveUp);
+const PARSE = defineTask(import.meta.url, parseTexts);
+
+async function parseInThread(
+  texts: readonly YamlText[],
+  options: TaskOptions,
+): Promise<readonly Parsing[] | undefined> {
   try {
-    return await promise;
-  } finally {
-    await worker.terminate();
+    const result = await workerThread.run(PARSE, texts, options);
+    return result.kind === 'done' ? result.output : undefined;
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
   }
 }

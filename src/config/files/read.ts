@@ -4,14 +4,19 @@ import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './fi
 import type { Parse } from './parsing.ts';
 import type { Located } from './yaml.ts';
 
-export interface ReadDocuments {
+/** The content of one file. */
+export interface ReadFile {
+  readonly source: SourceFile;
   readonly documents: readonly Located[];
-  /** Problems of files that could not be read or parsed. */
+  /** Problems for which the file could not be read or parsed. An empty file is a problem too. */
   readonly problems: readonly Problem[];
-  /** One problem for each empty file. */
-  readonly blank: readonly Problem[];
-  /** Whether the documents contain the complete content of all files. */
+  /** Whether the documents contain the complete content of the file. */
   readonly isWhole: boolean;
+  /** `undefined` if the file could not be read. */
+  readonly text: string | undefined;
+}
+
+export interface ReadDocuments extends Pick<ReadFile, 'documents' | 'problems' | 'isWhole'> {
   /** Maps the name of each file, as in a `Place`, to the text of the file. */
   readonly texts: ReadonlyMap<string, string>;
 }
@@ -19,32 +24,55 @@ export interface ReadDocuments {
 export interface ReadDeps {
   readonly fs: ConfigFs;
   readonly parse: Parse;
+  /** Whether tenants write the files. */
+  readonly isOfTenant?: boolean;
 }
 
-export async function readDocuments(
-  files: readonly SourceFile[],
-  { fs, parse }: ReadDeps,
-): Promise<ReadDocuments> {
-  const reads = await mapConcurrently(files, MAX_OPEN_FILES, (source) => readSource(source, fs));
-  const readable = files.flatMap(({ shown }, index) => {
+/** Reads files that make up one unit. */
+export async function readDocuments(sources: readonly SourceFile[], deps: ReadDeps): Promise<ReadDocuments> {
+  const files = await readFiles(sources, deps);
+  return {
+    documents: files.flatMap(({ documents }) => documents),
+    problems: files.flatMap(({ problems }) => problems),
+    isWhole: files.every(({ isWhole }) => isWhole),
+    texts: new Map(
+      files.flatMap(({ source, text }): [string, string][] =>
+        text === undefined ? [] : [[source.shown, text]],
+      ),
+    ),
+  };
+}
+
+/** Reads files that are independent of each other. Returns one result for each file, in order. */
+export async function readFiles(
+  sources: readonly SourceFile[],
+  { fs, parse, isOfTenant = false }: ReadDeps,
+): Promise<readonly ReadFile[]> {
+  const reads = await mapConcurrently(sources, MAX_OPEN_FILES, (source) => readSource(source, fs));
+  const texts = sources.flatMap(({ shown }, index) => {
     const read = reads[index];
     return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
   });
-  const unreadable = reads.flatMap((read) => (read.kind === 'problem' ? [read.problem] : []));
-  const parsed = await parse(readable);
-  const problems = parsed.flatMap((parsedYaml) =>
-    parsedYaml.problems.map(({ place, message }) =>
+  const parsed = (await parse(texts, isOfTenant)).values();
+  return sources.map((source, index): ReadFile => {
+    const read = reads[index];
+    const content = read?.kind === 'text' ? parsed.next().value : undefined;
+    if (read?.kind !== 'text' || content === undefined) {
+      const problems = read?.kind === 'problem' ? [read.problem] : [];
+      return { source, documents: [], problems, isWhole: false, text: undefined };
+    }
+    const isBlank = read.text.trim() === '';
+    const problems = content.problems.map(({ place, message }) =>
       toProblem({ path: [], code: 'CONFIG_INVALID', message }, place),
-    ),
-  );
-  const blank = readable.filter(({ text }) => text.trim() === '').map(({ file }) => blankProblem(file));
-  return {
-    documents: parsed.flatMap(({ documents }) => documents),
-    problems: [...unreadable, ...problems],
-    blank,
-    isWhole: unreadable.length + blank.length === 0 && parsed.every(({ isWhole }) => isWhole),
-    texts: new Map(readable.map(({ file, text }) => [file, text])),
-  };
+    );
+    return {
+      source,
+      documents: content.documents,
+      problems: isBlank ? [...problems, blankProblem(source.shown)] : problems,
+      isWhole: content.isWhole && !isBlank,
+      text: read.text,
+    };
+  });
 }
 
 /**

@@ -1,5 +1,7 @@
 import { AppError } from '../../core/errors.ts';
+import { coversPrefix, matches } from '../../core/glob.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
+import { ORDINARY_TYPES } from '../../sync/checks.ts';
 
 /** Allows targets in these namespaces to use these keys of these stores. Each entry is a glob for the whole name. */
 export interface Rule {
@@ -38,13 +40,15 @@ export interface Access {
    * regardless of the rules.
    */
   forbiddenNamespace(namespace: string | undefined): AppError | undefined;
+  /** Returns an error if the bounds of an `include` do not allow this mapping to write a Secret of this type. */
+  forbiddenType(use: { readonly mapping: string; readonly type: string }): AppError | undefined;
 }
 
 export interface AccessConfig {
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
   /** Bounds by mapping name. */
-  readonly bounds: ReadonlyMap<string, Rule>;
+  readonly bounds: ReadonlyMap<string, Rule & { readonly types: readonly string[] }>;
   readonly stores: readonly { readonly name: string; readonly kind: string }[];
 }
 
@@ -86,7 +90,23 @@ export function createAccess(
             remedy: 'Set another namespace in the target of the mapping.',
           })
         : undefined,
+    forbiddenType({ mapping, type }) {
+      const bound = bounds.get(mapping);
+      if (bound === undefined || allowsType(bound.types, type)) return undefined;
+      return new AppError('TYPE_FORBIDDEN', {
+        detail: `type ${type}`,
+        remedy: 'Use another type, or add this type to `types` of the `include`.',
+      });
+    },
   };
+}
+
+/**
+ * Whether the mappings of an `include` may write Secrets of this type. Controllers act on Secrets of other types than
+ * the built-in ones: Helm takes a `helm.sh/release.v1` for what is installed.
+ */
+export function allowsType(types: readonly string[], type: string): boolean {
+  return ORDINARY_TYPES.includes(type) || types.some((glob) => matches(glob, type));
 }
 
 /**
@@ -120,55 +140,6 @@ export function allowsSearch(
 
 function coversNamespace({ namespaces }: Rule, namespace: string | undefined): boolean {
   return namespace === undefined || namespaces.some((glob) => matches(glob, namespace));
-}
-
-/**
- * Matches a glob against the whole text. `*` matches any characters within one segment (between `/`); `**` matches any
- * characters. Neither matches a line break. Every other character is literal, including `?` and `[`. Letter case and
- * Unicode form matter.
- */
-export function matches(glob: string, text: string): boolean {
-  const tokens = tokensOf(glob);
-  return matchPositions(tokens, text)[tokens.length] === true;
-}
-
-/** Whether a glob matches every possible key of the store that starts with the prefix. */
-function coversPrefix(glob: string, prefix: string, flat: boolean): boolean {
-  const tokens = tokensOf(glob);
-  const last = tokens.at(-1) ?? '';
-  const endless = flat ? last.startsWith('*') : last.startsWith('**');
-  return endless && matchPositions(tokens, prefix)[tokens.length - 1] === true;
-}
-
-function tokensOf(glob: string): readonly string[] {
-  return glob.match(/\*+|[^*]/gsu) ?? [];
-}
-
-/**
- * Returns the glob positions that the text can reach. `[i]` is true if the first i tokens match the text.
- *
- * All positions are tracked together, so the time is bounded by the product of both lengths. A backtracking regular
- * expression has no such bound.
- */
-function matchPositions(tokens: readonly string[], text: string): readonly boolean[] {
-  let states = expandStars(tokens, new Array(tokens.length + 1).fill(false).with(0, true));
-  for (const char of text) {
-    const next: boolean[] = new Array(tokens.length + 1).fill(false);
-    for (const [index, token] of tokens.entries()) {
-      if (!states[index]) continue;
-      if (!token.startsWith('*')) next[index + 1] ||= token === char;
-      else next[index] ||= !/[\n\r\u2028\u2029]/.test(char) && (token.length > 1 || char !== '/');
-    }
-    states = expandStars(tokens, next);
-  }
-  return states;
-}
-
-/** A star may match nothing, so the position after it is reached too. */
-function expandStars(tokens: readonly string[], states: boolean[]): boolean[] {
-  for (const [index, token] of tokens.entries())
-    if (states[index] && token.startsWith('*')) states[index + 1] = true;
-  return states;
 }
 
 /**

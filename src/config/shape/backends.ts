@@ -138,7 +138,7 @@ export const Audit = z
       .optional()
       .meta({
         description:
-          'Where to write signed checkpoints. Default: `checkpoints.jsonl` beside the SQLite file; with PostgreSQL none.',
+          'Where to write signed checkpoints. Default: `checkpoints.jsonl` beside the SQLite file. With PostgreSQL and `keys.checkpoint`: the ConfigMap `secretbridge-<instance>-checkpoints`, or `./state/checkpoints.jsonl` outside a cluster. An empty list: none.',
       }),
     retention: duration()
       .refine((ms) => ms >= MIN_RETENTION_MS, { error: 'a duration of at least 8d' })

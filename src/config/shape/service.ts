@@ -14,18 +14,6 @@ import {
 
 // The schemas of the service sections: limits, behavior and outputs.
 
-export const Include = z
-  .strictObject({
-    path: localPath().meta({ description: 'Path of a file or a folder.' }),
-    namespaces: Globs.meta({ description: 'Namespaces that the mappings in `path` may target.' }),
-    stores: Globs.meta({ description: 'Stores that the mappings in `path` may use.' }),
-    keys: Globs.meta({ description: 'Keys that the mappings in `path` may read.' }),
-  })
-  .meta({
-    title: 'Include',
-    description: "Tenants' files. They may contain only mappings, limited to these bounds.",
-  });
-
 export const Http = z
   .strictObject({
     listen: HostAndPort.default('127.0.0.1:8080').meta({ description: 'Address and port to listen on.' }),
@@ -36,6 +24,20 @@ export const Http = z
       })
       .optional()
       .meta({ description: 'Serve https. Both files are read again when they change.' }),
+    allowHttp: z.boolean().default(false).meta({
+      description:
+        'Accept tokens without `tls` on addresses other than loopback, for example because an ingress serves https.',
+    }),
+    metrics: z
+      .strictObject({
+        listen: HostAndPort.meta({
+          description:
+            'Address and port on which only `/metrics` and the probes are served. `/metrics` is then not served on `http.listen`.',
+          examples: ['0.0.0.0:9090'],
+        }),
+      })
+      .optional()
+      .meta({ description: 'A separate port for metrics, without TLS.' }),
     metricsNeedToken: z.boolean().default(false).meta({ description: 'Whether `/metrics` needs a token.' }),
     tokens: z
       .array(
@@ -45,6 +47,11 @@ export const Http = z
             description:
               'Role of the holder. `reviewer` includes the rights of `viewer`, and `operator` includes all rights.',
           }),
+          namespaces: Globs.optional().meta({
+            description:
+              'Namespaces that the holder may see and change. What is in other namespaces does not exist for the holder. Default: all.',
+            examples: [['payments', 'payments-*']],
+          }),
           token: Reference.meta({ description: 'The bearer token.' }),
         }),
       )
@@ -52,7 +59,7 @@ export const Http = z
       .meta({ description: 'Static tokens.' }),
     kubernetes: z.boolean().default(false).meta({
       description:
-        'Also accept tokens of Kubernetes identities, with roles from RBAC. Needs `cluster.kind: kubernetes`.',
+        'Also accept tokens of Kubernetes identities, with roles from RBAC, in the cluster or in single namespaces. Needs `cluster.kind: kubernetes`.',
     }),
   })
   .meta({ title: 'HTTP', description: 'The HTTP server of the service: API, metrics and probes.' });

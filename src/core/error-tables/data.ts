@@ -64,7 +64,9 @@ export const DATA = {
   TYPE_FORBIDDEN: {
     group: 'data',
     category: 'fix-config',
-    message: 'Secrets of this type grant access to the cluster, so secretbridge never writes them',
-    remedy: 'Choose another `type`.',
+    message:
+      'Secrets of this type are not allowed, because they grant access to the cluster or a controller acts on them',
+    remedy:
+      'Choose another `type`. The `include` of a mapping can allow types that only a controller acts on.',
   },
 } as const;

@@ -8,6 +8,13 @@ export const OURS = {
     remedy:
       'Extend the rules or limits, or remove the source from the mapping. Ambiguous keys, such as keys with `//` or `/../`, can never be allowed.',
   },
+  LIMIT_REACHED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'the mapping is beyond a limit',
+    remedy:
+      'Use fewer mappings, targets or keys, or simpler templates and searches. Or raise the limit in `limits` of the `include`.',
+  },
   HELD: {
     group: 'ours',
     category: 'fix-config',
@@ -66,6 +73,34 @@ export const OURS = {
     category: 'fix-access',
     message: 'a signed checkpoint proves that records are missing from the audit log',
     remedy: 'Find out who removed the records. Then accept the loss with `secretbridge audit accept`.',
+  },
+  AUDIT_ALTERED: {
+    group: 'ours',
+    category: 'fix-access',
+    message: 'records of the audit log were altered or removed, so they do not decide anything',
+    remedy: 'Run `secretbridge audit verify`, and find out who can write to the audit store.',
+  },
+  PIN_UNCONFIRMED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'the target is pinned by a record that cannot be verified, so the target stays unchanged',
+    remedy:
+      'Check the record. Then confirm it with `secretbridge audit accept --records`, or run `secretbridge unpin`.',
+  },
+  CHECKPOINTS_MISSING: {
+    group: 'ours',
+    category: 'fix-config',
+    message:
+      'no checkpoint of the audit log is kept where it can be read back, so a cut or rewritten log would stay unnoticed',
+    remedy:
+      'Set `audit.checkpoints`, or `keys.checkpoint` with PostgreSQL. Keep the checkpoints where people with access to the audit store cannot change them.',
+  },
+  RECORDS_UNVERIFIABLE: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'records of the audit log have no HMAC of a known key, so decisions do not use them',
+    remedy:
+      'If a fingerprint key was removed, add it to `keys.fingerprint` again. Confirm records of earlier releases with `secretbridge audit accept --records`.',
   },
   NOT_REVIEWABLE: {
     group: 'ours',

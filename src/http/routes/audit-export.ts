@@ -5,7 +5,7 @@ import { MEDIA_TYPES, recordedExport } from '../../audit/export/export.ts';
 import { DEFAULT_EXPORT_FORMAT, EXPORT_FORMATS, type ExportFormat } from '../../audit/export/formats.ts';
 import type { AuditQuery } from '../../audit/query/query.ts';
 import { createSerialExecutor } from '../../core/serial-executor.ts';
-import { actorOf } from '../access-control.ts';
+import { actorOf, viewOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { type Description, describe } from '../openapi.ts';
 import { FILTERS, filterOf } from './audit.ts';
@@ -14,7 +14,7 @@ type ExportQuery = AuditQuery & { readonly format?: ExportFormat };
 
 type Chunks = AsyncGenerator<string, void, undefined>;
 
-export function addExportRoute(app: FastifyInstance, { audit, clock, closing, version }: RouteDeps): void {
+export function addExportRoute(app: FastifyInstance, { clock, closing, version }: RouteDeps): void {
   const serialize = createSerialExecutor();
   /**
    * Reads the next chunk of an export. Only one chunk is read at a time, even if several exports are active. Yields to
@@ -49,6 +49,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
       schema: describe(EXPORT),
     },
     async (request, reply) => {
+      const { audit } = viewOf(request);
       const { format = DEFAULT_EXPORT_FORMAT } = request.query;
       const chunks = recordedExport(
         audit,

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
 import {
@@ -18,46 +17,12 @@ import {
   recordReview,
 } from '../../audit/query/review.ts';
 import { trace } from '../../audit/query/trace.ts';
-import type { AuditStore, RecordFilter } from '../../audit/store.ts';
-import { withPauses } from '../../audit/verify/chain-watch.ts';
-import {
-  type Evidence,
-  readVerifyInput,
-  type VerifyReport,
-  verifyWithEvidence,
-} from '../../audit/verify/verify.ts';
+import type { RecordFilter } from '../../audit/store.ts';
 import { AppError } from '../../core/errors.ts';
-import { createSharedRun } from '../../core/serial-executor.ts';
-import { actorOf } from '../access-control.ts';
+import { actorOf, viewOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { listQuery } from '../paging.ts';
-
-interface Verification {
-  /** Verifies the whole chain. Concurrent callers share one verification, because a verification reads every record. */
-  run(): Promise<VerifyReport>;
-}
-
-/** @param evidence Returns the checkpoints that are stored outside the audit store. */
-export function createVerification(
-  audit: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>,
-  signal: AbortSignal,
-  evidence: () => Promise<Evidence | undefined> = async () => undefined,
-): Verification {
-  async function run(): Promise<VerifyReport> {
-    // Read the checkpoints first, so that records added in the meantime come after the last checkpoint.
-    const recordedEvidence = await evidence();
-    const contents = await readVerifyInput(audit);
-    // Yield to the event loop between records, so that probes get an answer.
-    const records = withPauses(contents.records, async () => {
-      signal.throwIfAborted();
-      await setImmediate();
-    });
-    return verifyWithEvidence({ ...contents, records, evidence: recordedEvidence });
-  }
-
-  return { run: createSharedRun(run) };
-}
 
 /** Converts the query parameters to a record filter. @throws AppError INVALID_REQUEST */
 export function filterOf(query: AuditQuery, now: number): RecordFilter {
@@ -113,7 +78,7 @@ interface ReviewRequest {
   Body: { readonly state: NewReviewState; readonly note?: string };
 }
 
-export function addReviewRoute(app: FastifyInstance, { audit }: RouteDeps): void {
+export function addReviewRoute(app: FastifyInstance): void {
   app.post<ReviewRequest>(
     '/api/v1/audit/records/:sequence/review',
     {
@@ -132,6 +97,7 @@ export function addReviewRoute(app: FastifyInstance, { audit }: RouteDeps): void
     },
     async (request) => {
       const { sequence } = request.params;
+      const { audit } = viewOf(request);
       await recordReview(audit, {
         ...request.body,
         sequence,
@@ -168,10 +134,10 @@ interface RecordQuery extends AuditQuery {
 
 export function addAuditRoutes(app: FastifyInstance, deps: RouteDeps): void {
   addRecordRoutes(app, deps);
-  addVerifyRoute(app, deps);
+  addVerifyRoute(app);
 }
 
-function addRecordRoutes(app: FastifyInstance, { audit, clock }: RouteDeps): void {
+function addRecordRoutes(app: FastifyInstance, { clock }: RouteDeps): void {
   app.get<{ Querystring: RecordQuery }>(
     '/api/v1/audit/records',
     {
@@ -185,7 +151,9 @@ function addRecordRoutes(app: FastifyInstance, { audit, clock }: RouteDeps): voi
         answer: 'RecordList',
       }),
     },
-    async ({ query }) => {
+    async (request) => {
+      const { query } = request;
+      const { audit } = viewOf(request);
       const filter = filterOf(query, clock.now());
       if (!query.trace) return queryRecords(audit, filter, query);
       const { fingerprint, ...rest } = filter;
@@ -209,12 +177,14 @@ function addRecordRoutes(app: FastifyInstance, { audit, clock }: RouteDeps): voi
         otherAnswers: { 404: 'Error' },
       }),
     },
-    ({ params: { sequence } }) => readRecordDetail(audit, sequence),
+    (request) => {
+      const { audit } = viewOf(request);
+      return readRecordDetail(audit, request.params.sequence, audit.position);
+    },
   );
 }
 
-function addVerifyRoute(app: FastifyInstance, { audit, closing, evidence }: RouteDeps): void {
-  const verification = createVerification(audit, closing, evidence);
+function addVerifyRoute(app: FastifyInstance): void {
   app.get(
     '/api/v1/audit/verify',
     {
@@ -222,18 +192,19 @@ function addVerifyRoute(app: FastifyInstance, { audit, closing, evidence }: Rout
       schema: describe({
         id: 'verify',
         tag: 'audit',
-        summary: 'Verify the whole hash chain. Reads every record.',
+        summary: 'Verify the whole hash chain. Reads every record. Requires access to all namespaces.',
         role: 'viewer',
         query: NO_QUERY,
         answer: 'Verification',
       }),
     },
-    ({ raw }) => {
+    (request) => {
+      const { audit } = viewOf(request);
       // Disable the idle timeout, because reading all records can take longer. An injected request (in tests) has no
       // real socket.
-      const { socket }: { readonly socket: Partial<Socket> } = raw;
+      const { socket }: { readonly socket: Partial<Socket> } = request.raw;
       socket.setTimeout?.(0);
-      return verification.run();
+      return audit.verify();
     },
   );
 }

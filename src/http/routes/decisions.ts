@@ -1,11 +1,10 @@
 import type { FastifyInstance } from 'fastify';
-import { requesterOf } from '../access-control.ts';
-import type { RouteDeps } from '../deps.ts';
+import { requesterOf, viewOf } from '../access-control.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
 import { NO_BODY } from '../request-input.ts';
 
-export function addHeldRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+export function addHeldRoutes(app: FastifyInstance): void {
   app.get<{ Querystring: ListQuery }>(
     '/api/v1/held',
     {
@@ -19,11 +18,11 @@ export function addHeldRoutes(app: FastifyInstance, { service }: RouteDeps): voi
         answer: 'HeldList',
       }),
     },
-    async ({ query }) => {
+    async (request) => {
       const { items, next } = pageOf(
-        service.held(),
+        viewOf(request).service.held(),
         ({ namespace, secret, id }) => [namespace, secret, id],
-        query,
+        request.query,
       );
       return { held: items, ...(next === undefined ? {} : { next }) };
     },
@@ -45,11 +44,11 @@ export function addHeldRoutes(app: FastifyInstance, { service }: RouteDeps): voi
         otherAnswers: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),
     },
-    (request) => service.release(request.params.id, requesterOf(request), request.id),
+    (request) => viewOf(request).service.release(request.params.id, requesterOf(request), request.id),
   );
 }
 
-export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+export function addPruneRoutes(app: FastifyInstance): void {
   app.get(
     '/api/v1/prune',
     {
@@ -64,7 +63,7 @@ export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): vo
         otherAnswers: { 503: 'Error' },
       }),
     },
-    (request) => service.orphans(requesterOf(request), request.id),
+    (request) => viewOf(request).service.orphans(requesterOf(request), request.id),
   );
 
   app.post(
@@ -83,6 +82,6 @@ export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): vo
         otherAnswers: { 503: 'Error' },
       }),
     },
-    (request) => service.prune(requesterOf(request), request.id),
+    (request) => viewOf(request).service.prune(requesterOf(request), request.id),
   );
 }

@@ -6,7 +6,7 @@ import type { EventGridIntake, RequestHead, WebhookIntake } from '../../events/h
 import { createAttemptLimiter } from '../access-control.ts';
 import { networkOf } from '../connections.ts';
 import type { Limits, RouteDeps } from '../deps.ts';
-import { sendError, toHttpError } from '../errors.ts';
+import { sendError, toHttpError, withoutDetails } from '../errors.ts';
 import { describe } from '../openapi.ts';
 import { createRefusalLog } from '../refusal-log.ts';
 
@@ -217,10 +217,6 @@ const REQUEST_ERRORS: readonly ErrorCode[] = [
   'NOT_FOUND',
   'RATE_LIMITED',
 ];
-
-function withoutDetails({ code, retryAfterMs, cause }: AppError): AppError {
-  return new AppError(code, { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
-}
 
 const EVENT_GRID_NAME = { name: { type: 'string', description: 'The name in `events.eventGrid`.' } };
 

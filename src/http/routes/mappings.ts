@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import type { RollbackRequest } from '../../service/service.ts';
-import { requesterOf } from '../access-control.ts';
-import type { RouteDeps } from '../deps.ts';
+import { requesterOf, viewOf } from '../access-control.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
 import { NO_BODY } from '../request-input.ts';
@@ -11,13 +10,13 @@ interface Named {
   Params: { readonly name: string };
 }
 
-export function addMappingRoutes(app: FastifyInstance, deps: RouteDeps): void {
-  addMappingLists(app, deps);
-  addSyncRoute(app, deps);
-  addPinRoutes(app, deps);
+export function addMappingRoutes(app: FastifyInstance): void {
+  addMappingLists(app);
+  addSyncRoute(app);
+  addPinRoutes(app);
 }
 
-function addMappingLists(app: FastifyInstance, { service }: RouteDeps): void {
+function addMappingLists(app: FastifyInstance): void {
   app.get<{ Querystring: ListQuery }>(
     '/api/v1/mappings',
     {
@@ -31,8 +30,9 @@ function addMappingLists(app: FastifyInstance, { service }: RouteDeps): void {
         answer: 'MappingList',
       }),
     },
-    async ({ query }) => {
-      const { items, next } = pageOf(service.mappings(), ({ mapping }) => [mapping], query);
+    async (request) => {
+      const mappings = viewOf(request).service.mappings();
+      const { items, next } = pageOf(mappings, ({ mapping }) => [mapping], request.query);
       return { mappings: items, ...(next === undefined ? {} : { next }) };
     },
   );
@@ -52,11 +52,11 @@ function addMappingLists(app: FastifyInstance, { service }: RouteDeps): void {
         otherAnswers: { 404: 'Error' },
       }),
     },
-    async (request) => service.mapping(request.params.name) ?? unknownMapping(),
+    async (request) => viewOf(request).service.mapping(request.params.name) ?? unknownMapping(),
   );
 }
 
-function addSyncRoute(app: FastifyInstance, { service }: RouteDeps): void {
+function addSyncRoute(app: FastifyInstance): void {
   app.post<Named>(
     '/api/v1/mappings/:name/sync',
     {
@@ -75,13 +75,14 @@ function addSyncRoute(app: FastifyInstance, { service }: RouteDeps): void {
       }),
     },
     async (request) => {
+      const { service } = viewOf(request);
       const answer = await service.sync(request.params.name, requesterOf(request), request.id);
       return answer ?? unknownMapping();
     },
   );
 }
 
-function addPinRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+function addPinRoutes(app: FastifyInstance): void {
   app.post<Named & { Body: RollbackRequest }>(
     '/api/v1/mappings/:name/rollback',
     {
@@ -101,6 +102,7 @@ function addPinRoutes(app: FastifyInstance, { service }: RouteDeps): void {
     },
     async (request) => {
       const { name } = request.params;
+      const { service } = viewOf(request);
       const answer = await service.rollback(name, request.body, requesterOf(request), request.id);
       return answer ?? unknownMapping();
     },
@@ -124,6 +126,7 @@ function addPinRoutes(app: FastifyInstance, { service }: RouteDeps): void {
     },
     async (request) => {
       const selection = request.body ?? {};
+      const { service } = viewOf(request);
       const answer = await service.unpin(request.params.name, selection, requesterOf(request), request.id);
       return answer ?? unknownMapping();
     },

@@ -55,7 +55,8 @@ export function addPage(app: FastifyInstance): void {
       schema: describe({
         id: 'session',
         tag: 'service',
-        summary: 'The owner of the token, and the highest role of the owner.',
+        summary:
+          'The owner of the token, and the highest role of the owner. `namespaces` has globs, and is absent for people with access to all namespaces.',
         role: 'viewer',
         query: NO_QUERY,
         answer: 'Session',
@@ -64,8 +65,13 @@ export function addPage(app: FastifyInstance): void {
     async ({ identity }) => {
       if (identity === undefined)
         throw new AppError('INTERNAL', { detail: 'the session route has no caller' });
-      const granted = await Promise.all(ROLES.map((role) => identity.may(role)));
-      return { name: identity.name, role: ROLES[granted.lastIndexOf(true)] };
+      const granted = await Promise.all(ROLES.map((role) => identity.namespaces(role)));
+      const [lowest] = granted;
+      return {
+        name: identity.name,
+        role: ROLES[granted.findLastIndex((namespaces) => namespaces !== undefined)],
+        ...(lowest === undefined || lowest === 'all' ? {} : { namespaces: lowest.globs }),
+      };
     },
   );
 }

@@ -11,29 +11,45 @@ import { addPage } from './page.ts';
 import { addHealthRoutes, addMetricsRoute, addStatusRoutes } from './status.ts';
 
 export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
+  const refuseOthers = noteMethods(app);
   acceptJsonOnly(app);
   parseParameters(app);
+  addHealthRoutes(app, deps);
+  if (deps.config.metrics === undefined) addMetricsRoute(app, deps);
+  addStatusRoutes(app);
+  addMappingRoutes(app);
+  addHeldRoutes(app);
+  addPruneRoutes(app);
+  addAuditRoutes(app, deps);
+  addReviewRoute(app);
+  addExportRoute(app, deps);
+  await addEventRoutes(app, deps, limits);
+  addPage(app);
+  refuseOthers();
+}
+
+/** Adds the routes of the port for metrics. */
+export function addMonitoringRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  const refuseOthers = noteMethods(app);
+  addHealthRoutes(app, deps);
+  addMetricsRoute(app, deps);
+  refuseOthers();
+}
+
+/** Notes the methods of each route. Returns a function that adds routes to refuse everything else. */
+function noteMethods(app: FastifyInstance): () => void {
   const methodsByUrl = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
     const urlMethods = methodsByUrl.get(url) ?? new Set();
     for (const name of [method].flat()) urlMethods.add(name);
     methodsByUrl.set(url, urlMethods);
   });
-  addHealthRoutes(app, deps);
-  addMetricsRoute(app, deps);
-  addStatusRoutes(app, deps);
-  addMappingRoutes(app, deps);
-  addHeldRoutes(app, deps);
-  addPruneRoutes(app, deps);
-  addAuditRoutes(app, deps);
-  addReviewRoute(app, deps);
-  addExportRoute(app, deps);
-  await addEventRoutes(app, deps, limits);
-  addPage(app);
-  refuseOtherMethods(app, new Map(methodsByUrl));
-  app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
-    throw new AppError('NOT_FOUND');
-  });
+  return () => {
+    refuseOtherMethods(app, new Map(methodsByUrl));
+    app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
+      throw new AppError('NOT_FOUND');
+    });
+  };
 }
 
 /**

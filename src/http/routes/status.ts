@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
+import { viewOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { sendError } from '../errors.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
@@ -8,7 +9,7 @@ import { describe, NO_QUERY } from '../openapi.ts';
  * Adds the probe routes. Probes need no token, so their responses contain only names and codes. Probes have no rate
  * limit, because a rejected probe could make the kubelet restart the pod.
  */
-export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+export function addHealthRoutes(app: FastifyInstance, { probes }: RouteDeps): void {
   const config = { access: 'public', rateLimit: false } as const;
 
   app.get(
@@ -24,7 +25,7 @@ export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): v
       }),
     },
     async (_, reply) => {
-      const stalled = service.loops().filter((loop) => loop.stalled);
+      const stalled = probes.loops().filter((loop) => loop.stalled);
       if (stalled.length > 0) reply.code(503);
       return { ok: stalled.length === 0, stalled: stalled.map(({ name }) => name) };
     },
@@ -43,7 +44,7 @@ export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): v
       }),
     },
     async (request, reply) => {
-      const error = await service.notReady();
+      const error = await probes.notReady();
       if (error === undefined) return { ok: true };
       // Omit the subject, which may be the path of a file.
       return sendError(request, reply, new AppError(error.code), 503);
@@ -64,14 +65,14 @@ export function addMetricsRoute(app: FastifyInstance, { metrics, config }: Route
         ...(config.metricsNeedToken ? { role: 'viewer' } : {}),
       }),
     },
-    async (_, reply) => {
-      const { contentType, text } = await metrics.render();
+    async ({ view }, reply) => {
+      const { contentType, text } = await (view?.metrics ?? metrics).render();
       return reply.type(contentType).send(text);
     },
   );
 }
 
-export function addStatusRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+export function addStatusRoutes(app: FastifyInstance): void {
   app.get(
     '/api/v1/status',
     {
@@ -86,7 +87,7 @@ export function addStatusRoutes(app: FastifyInstance, { service }: RouteDeps): v
         answer: 'Status',
       }),
     },
-    () => service.status(),
+    (request) => viewOf(request).service.status(),
   );
 
   app.get(

@@ -28,6 +28,7 @@
  * @typedef {{ kind: string, state: string, code?: string }} Part
  * @typedef {{
  *   instance: string, version: string, replica?: string, engine: Part, audit: Part & { sequence: number },
+ *   warnings?: { code: string, message: string }[],
  *   cluster?: Part, config?: { valid: boolean, problems: Record<string, unknown>[], differing?: string[] },
  *   stores: (Part & { name: string, lastSuccess: string | null, breakerOpen?: boolean })[],
  *   events?: (Part & { name: string, lastEvent?: string })[], targets: Target[], held: Held[],
@@ -42,10 +43,10 @@
  * }} SyncAnswer
  * @typedef {{ kind: string, sequence: number, after?: number, unknownKey?: boolean }} Problem
  * @typedef {{
- *   ok: boolean, records: number, checkpoints: number, problem?: Problem, from?: number, cutProved?: boolean,
+ *   ok: boolean, covered?: boolean, unverifiable?: number, records: number, checkpoints: number, problem?: Problem, from?: number, cutProved?: boolean,
  *   sealed?: { sequence: number, time: string }, accepted?: number, unchecked?: number,
  * }} Verification
- * @typedef {{ name: string, role: string }} Session
+ * @typedef {{ name: string, role: string, namespaces?: string[] }} Session
  * @typedef {Readonly<Record<string, string | number | undefined>>} Query
  */
 

@@ -38,6 +38,7 @@ function showSignIn(reason) {
 function enter(session) {
   // A slow sign-in can complete after another sign-in. Then a session already exists, so end that session.
   endFrame?.();
+  resetVerification(session);
   const rank = ROLES.indexOf(session.role);
   announce(`Signed in as ${session.name}, ${session.role}.`);
   endFrame = showFrame(root, session, {

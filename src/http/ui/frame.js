@@ -82,6 +82,12 @@ export function showFrame(root, session, { may, leave }) {
         { class: 'account' },
         h('span', { class: 'person', title: session.name }, session.name),
         h('span', { class: 'badge plain' }, session.role),
+        session.namespaces !== undefined &&
+          h(
+            'span',
+            { class: 'person', title: 'The namespaces of this token' },
+            session.namespaces.join(', '),
+          ),
         h('button', { type: 'button', class: 'quiet', onclick: leave }, 'Sign out'),
       ),
     ),

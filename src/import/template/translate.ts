@@ -1,3 +1,4 @@
+import { append } from '../../core/lists.ts';
 import { type Conditions, createConditions } from './conditions.ts';
 import { createDraft, type Draft, type Note, type Problem } from './draft.ts';
 import { createExpressions, type Translated } from './expressions.ts';
@@ -91,12 +92,12 @@ class StatementWriter {
       const inner = within(scope);
       const tag = this.#draft.attempt(branch.line, () => {
         const condition = this.#conditions.of(branch.value, scope, branch.line);
-        heads.push(...this.#draft.takeBefore());
+        append(heads, this.#draft.takeBefore());
         const [variable] = branch.variables;
         if (word === 'with' || variable !== undefined) {
           const value = this.#translated(branch.value, scope, branch.line);
           const name = named(this.#draft.plain(value), value.json);
-          heads.push(...this.#draft.takeBefore());
+          append(heads, this.#draft.takeBefore());
           if (word === 'with') inner.dot = name;
           if (variable !== undefined) inner.variables.set(variable, name);
         }

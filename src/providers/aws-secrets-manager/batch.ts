@@ -1,6 +1,7 @@
 import { BatchGetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
+import { append } from '../../core/lists.ts';
 import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
 import { DENIED_TYPES, fromItemError, isType, UNSUPPORTED_TYPES } from './errors.ts';
@@ -130,7 +131,7 @@ export async function getBatch(
     );
     if (answer.SecretValues === undefined && answer.Errors === undefined)
       throw badAnswer('a batch without values and errors');
-    values.push(...asObjectList(answer.SecretValues, 'the secrets of a batch'));
+    append(values, asObjectList(answer.SecretValues, 'the secrets of a batch'));
     for (const { SecretId: key, ErrorCode: code } of asObjectList(answer.Errors, 'the errors of a batch'))
       if (key !== undefined && code !== undefined) errors.set(key, code);
     token = answer.NextToken;

@@ -2,6 +2,7 @@ import { Agent, request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { parseObject } from '../../core/json.ts';
+import { checkJsonBounds } from '../../core/json-bounds.ts';
 import {
   badAnswer,
   decodeText,
@@ -39,7 +40,7 @@ export interface Format {
 /** https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html */
 export const JSON_FORMAT: Format = {
   type: /^application\/(x-amz-json-1\.[01]|json)\s*(;|$)/i,
-  isWhole: (text) => parseObject(text) !== undefined,
+  isWhole: (text) => checkJsonBounds(text) === 'ok' && parseObject(text) !== undefined,
   errorType(text) {
     const body = parseObject(text);
     const name = body?.__type ?? body?.code;

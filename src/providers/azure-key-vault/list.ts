@@ -1,4 +1,5 @@
 import type { SecretProperties } from '@azure/keyvault-secrets';
+import { append } from '../../core/lists.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, Refusal } from './errors.ts';
 
@@ -34,7 +35,7 @@ export async function listSecrets(
           .listPropertiesOfSecrets(abortedBy(signal))
           .byPage({ maxPageSize: PAGE_SIZE })) {
           signal?.throwIfAborted(); // the SDK checks the signal only for the first page
-          items.push(...page);
+          append(items, page);
           pages += 1;
           if (!shouldContinue(items, pages)) return { items, pages, complete: false };
         }

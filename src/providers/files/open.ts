@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import type { ReadResult, SourceRef } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
+import { workerThread } from '../../core/worker-thread.ts';
 import { createFileIoLimiter } from '../file-io.ts';
 import type { Check, Operation, ProviderDeps, SecretProvider } from '../provider.ts';
 import { failedRead, fingerprintVersion, nameSearchErrors, orElse, settle } from '../results.ts';
@@ -10,9 +11,9 @@ import { systemDeadline } from '../timing.ts';
 import type { FilesConfig } from './config.ts';
 import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
 import { findBelow } from './find.ts';
-import { realRoot, stillResolvesTo } from './paths.ts';
+import { realRoot, resolveKey, stillResolvesTo } from './paths.ts';
 import { readBelow } from './read.ts';
-import { yamlToJson } from './yaml.ts';
+import { YAML_TO_JSON, yamlToJson } from './yaml.ts';
 
 export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Promise<SecretProvider> {
   const runFileIo = createFileIoLimiter();
@@ -23,9 +24,9 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> =>
     deps.limit((limited) => runFileIo(`${operation} ${id}`, () => work(limited), limited), signal, operation);
-  const attemptRead = (ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadAttempt> =>
+  const attemptRead = async (ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadAttempt> =>
     orElse<ReadAttempt>(
-      ask('read', ref.key, signal, () => retryDuringUpdate(() => readOne(path, ref, deps))),
+      ask('read', ref.key, signal, () => retryDuringUpdate(() => readResolved(path, ref, deps))),
       (error) => ({ result: failedRead(deps.name, ref.key, error) }),
     );
   return {
@@ -116,7 +117,27 @@ async function withTimeout<T>(
   }
 }
 
-async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<ReadAttempt> {
+/**
+ * Reads a key. If links lead to another key, the result names that key, even if there is no file or the file cannot be
+ * read. Otherwise a link would show which names exist where it leads.
+ */
+async function readResolved(path: string, ref: SourceRef, deps: ProviderDeps): Promise<ReadAttempt> {
+  const attempt = await readOne(path, ref, deps).catch((error: unknown): ReadAttempt => {
+    if (!(error instanceof AppError) || error.code === 'STORE_UNAVAILABLE') throw error;
+    return { result: failedRead(deps.name, ref.key, error) };
+  });
+  if (attempt.result.kind === 'found') return attempt;
+  const resolvedKey = await resolveKey(path, ref.key);
+  return resolvedKey === undefined || resolvedKey === ref.key
+    ? attempt
+    : { ...attempt, result: { ...attempt.result, resolvedKey } };
+}
+
+async function readOne(
+  path: string,
+  ref: SourceRef,
+  { name, fingerprints }: ProviderDeps,
+): Promise<ReadAttempt> {
   if (ref.object !== undefined && ref.object !== 'secret') {
     throw new AppError('CONFIG_INVALID', { detail: '`object` is only supported for Azure Key Vault' });
   }
@@ -127,7 +148,8 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
   }
   const value = SecretValue.fromBytes(content.bytes);
   const version = fingerprintVersion(value, ref.version, fingerprints);
-  const object = jsonOf(ref.key, content.bytes);
+  const object = await jsonOf(name, ref.key, content.bytes);
+  const { key } = content;
   return {
     realPath: content.realPath,
     result: {
@@ -136,6 +158,7 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
       ...(object === undefined ? {} : { object: SecretValue.fromText(object) }),
       version,
       createdAt: content.modifiedAt,
+      ...(key === ref.key ? {} : { resolvedKey: key }),
     },
   };
 }
@@ -147,13 +170,20 @@ const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
  * Returns undefined for other files, whose properties are read from the original bytes. If these bytes are not JSON,
  * reading a property fails with NOT_AN_OBJECT, but the whole file can still be read.
  */
-function jsonOf(key: string, bytes: Buffer): string | undefined {
+async function jsonOf(store: string, key: string, bytes: Buffer): Promise<string | undefined> {
   const extension = extname(key).toLowerCase();
   if (extension === '.json' && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) return utf8(bytes);
   if (extension !== '.yaml' && extension !== '.yml') return undefined;
   const text = utf8(bytes);
-  return text === undefined ? undefined : yamlToJson(text);
+  if (text === undefined || text.length <= SMALL_YAML) return text && yamlToJson(text);
+  const result = await workerThread.run(YAML_TO_JSON, text, { group: store, timeMs: YAML_MS });
+  return result.kind === 'done' ? result.output : undefined;
 }
+
+/** Longer YAML is parsed in the worker thread. In characters. */
+const SMALL_YAML = 8 * 1024;
+/** The processor time for one document. A document that takes longer is treated like one that is too long. */
+const YAML_MS = 3_000;
 
 /** Decodes UTF-8 and removes a byte order mark. */
 function utf8(bytes: Buffer): string | undefined {

@@ -1,5 +1,5 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { changed, fromFileSystem, unavailable } from './errors.ts';
@@ -74,6 +74,50 @@ export async function stillResolvesTo(expectedPath: string | undefined, path: st
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
     return expectedPath === undefined && codeOf(error) === 'ENOENT';
+  }
+}
+
+/**
+ * Returns the key of a resolved path. A mounted volume keeps its files in a folder such as `..2026_01_02`, to which the
+ * link `..data` leads. Such a folder is not part of the key.
+ */
+export async function keyOf(root: string, real: string): Promise<string> {
+  const key: string[] = [];
+  let folder = root;
+  for (const segment of relative(root, real).split(sep)) {
+    const at = join(folder, segment);
+    if (!(segment.startsWith('..') && (await stillResolvesTo(at, join(folder, '..data'))))) key.push(segment);
+    folder = at;
+  }
+  return key.join('/');
+}
+
+/**
+ * Returns the key to which the links in a path lead, even if there is no file. Returns undefined if the links cannot be
+ * followed.
+ */
+export async function resolveKey(path: string, key: string): Promise<string | undefined> {
+  try {
+    const root = await realRoot(path);
+    const segments = segmentsOf(key);
+    for (let length = segments.length; length >= 0; length -= 1) {
+      const real = await realOrMissing(join(root, ...segments.slice(0, length)));
+      if (real === undefined) continue;
+      const folder = await keyOf(root, assertInside(root, real));
+      return [...(folder === '' ? [] : [folder]), ...segments.slice(length)].join('/');
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) && codeOf(error) === undefined) throw error;
+  }
+  return undefined;
+}
+
+async function realOrMissing(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw error;
   }
 }
 

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readlink, stat } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { changed, fromFileSystem } from './errors.ts';
-import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
+import { assertInside, keyOf, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
 // The path is already resolved, so a link at its end was added after that. O_NOFOLLOW refuses such a link. O_NONBLOCK
@@ -13,6 +14,8 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 export interface FileContent {
   /** The resolved path of the key. */
   readonly realPath: string;
+  /** The key of the resolved path. */
+  readonly key: string;
   readonly bytes: Buffer;
   /** In milliseconds since 1970. */
   readonly modifiedAt: number;
@@ -32,7 +35,8 @@ export async function readBelow(path: string, key: string): Promise<FileContent 
     if (!(await stat(real)).isFile()) throw notAFile();
     await using file = await open(real, FLAGS);
     await checkOpenedPath(path, root, file);
-    return { realPath: real, ...(await content(file)) };
+    const resolved = relative(root, real) === segments.join(sep) ? key : await keyOf(root, real);
+    return { realPath: real, key: resolved, ...(await content(file)) };
   } catch (error) {
     if (error instanceof AppError) throw error;
     // The file was removed after the check, and may already be replaced. The next attempt looks for a new file.
@@ -52,7 +56,7 @@ async function checkOpenedPath(path: string, root: string, file: FileHandle): Pr
   assertInside(root, openedPath);
 }
 
-async function content(file: FileHandle): Promise<Omit<FileContent, 'realPath'>> {
+async function content(file: FileHandle): Promise<Omit<FileContent, 'realPath' | 'key'>> {
   const before = await file.stat();
   if (!before.isFile()) throw notAFile();
   if (before.size > MAX_BYTES) throw tooLarge();

@@ -1,10 +1,8 @@
 import { isMap, isScalar, isSeq, type Node, type Pair, parseDocument } from 'yaml';
 import { type JsonNode, printJson } from '../../core/json.ts';
+import { defineTask } from '../../core/worker-thread.ts';
 
-/**
- * A longer document is not converted and so has no properties, because parsing blocks the process for about a second
- * per megabyte.
- */
+/** A longer document is not converted and so has no properties, because parsing takes seconds. */
 const MAX_LENGTH = 512 * 1024;
 const MAX_DEPTH = 500;
 /** A number in JSON (RFC 8259, section 6). */
@@ -22,6 +20,8 @@ export function yamlToJson(text: string): string | undefined {
   const node = contents === undefined ? undefined : toJson(contents, 0);
   return node === undefined ? undefined : printJson(node);
 }
+
+export const YAML_TO_JSON = defineTask(import.meta.url, yamlToJson);
 
 function parse(text: string): Node | null | undefined {
   try {

@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
+import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
 import {
   type Answer,
   decodeText,
@@ -14,8 +15,12 @@ import type { VaultConfig } from './config.ts';
 import { createConnector } from './connect.ts';
 import { fromNetwork } from './errors.ts';
 
-/** The maximum response size. A Kubernetes Secret holds 1 MiB, but a list of many keys may be longer. */
-const MAX_BYTES = 16 * 1024 * 1024;
+/** The maximum size of a response with a value. A Kubernetes Secret holds 1 MiB, and JSON may escape every byte. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** The maximum size of a list of keys. */
+const MAX_LIST_BYTES = 16 * 1024 * 1024;
+/** The number of large responses that are read at the same time. Each needs three times its size. */
+const LARGE_AT_ONCE = 2;
 /** The maximum size of an error response. Only a few words of it are needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
@@ -57,8 +62,9 @@ export function createTransport(
   // Do not close the previous agent, because `close` would wait for requests that never end. Its running requests
   // continue, and its idle connections time out.
   let previous: Agent | undefined;
+  const large = createSemaphore(LARGE_AT_ONCE);
   return {
-    send: (options) => send(agent, clock, options, onIndex),
+    send: (options) => send(options, { agent, clock, large, onIndex }),
     reconnect() {
       void previous?.destroy();
       previous = agent;
@@ -70,12 +76,14 @@ export function createTransport(
   };
 }
 
-async function send(
-  agent: Agent,
-  clock: Clock,
-  options: TransportOptions,
-  onIndex: OnIndex,
-): Promise<Answer> {
+interface SendDeps {
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly large: Semaphore;
+  readonly onIndex: OnIndex;
+}
+
+async function send(options: TransportOptions, { agent, clock, large, onIndex }: SendDeps): Promise<Answer> {
   const { method, uri, headers, json, signal } = options;
   try {
     const answer = await request(uri, {
@@ -87,8 +95,12 @@ async function send(
     });
     const status = answer.statusCode;
     const isSuccess = status >= 200 && status < 300;
-    const enough = isSuccess ? MAX_BYTES : MAX_ERROR_BYTES;
-    const bytes = await readBounded(answer.body, { maxBytes: MAX_BYTES, stopAfterBytes: enough });
+    const maxBytes = uri.endsWith('?list=true') ? MAX_LIST_BYTES : MAX_BYTES;
+    const bytes = await readBounded(answer.body, {
+      maxBytes,
+      stopAfterBytes: isSuccess ? maxBytes : MAX_ERROR_BYTES,
+      large: { semaphore: large, signal },
+    });
     onIndex(firstHeaderValue(answer.headers['x-vault-index']));
     return {
       status,

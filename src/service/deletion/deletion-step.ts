@@ -1,6 +1,7 @@
 import type { Cluster, SecretMeta } from '../../cluster/cluster.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
+import { smallest } from '../../core/lists.ts';
 import { createCoalescer, createSerialExecutor } from '../../core/serial-executor.ts';
 import type { TargetId } from '../../core/target.ts';
 import { type Tracer, withSuffix } from '../../core/tracer.ts';
@@ -207,7 +208,7 @@ export class DeletionStep {
     if (hasFailed) retries.push(deletionBackoff(this.#failedRounds - 1));
     // While the replicas had different configurations, some orphans may have been skipped.
     if (!replicasAgree()) retries.push(DISAGREEMENT_RETRY_MS);
-    return retries.length === 0 ? undefined : Math.min(...retries);
+    return retries.length === 0 ? undefined : smallest(retries);
   }
 
   /** @param retries Receives the delays until the next orphan check. */

@@ -3,7 +3,7 @@ import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { Hint } from '../../events/hint.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { isSpread, sourcesOf } from '../../sync/desired.ts';
-import { matching } from '../../sync/find.ts';
+import { costOfMatching, matching } from '../../sync/find.ts';
 
 /** A key of a store, or a search in a store, that targets use. */
 export interface Interest {
@@ -18,6 +18,11 @@ export interface Interest {
  */
 const MAX_NAME_LENGTH = 1_024;
 const MAX_NAMES = 16;
+/**
+ * The maximum cost of matching the names of a hint, in units of 15 nanoseconds. The searches that are left count as
+ * matches, because a hint only says that a target is due.
+ */
+const MAX_COST = 1_000_000;
 
 /**
  * Finds the targets that a change in a store may affect. Indexes keys and searches by name, so that the cost of a hint
@@ -54,22 +59,25 @@ export class Interests {
         .filter(({ length }) => length <= MAX_NAME_LENGTH)
         .flatMap((key) => [key, ...this.#namesOf(store, key)]),
     );
+    const spent = { cost: 0 };
     const ids = new Set(
       [...names].flatMap((name) => [
         ...(this.#keys.get(nameKey(store, name)) ?? []),
-        ...this.#searchesMatching(store, name),
+        ...this.#searchesMatching(store, name, spent),
       ]),
     );
     return [...ids].flatMap((id) => this.#byId.get(id) ?? []);
   }
 
-  *#searchesMatching(store: string, name: string): Iterable<string> {
+  *#searchesMatching(store: string, name: string, spent: { cost: number }): Iterable<string> {
     const folders = this.#searches.get(store);
     if (folders === undefined) return;
     // A search matches names below its path, so look up every prefix of this name.
     for (let end = 0; end <= name.length; end += 1)
-      for (const [id, search] of folders.get(name.slice(0, end)) ?? [])
-        if (matching(search, [name]).length > 0) yield id;
+      for (const [id, search] of folders.get(name.slice(0, end)) ?? []) {
+        spent.cost += costOfMatching(search, [name]);
+        if (spent.cost > MAX_COST || matching(search, [name]).length > 0) yield id;
+      }
   }
 
   #indexKey(store: string, key: string): string {

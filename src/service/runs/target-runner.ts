@@ -1,6 +1,7 @@
 import type { AuditStore } from '../../audit/store.ts';
 import { type Clock, isInFuture } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
+import { largest, smallest } from '../../core/lists.ts';
 import { formatTarget, instancesOf, type TargetId } from '../../core/target.ts';
 import { noTracer, type Tracer } from '../../core/tracer.ts';
 import type { Job } from '../../queue/queue.ts';
@@ -90,7 +91,7 @@ export class TargetRunner {
           this.#noteWithoutOutcome({ ...this.#begin(desired, job), ...start }, error);
       throw thrown;
     }
-    return retries.length === 0 ? undefined : Math.min(...retries);
+    return retries.length === 0 ? undefined : smallest(retries);
   }
 
   #start(): Pick<Run, 'startedAt' | 'freshAt'> {
@@ -117,7 +118,7 @@ export class TargetRunner {
     // A time in the future shows that the clock was set back. Ignore such a time, because no value could be read after
     // it.
     const now = clock.now();
-    return Math.max(0, ...ended.filter((at) => !isInFuture(at, now)));
+    return Math.max(0, largest(ended.filter((at) => !isInFuture(at, now))));
   }
 
   async #runOne(run: Run, context: SyncContext): Promise<number | undefined> {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { Fingerprint, Fingerprinter } from '../../core/fingerprint.ts';
+import { append } from '../../core/lists.ts';
 import {
   isCurrentSecretRef,
   type ReadResult,
@@ -62,7 +63,10 @@ export async function checkReferences(
   let pendingChecks: (readonly [StoreRef, Promise<boolean>])[] = [];
   const awaitChecks = async (): Promise<void> => {
     const isToRead = await Promise.all(pendingChecks.map(([, answer]) => answer));
-    unread.push(...pendingChecks.filter((_, index) => isToRead[index]).map(([ref]) => ref));
+    append(
+      unread,
+      pendingChecks.filter((_, index) => isToRead[index]).map(([ref]) => ref),
+    );
     pendingChecks = [];
     onProgress();
     // A file-based audit runs its queries on this thread, so let probes and writes run in between.

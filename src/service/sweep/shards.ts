@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Mapping } from '../../core/mapping.ts';
+import type { Mapping, MappingInclude } from '../../core/mapping.ts';
 import type { StoreRef } from '../../core/read-result.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Subject } from '../../queue/subject.ts';
@@ -13,6 +13,8 @@ export interface Shard {
   readonly sweep: Sweep;
   readonly refs: readonly StoreRef[];
   readonly fullRuns: readonly DesiredTarget[];
+  /** The `include` of all mappings in this shard. Tenants share no shard, so that each has its own limits and turns. */
+  readonly include?: MappingInclude | undefined;
 }
 
 /** Number of references in a shard, for a store without version lists. */
@@ -27,13 +29,10 @@ export function shardsOf(
   desired: readonly DesiredTarget[],
   tellsVersions: (store: string) => boolean,
 ): readonly Shard[] {
-  const groups = new Map<
-    string,
-    { store: string; refreshMs: number; refs: Map<string, StoreRef>; whole: DesiredTarget[] }
-  >();
-  const groupOf = (store: string, refreshMs: number) => {
-    const id = `${store}/${refreshMs}`;
-    const group = groups.get(id) ?? { store, refreshMs, refs: new Map<string, StoreRef>(), whole: [] };
+  const groups = new Map<string, ShardGroup>();
+  const groupOf = ({ include }: Mapping, store: string, refreshMs: number) => {
+    const id = `${store}/${refreshMs}/${include?.path ?? ''}`;
+    const group = groups.get(id) ?? newGroup(store, refreshMs, include);
     groups.set(id, group);
     return group;
   };
@@ -41,15 +40,15 @@ export function shardsOf(
   for (const desiredTarget of desired) {
     const { mapping } = desiredTarget;
     const whole = fullRunStore(mapping);
-    if (whole !== undefined) groupOf(whole, mapping.refreshMs).whole.push(desiredTarget);
+    if (whole !== undefined) groupOf(mapping, whole, mapping.refreshMs).whole.push(desiredTarget);
   }
   for (const mapping of new Set(desired.map((desiredTarget) => desiredTarget.mapping))) {
     if (mapping.target.mode === 'merge') continue;
     // A reference shared by several mappings is read once, at the shortest interval.
     for (const [id, ref] of refsOf(mapping))
-      groupOf(ref.store, shortest.get(id) ?? mapping.refreshMs).refs.set(id, ref);
+      groupOf(mapping, ref.store, shortest(mapping, id)).refs.set(id, ref);
   }
-  return [...groups.values()].flatMap(({ store, refreshMs, refs, whole }) => {
+  return [...groups.values()].flatMap(({ store, refreshMs, include, refs, whole }) => {
     // If one list shows the versions of all keys of a store, one shard is enough. Otherwise the reads are spread.
     const parts = Math.ceil(
       (tellsVersions(store) ? 1 : refs.size / READS_PER_SHARD) + whole.length / READS_PER_SHARD,
@@ -59,21 +58,39 @@ export function shardsOf(
     const shardOf = (id: string) => (shards === 1 ? 0 : hashOf(id) % shards);
     const inShard = Map.groupBy([...refs], ([id]) => shardOf(id));
     const fullRunsInShard = Map.groupBy(whole, ({ id }) => shardOf(formatTarget(id)));
+    const owner = include === undefined ? {} : { include: hashOf(include.path).toString(16) };
     return Array.from({ length: shards }, (_, shard) => ({
-      sweep: { kind: 'sweep' as const, store, refreshMs, shard, shards },
+      sweep: { kind: 'sweep' as const, store, refreshMs, shard, shards, ...owner },
+      include,
       refs: (inShard.get(shard) ?? []).map(([, ref]) => ref),
       fullRuns: fullRunsInShard.get(shard) ?? [],
     }));
   });
 }
 
-/** Returns the shortest interval of each reference. */
-function shortestRefresh(desired: readonly DesiredTarget[]): ReadonlyMap<string, number> {
+function newGroup(store: string, refreshMs: number, include: MappingInclude | undefined): ShardGroup {
+  return { store, refreshMs, include, refs: new Map(), whole: [] };
+}
+
+interface ShardGroup {
+  readonly store: string;
+  readonly refreshMs: number;
+  readonly include: MappingInclude | undefined;
+  readonly refs: Map<string, StoreRef>;
+  readonly whole: DesiredTarget[];
+}
+
+/** Returns a function that returns the shortest interval of a reference among the mappings of the same `include`. */
+function shortestRefresh(desired: readonly DesiredTarget[]): (mapping: Mapping, ref: string) => number {
   const shortest = new Map<string, number>();
+  const keyOf = ({ include }: Mapping, ref: string) =>
+    include === undefined ? ref : `${include.path} ${ref}`;
   for (const mapping of new Set(desired.map((desiredTarget) => desiredTarget.mapping)))
-    for (const id of refsOf(mapping).keys())
-      shortest.set(id, Math.min(mapping.refreshMs, shortest.get(id) ?? Number.POSITIVE_INFINITY));
-  return shortest;
+    for (const id of refsOf(mapping).keys()) {
+      const key = keyOf(mapping, id);
+      shortest.set(key, Math.min(mapping.refreshMs, shortest.get(key) ?? Number.POSITIVE_INFINITY));
+    }
+  return (mapping, ref) => shortest.get(keyOf(mapping, ref)) ?? mapping.refreshMs;
 }
 
 /**
@@ -103,7 +120,8 @@ export interface Round {
  */
 export function roundAt(sweep: Sweep, now: number): Round {
   const { refreshMs } = sweep;
-  const name = `${sweep.store}/${refreshMs}/${sweep.shard}/${sweep.shards}`;
+  const owner = sweep.include === undefined ? '' : `/${sweep.include}`;
+  const name = `${sweep.store}/${refreshMs}/${sweep.shard}/${sweep.shards}${owner}`;
   const phase = hashOf(name) % refreshMs;
   const dueAt = (round: number): number => {
     const jitter = (hashOf(`${name}/${round}`) % 1_000) * (JITTER / 1_000) * refreshMs;

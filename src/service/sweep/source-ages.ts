@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
+import { largest } from '../../core/lists.ts';
 import type { Mapping, Source } from '../../core/mapping.ts';
 import { isCurrentSecretRef } from '../../core/read-result.ts';
 import { compareText } from '../../core/target.ts';
@@ -78,7 +79,7 @@ export class SourceAges {
   /** Returns the time when the newest source of the mapping was created, in milliseconds since 1970. */
   changedAt(mapping: Mapping): number | undefined {
     const times = [...this.#sourcesOf(mapping)].map(({ at }) => at);
-    return times.length === 0 ? undefined : Math.max(...times);
+    return times.length === 0 ? undefined : largest(times);
   }
 
   /**

@@ -84,7 +84,9 @@ export class SweepSchedule {
   async #add(subject: string, options: AddOptions = {}): Promise<boolean> {
     const { queue, logger } = this.#deps;
     try {
-      await queue.add([{ subject, reason: 'sweep', requestId: randomUUID() }], options);
+      const group = this.#deps.snapshot().shards.get(subject)?.include?.path;
+      const job = { subject, reason: 'sweep', requestId: randomUUID() } as const;
+      await queue.add([group === undefined ? job : { ...job, group }], options);
       return true;
     } catch (thrown) {
       // No retry here, because `tick` tries again.

@@ -5,7 +5,7 @@ import { refId } from '../../core/read-result.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { Job } from '../../queue/queue.ts';
 import { parseSubject } from '../../queue/subject.ts';
-import type { SyncContext } from '../../reconcile/context.ts';
+import { expectedReads, type SyncContext } from '../../reconcile/context.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import type { Resync } from '../resync.ts';
 import type { TargetStates } from '../target-states.ts';
@@ -87,7 +87,13 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
     const pinned = await deps.findPins();
     const tellsVersions = deps.tellsVersions(store);
     const { ages } = deps;
-    const findings = await checkReferences(store, refs, { context, ages, tellsVersions, onProgress });
+    // No run reads a reference that the rules refuse to all of its targets, so the sweep must not read it either.
+    const readable = refs.filter((ref) =>
+      snapshot()
+        .usersOf(ref)
+        .some((user) => expectedReads([user], context).length > 0),
+    );
+    const findings = await checkReferences(store, readable, { context, ages, tellsVersions, onProgress });
     const outage = outageIn([...findings.values()], deps.isDown(store));
     const at = { steady: states.steadyClock.now(), wall: clock.now() };
     // During an outage, a failure reveals nothing about a single key. When the store recovers, its failed targets

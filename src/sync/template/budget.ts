@@ -1,9 +1,6 @@
 import { Context, type Liquid } from 'liquidjs';
 
-/**
- * The limits of one template. All limits except the last one limit the work instead of the time, so that results are
- * reproducible.
- */
+/** The limits of one template. They limit the work instead of the time, so that results are reproducible. */
 export const LIMITS = {
   /** Length of the template in UTF-16 units. */
   templateLength: 64 * 1024,
@@ -18,28 +15,49 @@ export const LIMITS = {
   steps: 100_000,
   /** Number of characters that filters and operators read or create. */
   work: 50_000_000,
-  /** Time limit in milliseconds, for work that takes longer than the other limits predict. */
-  milliseconds: 5000,
 } as const;
 
 /** A template that cannot be parsed or rendered. The message never contains a value. */
 export class TemplateError extends Error {}
 
+/** The work that all templates of a mapping may cause together. */
+export class Allowance {
+  #steps: number;
+  #work: number;
+  isExceeded = false;
+
+  constructor({ steps, work }: { readonly steps: number; readonly work: number }) {
+    this.#steps = steps;
+    this.#work = work;
+  }
+
+  take(steps: number, work: number): void {
+    this.#steps -= steps;
+    this.#work -= work;
+    if (this.#steps >= 0 && this.#work >= 0) return;
+    this.isExceeded = true;
+    throw new TemplateError('the templates of this mapping cause too much work');
+  }
+}
+
 /** The remaining budget while one template is rendered. */
 export class Budget {
+  readonly #allowance: Allowance | undefined;
   #steps: number = LIMITS.steps;
   #work: number = LIMITS.work;
-  #end: number | undefined;
 
-  /** @param now Milliseconds of a monotonic clock, from the engine. */
-  step(now: number): void {
+  constructor(allowance?: Allowance) {
+    this.#allowance = allowance;
+  }
+
+  step(): void {
+    this.#allowance?.take(1, 0);
     this.#steps -= 1;
     if (this.#steps < 0) throw new TemplateError(`it takes more than ${LIMITS.steps} steps`);
-    this.#end ??= now + LIMITS.milliseconds;
-    if (now > this.#end) throw new TemplateError(`it takes longer than ${LIMITS.milliseconds} ms`);
   }
 
   spend(work: number): void {
+    this.#allowance?.take(0, work);
     this.#work -= work;
     if (this.#work < 0) throw new TemplateError('it works on too much text');
   }
@@ -66,12 +84,13 @@ export class Budget {
 
 /** The engine's state while it renders one template, with the budget. */
 export class BoundedContext extends Context {
-  readonly budget = new Budget();
+  readonly budget: Budget;
 
-  constructor(scope: object, liquid: Liquid) {
+  constructor(scope: object, liquid: Liquid, allowance?: Allowance) {
     super(scope, liquid.options, { sync: true }, { liquid });
+    this.budget = new Budget(allowance);
     // The engine calls this before it renders each part of a template.
-    this.renderLimit.check = (now) => this.budget.step(now);
+    this.renderLimit.check = () => this.budget.step();
     // Only ranges use this limit. Reject all ranges, because the engine's loop over a range never ends from 2^53 on.
     // `inspect.ts` normally reports a range earlier.
     this.memoryLimit.use = () => {

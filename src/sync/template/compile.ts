@@ -1,6 +1,7 @@
 import { LiquidError, type Template as Node, toValueSync, UndefinedVariableError } from 'liquidjs';
+import { LRUCache } from 'lru-cache';
 import { SecretValue } from '../../core/secret-value.ts';
-import { BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.ts';
+import { type Allowance, BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.ts';
 import { createEngine } from './engine.ts';
 import { FILTERS } from './filters.ts';
 import { depthProblem, inspect, problemAt, quote, type TemplateProblem } from './inspect.ts';
@@ -15,8 +16,9 @@ export interface Template {
   /**
    * Renders the template. The result is deterministic.
    * @param absent Names without a value. In a condition they are false; printing one is an error.
+   * @param allowance The work that all templates of the mapping may cause. Default: no limit besides those of a template.
    */
-  render(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): Rendered;
+  render(data: ReadonlyMap<string, SecretValue>, absent: readonly string[], allowance?: Allowance): Rendered;
 }
 
 export type Rendered =
@@ -29,10 +31,40 @@ export type Compiled =
 
 const engine = createEngine();
 
+/**
+ * The maximum total cost of the cached templates. A compiled template needs about a kilobyte of memory for each unit of
+ * its cost.
+ */
+const MAX_CACHED_COST = 20_000;
+
+const compiledTemplates = new LRUCache<string, Compiled>({
+  maxSize: MAX_CACHED_COST,
+  sizeCalculation: (_, text) => compileCost(text),
+});
+
 export function compileTemplate(text: string): Compiled {
+  const cached = compiledTemplates.get(text);
+  if (cached !== undefined) return cached;
   const nodes = parse(text);
-  if (!Array.isArray(nodes)) return { kind: 'invalid', problem: nodes };
-  return { kind: 'template', template: { render: (data, absent) => render(nodes, data, absent) } };
+  const compiled: Compiled = Array.isArray(nodes)
+    ? { kind: 'template', template: { render: (...options) => render(nodes, ...options) } }
+    : { kind: 'invalid', problem: nodes };
+  compiledTemplates.set(text, compiled);
+  return compiled;
+}
+
+/** Returns the cost of compiling a template, or 0 if it is already compiled. */
+export function remainingCompileCost(text: string): number {
+  return compiledTemplates.has(text) ? 0 : compileCost(text);
+}
+
+/**
+ * Estimates the cost of compiling a template, in units of about 10 microseconds. The parser visits each character, and
+ * creates objects for each output, tag and filter.
+ */
+export function compileCost(text: string): number {
+  const parts = text.match(/\{[{%]|\|/g)?.length ?? 0;
+  return 1 + parts + Math.ceil(text.length / 50);
 }
 
 /**
@@ -90,8 +122,13 @@ function parseMessage(error: LiquidError): string {
   return text.trim() === '' ? 'something is missing here' : `${quote(text)} is not understood`;
 }
 
-function render(nodes: Node[], data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): Rendered {
-  const context = new BoundedContext(scopeOf(data, absent), engine);
+function render(
+  nodes: Node[],
+  data: ReadonlyMap<string, SecretValue>,
+  absent: readonly string[],
+  allowance?: Allowance,
+): Rendered {
+  const context = new BoundedContext(scopeOf(data, absent), engine, allowance);
   try {
     const output = new BoundedOutput(context.budget);
     toValueSync(engine.renderer.renderTemplates(nodes, context, output));

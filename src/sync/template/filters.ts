@@ -63,13 +63,15 @@ function pkcs12(b: Budget, input: unknown, password: unknown = ''): Certificates
     throw new TemplateError('PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded');
   const bytes = Binary.bytesOf(value);
   b.spend(bytes.byteLength * 100);
+  const spend = (iterations: number): void => b.spend(iterations * ITERATION_WORK);
   try {
-    const { certificates, keys, iterations } = readPkcs12(bytes, textOf(password, b));
-    b.spend(iterations * ITERATION_WORK);
+    const { certificates, keys } = readPkcs12(bytes, textOf(password, b), spend);
     return { certificates, keys: keys.map(privateKeyOf) };
   } catch (error) {
-    if (error instanceof Pkcs12Error) throw new TemplateError(error.message, { cause: error.cause });
-    throw error;
+    if (!(error instanceof Pkcs12Error)) throw error;
+    throw error.cause instanceof TemplateError
+      ? error.cause
+      : new TemplateError(error.message, { cause: error.cause });
   }
 }
 
@@ -99,7 +101,11 @@ function onlyKey(keys: readonly KeyObject[]): string {
   return key.export({ format: 'pem', type: 'pkcs8' }).toString();
 }
 
+/** The cost of parsing one character of JSON, compared with the cost of copying it. */
+const JSON_WORK = 8;
+
 function parsed(text: string, b: Budget): unknown {
+  b.spend(text.length * JSON_WORK);
   try {
     return fromNode(parseJson(text), b);
   } catch (error) {
@@ -145,9 +151,9 @@ function certificates(
 const CERTIFICATE_WORK = 4000;
 
 function parsedCertificates(b: Budget, input: unknown): readonly X509Certificate[] {
-  const parsedCertificateList = certificatesIn(textOf(input, b));
-  b.spend(parsedCertificateList.length * CERTIFICATE_WORK);
-  return parsedCertificateList;
+  const text = textOf(input, b);
+  b.spend((text.split('-----BEGIN').length - 1) * CERTIFICATE_WORK);
+  return certificatesIn(text);
 }
 
 function ordered(b: Budget, unordered: readonly X509Certificate[]): readonly X509Certificate[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
-import { findOne, renderSet } from './chart.ts';
+import { findOne, render, renderSet } from './chart.ts';
 
 interface Peer {
   readonly ipBlock?: { readonly cidr: string };
@@ -33,7 +33,7 @@ async function policyOf(name: string, policy = 'b-secretbridge') {
   return { ingress, egress: (egress ?? []).map(textOf) };
 }
 
-const ALWAYS = ['pods@kube-system :53', 'pods :8080'];
+const ALWAYS = ['pods@kube-system 169.254.20.10/32 :53', 'pods :8080'];
 
 describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
   it('allows egress to the addresses and ports of the configuration', async () => {
@@ -51,14 +51,14 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
       '@redis :*',
       '10.3.0.0/24 :6380',
       '10.4.0.1/32 :5433',
-      '10.0.0.1/32 :6443',
+      '10.0.0.1/32 :6443,443',
     ]);
   });
 
   it("allows ingress from the configured peers and from the chart's test pod", async () => {
     const { ingress } = await policyOf('network-literals');
     expect(ingress).toEqual([
-      {
+      expect.objectContaining({
         from: [
           { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } },
           {
@@ -72,8 +72,28 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
           },
         ],
         ports: [{ port: 8080, protocol: 'TCP' }],
-      },
+      }),
+      expect.objectContaining({ ports: [{ port: 9090, protocol: 'TCP' }] }),
     ]);
+  });
+
+  const EVERY_POD = { namespaceSelector: {} };
+  const OWN_PODS = { podSelector: {} };
+  it.each([
+    ['default', [OWN_PODS], [OWN_PODS]],
+    ['ingress', [EVERY_POD], [OWN_PODS]],
+    ['monitoring', [OWN_PODS], [EVERY_POD]],
+  ])('is on by default, and allows only the peers that the values %s need', async (name, api, metrics) => {
+    const { ingress } = await policyOf(name);
+    const [callers, scrapers] = ingress.map(({ from = [] }) => from);
+    expect(callers?.slice(0, -1)).toEqual(api);
+    expect(scrapers).toEqual(metrics);
+  });
+
+  it('allows every caller of the API with a Service that has callers outside of the cluster', async () => {
+    const objects = await render('--set', 'service.type=LoadBalancer');
+    const { ingress } = findOne(objects, 'NetworkPolicy').spec as { ingress: Rule[] };
+    expect(ingress.map(({ from }) => from)).toEqual([undefined, [OWN_PODS]]);
   });
 
   it('allows egress to the AWS login endpoints and to the node addresses that issue AWS credentials', async () => {
@@ -95,7 +115,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
       '198.51.100.0/28 198.51.100.32/28 :443',
       '* :443',
       '169.254.169.254/32 :80',
-      '* :6443',
+      '* :6443,443',
     ]);
   });
 
@@ -107,13 +127,13 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
       '169.254.169.254/32 :80',
       ...[5, 6].map((number) => `198.51.100.${number}/32 :443`),
       '@monitoring :*',
-      '10.0.0.1/32 :6443',
+      '10.0.0.1/32 :6443,443',
     ]);
   });
 
   it('allows egress to the bundled Redis, which accepts connections only from the bridge', async () => {
     const { egress } = await policyOf('placement');
-    expect(egress).toEqual([...ALWAYS, 'pods :6379', '* :6443']);
+    expect(egress).toEqual([...ALWAYS, 'pods :6379', '* :6443,443']);
     const redis = await policyOf('placement', 'b-secretbridge-redis');
     expect(redis.egress).toEqual([]);
     expect(redis.ingress).toHaveLength(1);

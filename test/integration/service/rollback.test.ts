@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../../src/core/clock.ts';
+import { recordKeysIn } from '../../fakes/record-keys.ts';
 import { openbao } from '../services/inject.ts';
 import { startRedis } from '../services/redis.ts';
 import { type ServiceProcess, within } from './service-process.ts';
@@ -167,7 +168,8 @@ describe('rollback with the running service', () => {
     const [first = 0] = await rotate(world);
     const record = (await world.records()).find(({ sequence }) => sequence === first);
     {
-      const options = { instance: record?.instance ?? '', replica: 'killed', clock: systemClock };
+      const keys = await recordKeysIn(`${world.folder}/state`);
+      const options = { instance: record?.instance ?? '', replica: 'killed', clock: systemClock, keys };
       await using audit = await openSqliteAudit({ path: `${world.folder}/state/audit.db`, ...options });
       const { mapping, namespace, secret, sources = [] } = record ?? {};
       await audit.append([

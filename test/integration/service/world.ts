@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { vi } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import type { AuditRecord } from '../../../src/audit/entry.ts';
+import type { AuditRecord, Entry } from '../../../src/audit/entry.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { ChainState } from '../../../src/audit/verify/diagnose.ts';
 import { verify } from '../../../src/audit/verify/verify.ts';
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly apiAddress?: string;
   /** The timeout of one store request. */
   readonly timeout?: string;
+  /** Default: 2000, so that the store is never the limit. */
+  readonly requestsPerSecond?: number;
   /** Whether the store credential is in a file instead of the environment. */
   readonly secretIdFile?: boolean;
   /** Whether the account has its rights from the start. `rbac` prints these rights. */
@@ -49,6 +52,8 @@ export interface WorldOptions {
   readonly redisUrl?: string;
   /** Whether the audit is in PostgreSQL instead of a file. The test cannot change this later. */
   readonly postgres?: boolean;
+  /** Whether `keys.checkpoint` is set, so that checkpoints are written with PostgreSQL too. */
+  readonly signed?: boolean;
 }
 
 /** The service on real servers. It has namespaces, a store path, an account and an audit of its own. */
@@ -76,6 +81,10 @@ export interface World extends AsyncDisposable, Names {
   remove(name: string, short?: string): Promise<void>;
   records(): Promise<readonly AuditRecord[]>;
   chain(): Promise<ChainState>;
+  /** Runs SQL on the audit database, as somebody with write access but without keys. */
+  sql(text: string): Promise<readonly Record<string, unknown>[]>;
+  /** Appends entries to the audit, as somebody with write access. Their HMAC is what `sign` returns. */
+  forge(entries: readonly Entry[], sign?: () => string): Promise<readonly AuditRecord[]>;
   /**
    * Returns the successful changes by our account as `<verb> <namespace>/<name>`, from the audit log of the API server.
    */
@@ -104,6 +113,10 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   for (const [name, text] of Object.entries(tokens))
     await writeFile(join(folder, `${name}.token`), text, { mode: 0o600 });
   await writeFile(join(folder, 'secret-id'), vault.env.SECRET_ID, { mode: 0o600 });
+  const { privateKey } = generateKeyPairSync('ed25519');
+  await writeFile(join(folder, 'signing.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }), {
+    mode: 0o600,
+  });
   await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
   const listen = `127.0.0.1:${await freePort()}`;
   const listens = new Map([['secretbridge', listen]]);
@@ -200,6 +213,25 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       await using audit = await readAudit(folder, database);
       return await verify(audit.storedRecords(1), { until: await audit.head() });
     },
+    async sql(text) {
+      if (database !== undefined) return database.sql(`set search_path = secretbridge; ${text}`);
+      const db = new DatabaseSync(join(folder, 'state', 'audit.db'));
+      try {
+        if (/^select/i.test(text)) return db.prepare(text).all();
+        db.exec(text);
+        return [];
+      } finally {
+        db.close();
+      }
+    },
+    async forge(entries, sign) {
+      const keys = sign && { sign };
+      const attacker = { instance: 'service', replica: `attacker-${randomHex()}`, keys };
+      const path = join(folder, 'state', 'audit.db');
+      await using audit = await (database?.open(attacker) ??
+        openSqliteAudit({ ...attacker, path, clock: systemClock }));
+      return await audit.append(entries);
+    },
     writes: (resource = 'secrets') => writesBy(user, resource),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -254,14 +286,16 @@ function configText(options: WorldOptions, { vault, kubeconfig, listen, suffix, 
   const tokens = Object.entries(roles).map(
     ([name, role]) => `{ name: ${name}, role: ${role}, token: { file: ./${name}.token } }`,
   );
-  const { redisUrl, postgres = false } = options;
+  const { redisUrl, postgres = false, requestsPerSecond = 2_000, signed = false } = options;
   const engine =
     redisUrl === undefined ? '' : `engine: { kind: redis, url: { env: REDIS_URL }, prefix: '${suffix}' }\n`;
   const audit = postgres
     ? 'kind: postgres, url: { env: DATABASE_URL }'
     : 'kind: sqlite, path: ./state/audit.db';
   const keys =
-    redisUrl === undefined && !postgres ? '' : 'keys: { fingerprint: [ { file: ./shared.key } ] }\n';
+    redisUrl === undefined && !postgres
+      ? ''
+      : `keys: { fingerprint: [ { file: ./shared.key } ]${signed ? ', checkpoint: { file: ./signing.key }' : ''} }\n`;
   return `apiVersion: secretbridge.dev/v1
 instance: service
 cluster: { kind: kubernetes, scope: ${scope}, kubeconfig: ${kubeconfig}, requestsPerSecond: 2000 }
@@ -272,7 +306,7 @@ stores:
     kind: vault
     address: ${vaultAddress ?? vault.address}
     auth: { method: appRole, mountPath: ${vault.prefix}, roleId: { env: ROLE_ID }, secretId: ${secretIdFile ? '{ file: ./secret-id }' : '{ env: SECRET_ID }'} }
-    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: ${timeout} }
+    limits: { requestsPerSecond: ${requestsPerSecond}, concurrency: 16, timeout: ${timeout} }
 ${config({ prefix: vault.prefix, ns })}`;
 }
 

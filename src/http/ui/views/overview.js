@@ -191,12 +191,12 @@ function tile(count, word, href, isState, tone) {
 }
 
 /** @param {import('../api.js').Status} status */
-function health({ engine, audit, cluster, config, stores, events = [] }) {
+function health({ engine, audit, warnings = [], cluster, config, stores, events = [] }) {
   /** @typedef {{ name: string, kind: string, state: string, code?: string, more?: import('../dom.js').Child }} Row */
   /** @type {Row[]} */
   const rows = [
     { name: 'Engine', ...engine },
-    { name: 'Audit', ...audit, more: auditNote(audit) },
+    { name: 'Audit', ...audit, ...auditDoubt(audit, warnings), more: auditNote(audit) },
     ...(cluster === undefined ? [] : [{ name: 'Cluster', ...cluster }]),
     ...(config === undefined
       ? []
@@ -217,6 +217,18 @@ function health({ engine, audit, cluster, config, stores, events = [] }) {
       rows,
     ),
   );
+}
+
+const AUDIT_WARNINGS = ['CHECKPOINTS_MISSING', 'AUDIT_ALTERED', 'RECORDS_UNVERIFIABLE'];
+
+/**
+ * An audit log that works but is in doubt never gets a good mark.
+ * @param {{ state: string }} audit
+ * @param {{ code: string }[]} warnings
+ */
+function auditDoubt({ state: current }, warnings) {
+  const doubt = warnings.find((warning) => AUDIT_WARNINGS.includes(warning.code));
+  return current !== 'up' || doubt === undefined ? {} : { state: 'degraded', code: doubt.code };
 }
 
 /**

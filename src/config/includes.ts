@@ -1,0 +1,189 @@
+import { append } from '../core/lists.ts';
+import type { IncludeState } from './config.ts';
+import type { SourceFile } from './files/files.ts';
+import type { Bound, IncludedFile } from './files/include.ts';
+import type { Located } from './files/yaml.ts';
+import { type Claims, claimsOf, conflictsIn } from './include-claims.ts';
+import { type Problem, sortProblems } from './problem.ts';
+import type { ParsedFile } from './resolve.ts';
+import type { CheckedUnit } from './unit.ts';
+
+/**
+ * The version of each included file that is in force. The next load needs it, because it uses this version of a file
+ * whose newest version is invalid.
+ */
+export type FilesInForce = ReadonlyMap<string, FileInForce>;
+
+interface FileInForce {
+  readonly source: SourceFile;
+  readonly from: string;
+  readonly mappings: readonly Located[];
+  readonly text: string;
+  readonly claims: Claims;
+}
+
+export interface IncludedMapping {
+  readonly node: Located;
+  readonly parsed: ParsedFile['mappings'][number];
+  readonly bound: Bound;
+  /** The index in the list of its file. */
+  readonly index: number;
+}
+
+export interface SettledIncludes {
+  /** The mappings of all files in force, in the order of the files. */
+  readonly mappings: readonly IncludedMapping[];
+  readonly states: readonly IncludeState[];
+  readonly inForce: FilesInForce;
+}
+
+/** A version of a file that was checked against the main files. */
+export interface CheckedVersion extends CheckedUnit {
+  readonly parsed: ReadonlyMap<number, ParsedFile['mappings'][number]>;
+}
+
+export interface SettleDeps {
+  /** The claims of the main files, which win over those of any included file. */
+  readonly mainClaims: Claims;
+  readonly previous: FilesInForce;
+  /** Removes text of the main files that looks like a credential. */
+  readonly redact: CheckedUnit['redact'];
+  readonly check: (
+    file: Pick<IncludedFile, 'source' | 'mappings' | 'text' | 'problems'>,
+    bound: Bound,
+  ) => Promise<CheckedVersion>;
+}
+
+/**
+ * Decides which version of each file is in force. A file with a problem keeps its last valid version. If two files
+ * claim the same mapping name or target, the file that had it before keeps it, or else the first file gets it.
+ */
+export async function settleIncludes(
+  files: readonly IncludedFile[],
+  deps: SettleDeps,
+): Promise<SettledIncludes> {
+  const candidates: Candidate[] = [];
+  for (const file of files) append(candidates, await candidatesOf(file, deps));
+  // Each round withdraws a version, so the rounds end.
+  while (!(await settleClaims(candidates, deps.mainClaims)));
+  const inForce = new Map(
+    candidates.flatMap(({ current, before, file }): [string, FileInForce][] => {
+      const { source, from } = file;
+      if (current !== undefined) {
+        const { mappings, text, claims } = current;
+        return [[idOf(file), { source, from, mappings, text, claims }]];
+      }
+      // A change of the main files may make the last valid version usable again.
+      return before === undefined ? [] : [[idOf(file), { ...before, claims: new Map() }]];
+    }),
+  );
+  return {
+    inForce,
+    states: candidates.map(({ file, current, newest, problems, bound }) => ({
+      path: file.source.shown,
+      state: current === undefined ? 'disabled' : current === newest ? 'valid' : 'outdated',
+      // A problem may quote the main files, which can contain a credential by mistake.
+      problems: sortProblems(problems.map(deps.redact)),
+      namespaces: bound.rule.namespaces,
+    })),
+    mappings: candidates.flatMap(({ current, bound }) =>
+      [...(current?.parsed ?? [])].flatMap(([index, parsed]) => {
+        const node = current?.mappings[index];
+        return node === undefined ? [] : [{ node, parsed, bound, index }];
+      }),
+    ),
+  };
+}
+
+interface Version extends Pick<FileInForce, 'mappings' | 'text' | 'claims'>, CheckedVersion {}
+
+interface Candidate {
+  readonly file: IncludedFile;
+  readonly bound: Bound;
+  /** The version that the file contains, if it is usable by itself. */
+  readonly newest: Version | undefined;
+  /** The version that was in force before, if it is still usable. */
+  readonly fallback: () => Promise<Version | undefined>;
+  readonly before: FileInForce | undefined;
+  readonly problems: Problem[];
+  current: Version | undefined;
+}
+
+/** The members of an unlisted folder are unknown, so all files that came from it keep their last version. */
+async function candidatesOf(file: IncludedFile, deps: SettleDeps): Promise<readonly Candidate[]> {
+  const { bound } = file;
+  if (bound === undefined) return [];
+  const isUnlisted = file.problems.length > 0 && file.source.absolute === file.from;
+  const earlier = isUnlisted ? [...deps.previous.values()].filter(({ from }) => from === file.from) : [];
+  if (earlier.length === 0) return [await candidateOf(file, bound, deps)];
+  return Promise.all(earlier.map(({ source }) => candidateOf({ ...file, source }, bound, deps)));
+}
+
+async function candidateOf(
+  file: IncludedFile,
+  bound: Bound,
+  { previous, check }: SettleDeps,
+): Promise<Candidate> {
+  const version = async (content: Pick<IncludedFile, 'mappings' | 'text' | 'problems'>): Promise<Version> => {
+    const checked = await check({ source: file.source, ...content }, bound);
+    const { mappings, text } = content;
+    return {
+      ...checked,
+      mappings,
+      text,
+      claims: checked.isUsable ? claimsOf(checked.parsed, mappings, bound) : new Map(),
+    };
+  };
+  const read = await version(file);
+  const before = previous.get(idOf(file));
+  const fallback = async (): Promise<Version | undefined> => {
+    if (before === undefined || before.text === file.text) return undefined;
+    const last = await version({ mappings: before.mappings, text: before.text, problems: [] });
+    return last.isUsable ? last : undefined;
+  };
+  const newest = read.isUsable ? read : undefined;
+  return {
+    file,
+    bound,
+    newest,
+    fallback,
+    before,
+    problems: [...read.problems],
+    current: newest ?? (await fallback()),
+  };
+}
+
+/** Withdraws versions that conflict. Returns whether the remaining versions are free of conflicts. */
+async function settleClaims(candidates: readonly Candidate[], mainClaims: Claims): Promise<boolean> {
+  const owners = new Map<string, { readonly owner: Candidate | undefined; readonly claim: Claims }[]>();
+  const take = (owner: Candidate | undefined, claims: Claims, isTaken: (id: string) => boolean) => {
+    for (const id of claims.keys())
+      if (isTaken(id)) owners.set(id, [...(owners.get(id) ?? []), { owner, claim: claims }]);
+  };
+  take(undefined, mainClaims, () => true);
+  for (const candidate of candidates)
+    if (candidate.current !== undefined)
+      take(candidate, candidate.current.claims, (id) => heldBefore(candidate, id));
+  for (const candidate of candidates) {
+    const { current } = candidate;
+    if (current === undefined) continue;
+    const others = (id: string) =>
+      (owners.get(id) ?? []).filter(({ owner }) => owner !== candidate).map(({ claim }) => claim);
+    const conflicts = conflictsIn(current.claims, others);
+    if (conflicts.length === 0) take(candidate, current.claims, (id) => !heldBefore(candidate, id));
+    else {
+      append(candidate.problems, conflicts.map(current.redact));
+      candidate.current = current === candidate.newest ? await candidate.fallback() : undefined;
+      return false;
+    }
+  }
+  return true;
+}
+
+function heldBefore({ before }: Candidate, id: string): boolean {
+  return before?.claims.has(id) === true;
+}
+
+function idOf({ from, source }: Pick<IncludedFile, 'from' | 'source'>): string {
+  return `${from}\0${source.absolute}`;
+}

@@ -1,0 +1,141 @@
+import type { AuditStore } from '../audit/store.ts';
+import { AppError } from '../core/errors.ts';
+import type { TargetId } from '../core/target.ts';
+import type {
+  MappingStatus,
+  OrphansAnswer,
+  Requester,
+  Service,
+  SkippedTargets,
+  Status,
+  SyncAnswer,
+} from '../service/service.ts';
+import type { NamespaceSet } from './auth.ts';
+import type { ServiceView } from './deps.ts';
+import { withoutDetails } from './errors.ts';
+
+/**
+ * Returns the service as a person sees it who may see only some namespaces. Targets in other namespaces do not exist for
+ * this person, and neither do mappings without another target.
+ */
+export function limitService(
+  service: Service,
+  namespaces: NamespaceSet,
+  audit: Pick<AuditStore, 'get'>,
+): ServiceView {
+  const limits = new Limits(namespaces);
+  const limitedBy = (by: Requester): Requester => ({ ...by, mayUse: namespaces.has });
+  const mapping = (name: string): MappingStatus | undefined => {
+    const found = service.mapping(name);
+    return found && limits.mappings([found])[0];
+  };
+  /** Runs a command only if the person may see the mapping. */
+  async function onMapping(
+    name: string,
+    command: () => Promise<SyncAnswer | undefined>,
+  ): Promise<SyncAnswer | undefined> {
+    if (mapping(name) === undefined) return undefined;
+    const answer = await command();
+    return answer && limits.syncAnswer(answer);
+  }
+
+  return {
+    status: async () => limits.status(await service.status(), () => service.mappings()),
+    mappings: () => limits.mappings(service.mappings()),
+    mapping,
+    held: () => limits.targets(service.held()),
+    sync: (name, by, requestId) => onMapping(name, () => service.sync(name, limitedBy(by), requestId)),
+    rollback: (name, request, by, requestId) =>
+      onMapping(name, async () => {
+        if ((await audit.get(request.to)) === undefined)
+          throw new AppError('RECORD_MISSING', { subject: `record ${request.to}` });
+        return service.rollback(name, request, limitedBy(by), requestId);
+      }),
+    unpin: (name, request, by, requestId) =>
+      onMapping(name, () => service.unpin(name, request, limitedBy(by), requestId)),
+    release: async (id, by, requestId) =>
+      limits.syncAnswer(await onAll(() => service.release(id, limitedBy(by), requestId))),
+    orphans: async (by, requestId) =>
+      limits.orphans(await onAll(() => service.orphans(limitedBy(by), requestId))),
+    async prune(by, requestId) {
+      const answer = await onAll(() => service.prune(limitedBy(by), requestId));
+      const { waiting: _, unseen: __, ...rest } = answer;
+      return { ...limits.syncAnswer(rest), ...limits.skipped(answer) };
+    },
+  };
+}
+
+/** Runs a command that also reads targets in other namespaces, which its errors may name. */
+async function onAll<T>(command: () => Promise<T>): Promise<T> {
+  try {
+    return await command();
+  } catch (error) {
+    throw error instanceof AppError ? withoutDetails(error) : error;
+  }
+}
+
+/** Removes from answers what is in other namespaces. */
+class Limits {
+  readonly #namespaces: NamespaceSet;
+
+  constructor(namespaces: NamespaceSet) {
+    this.#namespaces = namespaces;
+  }
+
+  targets<T extends Pick<TargetId, 'namespace'>>(targets: readonly T[]): readonly T[] {
+    return targets.filter(({ namespace }) => this.#namespaces.has(namespace));
+  }
+
+  mappings(mappings: readonly MappingStatus[]): readonly MappingStatus[] {
+    return mappings
+      .map((mapping) => ({ ...mapping, targets: this.targets(mapping.targets) }))
+      .filter(({ targets }) => targets.length > 0);
+  }
+
+  syncAnswer(answer: SyncAnswer): SyncAnswer {
+    return { ...answer, targets: this.targets(answer.targets), held: this.targets(answer.held) };
+  }
+
+  orphans(answer: OrphansAnswer): OrphansAnswer {
+    const targets = this.targets(answer.targets);
+    const held = this.targets(answer.held);
+    return { changes: targets.length, targets, held, ...this.skipped(answer) };
+  }
+
+  skipped({ waiting = [], unseen = [] }: SkippedTargets): SkippedTargets {
+    const ownWaiting = this.targets(waiting).filter(({ until }) => this.#namespaces.has(until.namespace));
+    const ownUnseen = unseen.filter(({ what }) => {
+      const [namespace = ''] = what.replace(/^namespace /, '').split('/');
+      return this.#namespaces.has(namespace);
+    });
+    return {
+      ...(ownWaiting.length === 0 ? {} : { waiting: ownWaiting }),
+      ...(ownUnseen.length === 0 ? {} : { unseen: ownUnseen }),
+    };
+  }
+
+  /**
+   * Names each member, so that a new member of the status is not shown before somebody has thought about it. The
+   * problems of the configuration, the warnings and the sources of events can concern all namespaces.
+   */
+  status(status: Status, mappings: () => readonly MappingStatus[]): Status {
+    const { instance, version, replica, engine, audit, cluster, config } = status;
+    const targets = this.targets(status.targets);
+    // Before the service has started, there are no mappings.
+    const used = targets.length === 0 ? [] : this.mappings(mappings());
+    const stores = new Set(
+      used.flatMap(({ sources, searches }) => [...sources, ...searches]).map(({ store }) => store),
+    );
+    return {
+      ...{ instance, version, replica, engine, audit, cluster },
+      config: { valid: config.valid, problems: [], differing: config.differing },
+      stores: status.stores
+        .filter(({ name }) => stores.has(name))
+        // Without the numbers of calls, which include the calls for other namespaces.
+        .map(({ way: _, callsPerHour: __, expectedCallsPerHour: ___, ...store }) => store),
+      ...{ events: [], warnings: [], includes: [] },
+      targets,
+      held: this.targets(status.held),
+    };
+  }
+}

@@ -1,0 +1,91 @@
+import { limitToNamespaces } from '../audit/query/limited.ts';
+import { positionOf } from '../audit/query/record-detail.ts';
+import { AppError } from '../core/errors.ts';
+import type { NamespaceSet, Namespaces } from './auth.ts';
+import type { AuditView, Backend, View } from './deps.ts';
+import { limitService } from './limited-service.ts';
+import { createVerification } from './verification.ts';
+
+/** Creates the view of each caller. */
+export interface Views {
+  of(namespaces: Namespaces): View;
+  /** Returns the namespaces of all targets, present and former. */
+  namespaces(): Promise<readonly string[]>;
+}
+
+/** @param closing Ends a verification when the server closes. */
+export function createViews(
+  { service, audit, metrics, evidence }: Omit<Backend, 'events'>,
+  closing: AbortSignal,
+): Views {
+  const verification = createVerification(audit, closing, evidence);
+  const complete: View = {
+    service,
+    audit: {
+      list: (filter, page) => audit.list(filter, page),
+      get: (sequence) => audit.get(sequence),
+      storedRecords: (from) => audit.storedRecords(from),
+      head: () => audit.head(),
+      base: () => audit.base(),
+      reviews: (sequences) => audit.reviews(sequences),
+      append: (entries) => audit.append(entries),
+      position: (sequence) => positionOf(audit, sequence),
+      verify: () => verification.run(),
+    },
+    metrics: { render: () => metrics.render() },
+  };
+  return {
+    of: (namespaces) => (namespaces === 'all' ? complete : limit(complete, namespaces, { service, metrics })),
+    async namespaces() {
+      const present = service
+        .mappings()
+        .flatMap(({ targets }) => targets)
+        .filter(({ namespace }) => namespace !== UNRESOLVED);
+      return [...new Set([...present, ...(await audit.targets())].map(({ namespace }) => namespace))];
+    },
+  };
+}
+
+/** The namespace of a target whose selector could not be resolved. */
+const UNRESOLVED = '*';
+
+function limit(
+  { audit }: View,
+  namespaces: NamespaceSet,
+  { service, metrics }: Pick<Backend, 'service' | 'metrics'>,
+): View {
+  const limited = limitAudit(audit, namespaces);
+  return {
+    service: limitService(service, namespaces, limited),
+    audit: limited,
+    metrics: { render: () => metrics.render(namespaces.has) },
+  };
+}
+
+function limitAudit(audit: AuditView, { globs }: NamespaceSet): AuditView {
+  const limited = limitToNamespaces(audit, globs);
+  const isVisible = async (sequence: number | undefined): Promise<boolean> =>
+    sequence !== undefined && (await limited.get(sequence)) !== undefined;
+  return {
+    ...limited,
+    head: () => audit.head(),
+    base: () => audit.base(),
+    append: (entries) => audit.append(entries),
+    async position(sequence) {
+      const { previous, next, head, fits } = await audit.position(sequence);
+      return {
+        ...(previous !== undefined && (await isVisible(previous)) ? { previous } : {}),
+        ...(next !== undefined && (await isVisible(next)) ? { next } : {}),
+        head,
+        fits,
+      };
+    },
+    async verify() {
+      throw new AppError('FORBIDDEN', {
+        detail: 'a verification reads the records of all namespaces',
+        remedy:
+          'Use a token with access to all namespaces, or run `secretbridge audit verify` beside the audit.',
+      });
+    },
+  };
+}
