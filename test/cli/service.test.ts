@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseServiceError } from '../../src/cli/service/error.ts';
-import { withoutMappings } from '../../src/cli/service/files-without-mappings.ts';
+import { withoutMappings } from '../../src/cli/service/server-address.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Status, TargetStatus } from '../../src/service/service.ts';

@@ -7,6 +7,7 @@ import type { StatusAnswer as Status } from '../service/answers.ts';
 import { unreachable } from '../service/error.ts';
 import {
   configuredAddress,
+  filesWithoutMappings,
   namedAddress,
   type ServerAddress,
   type ServerOptions,
@@ -74,7 +75,6 @@ async function addressOf(
   if (options.server !== undefined) return namedAddress(options.server, options.allowHttp);
   const { env, cwd } = context;
   const { loadConfig } = await import('../../config/load.ts');
-  const { filesWithoutMappings } = await import('../service/files-without-mappings.ts');
   const input = { paths: options.config ?? [], env, cwd };
   // Try to reach the service before reading the mappings, because many mappings take long. Try it even if the
   // configuration is invalid: a running service keeps its last valid configuration, and its status reports that the new
