@@ -188,8 +188,8 @@ marks a field that may be missing.
   has the number of targets for each of these words.
 - \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`.
   \`before\` and \`after\` are fingerprints.
-- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait until a person runs
-  \`release\` with this \`id\`.
+- \`held\` is \`[ { id, mapping, namespace, secret, action, keys, reason?, since? } ]\`: changes that wait until a
+  person runs \`release\` with this \`id\`. \`reason\` says why, and \`since\` says when the change was first held.
 - \`how\` describes a special \`update\` of \`plan\`: \`adopt\` takes over a Secret that is not ours. \`recreate\`
   deletes a Secret and creates it again. \`merge\` adds keys to somebody else's Secret.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`,

@@ -16,7 +16,8 @@ Without a command, starts real servers to try secretbridge with, and keeps them 
   redis        Redis, port 6379
   postgres     PostgreSQL, port 5432
 If another program uses a port, the server uses another one and says so. The first start on a machine installs the
-servers below the cache folder (about 7 minutes). Nothing is kept when they stop.
+servers below the cache folder (about 7 minutes). Nothing is kept when they stop. All users of this machine can reach
+the servers, so store no real secrets there.
 
 The other commands work in another shell while the servers run:
   env          prints the variables for the shell: KUBECONFIG, VAULT_ADDR, VAULT_TOKEN, AWS_ENDPOINT_URL, REDIS_URL,
