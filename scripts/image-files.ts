@@ -1,13 +1,15 @@
 // npm run image:files [-- FOLDER]: collects the files that the image adds to the Node base image. FOLDER is state/image
 // by default.
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { extname, join, relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
+import { build } from './build/build.ts';
 import { isLeftOut, isPackageLeftOut } from './image/excluded.ts';
 import { type FileSet, settle } from './image/files.ts';
-import { billOfMaterials, runtimePackages } from './image/packages.ts';
-import { step } from './setup/steps.ts';
+import { billOfMaterials, packageAt, runtimePackages } from './image/packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+/** The build copies modules of this package into the program. */
+const COPIED_PACKAGE = 'node_modules/@kubernetes/client-node';
 /** All files get the same modification time, so that the image is reproducible. */
 const TIME = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600) * 1000);
 
@@ -15,17 +17,7 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
   await rm(folder, { recursive: true, force: true });
   const app = join(folder, 'app');
   await mkdir(app, { recursive: true });
-  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-  const project = join(ROOT, 'tsconfig.build.json');
-  const built = await step({
-    title: 'build',
-    command: [process.execPath, tsc, '--project', project, '--outDir', join(app, 'dist')],
-  });
-  if (!built) return undefined;
-  await cp(join(ROOT, 'src/http/ui'), join(app, 'dist/http/ui'), {
-    recursive: true,
-    filter: (path) => extname(path) !== '.json',
-  });
+  if (!(await build(ROOT, join(app, 'dist')))) return undefined;
   for (const name of ['bin', 'LICENSE']) await cp(join(ROOT, name), join(app, name), { recursive: true });
 
   const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Record<string, string>;
@@ -45,7 +37,10 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
       filter: (file) => file === from || !(nested.has(file) || isLeftOut(relative(from, file))),
     });
   }
-  await writeFile(join(app, 'sbom.cdx.json'), billOfMaterials(version, packages));
+  await writeFile(
+    join(app, 'sbom.cdx.json'),
+    billOfMaterials(version, [...packages, await packageAt(ROOT, COPIED_PACKAGE)]),
+  );
   // Put the program on PATH, for `kubectl exec … -- secretbridge doctor`.
   await mkdir(join(folder, 'usr/local/bin'), { recursive: true });
   await symlink('/app/bin/secretbridge.js', join(folder, 'usr/local/bin/secretbridge'));

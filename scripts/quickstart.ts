@@ -7,7 +7,7 @@ import { styleText } from 'node:util';
 import { createRequest, type Request } from '../test/integration/services/http.ts';
 import { startOpenBao } from '../test/integration/services/openbao.ts';
 import { ServiceError } from '../test/integration/services/service.ts';
-import { FOREIGN_SECRET, LEGACY_MAPPING, NEXT_STEPS, quickstartConfig } from './setup/quickstart-texts.ts';
+import { FOREIGN_SECRET, LEGACY_MAPPING, nextSteps, quickstartConfig } from './setup/quickstart-texts.ts';
 
 const HELP = `Usage: npm run quickstart [-- --keep]
 
@@ -18,7 +18,8 @@ for the cluster.
   --keep   leave OpenBao and the folder in place until Ctrl-C, to try things by hand
 `;
 
-const PROGRAM = resolve(import.meta.dirname, '../bin/secretbridge.js');
+const BIN = resolve(import.meta.dirname, '../bin');
+const PROGRAM = join(BIN, 'secretbridge.js');
 
 function say(text: string): void {
   process.stdout.write(`\n${styleText('cyan', text)}\n`);
@@ -120,14 +121,14 @@ async function main(args: readonly string[]): Promise<number> {
       QUICKSTART_TOKEN: server.rootToken,
     };
     await show(folder, server.address, openbao, env);
-    process.stdout.write(NEXT_STEPS);
+    process.stdout.write(nextSteps(BIN));
     if (keep) {
       process.stdout.write(`
 Kept until Ctrl-C. In another shell:
   cd ${folder}
   export SECRETBRIDGE_CONFIG=${env.SECRETBRIDGE_CONFIG} QUICKSTART_TOKEN=${server.rootToken}
-  export VAULT_ADDR=${server.address} VAULT_TOKEN=${server.rootToken}
-  node ${PROGRAM} plan
+  export VAULT_ADDR=${server.address} VAULT_TOKEN=${server.rootToken} PATH="${BIN}:$PATH"
+  secretbridge plan
 `);
       await stopped;
     }

@@ -147,7 +147,7 @@ describe('examples', () => {
     };
     const shellBlocks = blocks.filter(({ language }) => language === 'sh' || language === 'console');
     const usedScripts = [...shellBlocks.map(({ text }) => text), ...pages.map(proseOf)]
-      .flatMap((text) => [...text.matchAll(/\bnpm (?:run (?:--silent )?([\w:-]+)|(test)\b)/g)])
+      .flatMap((text) => [...text.matchAll(/\bnpm (?:run (?:(?:--silent|-s) )?([\w:-]+)|(test)\b)/g)])
       .map(([, script, test]) => script ?? test ?? '');
     expect(usedScripts).toEqual(expect.arrayContaining(['quickstart', 'test']));
     expect(usedScripts.filter((script) => scripts[script] === undefined)).toEqual([]);

@@ -21,19 +21,25 @@ export async function cliPage(): Promise<string> {
   ].join('\n\n');
 }
 
+const visibleCommands = (command: Command) => command.createHelp().visibleCommands(command);
+
 /** Returns the paths of the commands that have no subcommands, in the order of the help. */
 export async function commandPaths(): Promise<readonly (readonly string[])[]> {
   const walk = (command: Command, path: readonly string[]): readonly (readonly string[])[] =>
     command.commands.length === 0
       ? [path]
-      : command.commands.flatMap((child) => walk(child, [...path, child.name()]));
+      : visibleCommands(command).flatMap((child) => walk(child, [...path, child.name()]));
   return walk(await buildProgram(helpContext([]), async () => undefined), []);
 }
 
 async function helpOf(path: readonly string[]): Promise<string> {
   const written: string[] = [];
   await runCli([...path, '--help'], helpContext(written));
-  return written.join('').replaceAll(/[ \t]+$/gm, '');
+  // The folder of the pages is different on every machine.
+  return written
+    .join('')
+    .replace(/^ {2}The pages are in .*\n/m, '')
+    .replaceAll(/[ \t]+$/gm, '');
 }
 
 /** Returns a fake process context. It appends the help output to `written`. */
@@ -58,8 +64,8 @@ export function helpContext(written: string[]): Context {
   };
 }
 
-const BEFORE = `The program is \`secretbridge\`. In a checkout, \`npm run secretbridge -- plan\` runs the command
-\`plan\`, and downloads Node 24 if Node 24 is missing. The configuration comes from \`--config\`, or from a [default
+const BEFORE = `The program is \`secretbridge\`. In a checkout, \`bin/secretbridge\` works in any folder and in pipes, and
+downloads Node 24 if Node 24 is missing. The configuration comes from \`--config\`, or from a [default
 place](configuration.md#where-it-is-found).
 
 The output never holds a secret value. \`plan\` and \`sync\` show \`(sensitive)\` and a [keyed
@@ -182,8 +188,8 @@ marks a field that may be missing.
   has the number of targets for each of these words.
 - \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`.
   \`before\` and \`after\` are fingerprints.
-- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait until a person runs
-  \`release\` with this \`id\`.
+- \`held\` is \`[ { id, mapping, namespace, secret, action, keys, reason?, since? } ]\`: changes that wait until a
+  person runs \`release\` with this \`id\`. \`reason\` says why, and \`since\` says when the change was first held.
 - \`how\` describes a special \`update\` of \`plan\`: \`adopt\` takes over a Secret that is not ours. \`recreate\`
   deletes a Secret and creates it again. \`merge\` adds keys to somebody else's Secret.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`,

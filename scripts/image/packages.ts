@@ -44,6 +44,13 @@ export async function runtimePackages(root: string): Promise<readonly RuntimePac
   return found;
 }
 
+/** Returns an installed package. @throws Error if the package is not installed */
+export async function packageAt(root: string, path: string): Promise<RuntimePackage> {
+  const manifest = await manifestOf(join(root, path));
+  if (manifest === undefined) throw new Error(`${path} is not installed: run \`npm ci\``);
+  return { path, ...manifest };
+}
+
 async function manifestOf(folder: string): Promise<Omit<RuntimePackage, 'path'> | undefined> {
   try {
     const text = await readFile(join(folder, 'package.json'), 'utf8');

@@ -44,9 +44,11 @@ stringData:
   PASSWORD: somebody-elses
 `;
 
-export const NEXT_STEPS = `
+/** @param bin The folder of the command. */
+export const nextSteps = (bin: string): string => `
 That was the whole way: store to Secret, with owner labels and an audit. To use it on your own cluster and Vault:
 
+  0. export PATH="${bin}:$PATH"   # the command secretbridge, in any folder and in pipes
   1. Write secretbridge.yaml: start from the configuration above, with
        cluster: { kind: kubernetes }          # your kubeconfig, or the identity of the pod
        stores: [ { name: vault, kind: vault, address: https://your-vault:8200, auth: { … } } ]
@@ -55,5 +57,5 @@ That was the whole way: store to Secret, with owner labels and an audit. To use 
   4. secretbridge doctor                      # tries each store, key and target, and says what to fix
   5. secretbridge plan, then secretbridge sync
 
-In a checkout, \`npm run secretbridge -- plan\` runs it. More: docs/tutorials/first-sync.md
+Without a cluster and a Vault: \`npm run servers\` starts real ones. More: docs/tutorials/first-sync.md
 `;

@@ -27,6 +27,7 @@ const COMMANDS = {
   audit: async () => (await import('./commands/audit.ts')).addAudit,
   'explain-error': async () => (await import('./commands/explain-error.ts')).addExplainError,
   completion: async () => (await import('./commands/completion.ts')).addCompletion,
+  complete: async () => (await import('./commands/complete.ts')).addComplete,
   'config-schema': async () => (await import('./commands/config-schema.ts')).addConfigSchema,
   version: async () => (await import('./commands/program.ts')).addVersion,
   help: async () => (await import('./commands/program.ts')).addHelp,

@@ -7,7 +7,7 @@ import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './errors.ts';
 import type { SyncedTarget, SyncResult } from './service/answers.ts';
 import { safeText } from './service/error.ts';
-import { type HeldChange, heldText, pinText, targetData } from './targets.ts';
+import { type HeldChange, heldText, isListedAsHeld, pinText, targetData } from './targets.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from './texts/output.ts';
 
 /** The printable result of a run, either of this process or of a service. */
@@ -189,8 +189,10 @@ export function waitingText({ mapping, target, until }: AwaitingReplacement): st
 }
 
 function runText({ targets, held, summary, unfinished }: Run, paint: Paint): string {
+  const isListed = isListedAsHeld(held);
   const lines = targets
     .filter(({ kind, pinned }) => kind !== 'unchanged' || pinned !== undefined)
+    .filter(({ kind, mapping, target }) => kind !== 'held' || !isListed(mapping, target))
     .map((outcome) => targetText(outcome, paint));
   const parts = OUTCOMES.filter((kind) => (summary[kind] ?? 0) > 0).map((kind) => `${summary[kind]} ${kind}`);
   const total = `${count(targets.length, 'target')}: ${parts.join(', ') || (unfinished === undefined ? 'nothing to do' : 'none processed')}.`;

@@ -4,6 +4,7 @@ import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { safeText } from './service/error.ts';
 import { type Paint, type Style, shortFingerprint } from './texts/output.ts';
+import { timeText } from './texts/record.ts';
 
 interface TargetResult {
   readonly mapping: string;
@@ -31,18 +32,40 @@ export function pinText(pinned: number | undefined): string {
 /** A held change, found by this process or by a service. */
 export interface HeldChange extends TargetId {
   readonly id: string;
+  readonly mapping: string;
   readonly keys: readonly { readonly name: string }[];
+  /** Why the change waits. */
+  readonly reason?: string | undefined;
+  /** RFC 3339: when the change was first held. */
+  readonly since?: string | undefined;
 }
 
 export function heldText(held: readonly HeldChange[], paint: Paint): readonly string[] {
   if (held.length === 0) return [];
   return [
-    ...held.map(
-      (heldChange) =>
-        `${paint('yellow', 'held')} ${safeText(`${heldChange.id}  ${formatTarget(heldChange)}  would lose ${heldChange.keys.map(({ name }) => name).join(', ')}`)}`,
-    ),
+    ...held.flatMap((heldChange) => [
+      `${paint('yellow', 'held')} ${safeText(`${heldChange.id}  ${formatTarget(heldChange)}  would lose ${heldChange.keys.map(({ name }) => name).join(', ')}`)}`,
+      ...reasonText(heldChange),
+    ]),
+    `  ${paint('dim', 'Approve with `secretbridge release ID`, or correct the mapping.')}`,
     '',
   ];
+}
+
+function reasonText({ reason, since }: HeldChange): readonly string[] {
+  const parts = [
+    ...(reason === undefined ? [] : [reason]),
+    ...(since === undefined ? [] : [`held since ${timeText(since)} UTC`]),
+  ];
+  return parts.length === 0 ? [] : [`  ${safeText(parts.join(', '))}`];
+}
+
+/** Whether a target is one of the held changes, which are listed with their ids. */
+export function isListedAsHeld(
+  held: readonly (TargetId & { readonly mapping: string })[],
+): (mapping: string, target: TargetId) => boolean {
+  const names = new Set(held.map(({ mapping, ...target }) => `${mapping} ${formatTarget(target)}`));
+  return (mapping, target) => names.has(`${mapping} ${formatTarget(target)}`);
 }
 
 const SIGNS: Readonly<Record<KeyPlan['action'], readonly [string, Style]>> = {

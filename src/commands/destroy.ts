@@ -14,6 +14,7 @@ import { type DesiredTarget, decideTarget } from '../reconcile/targets.ts';
 import type { DeletionInputs } from '../service/deletion/deletion-step.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
 import {
+  heldSince,
   isStillProposed,
   type OrphanProposals,
   populationOf,
@@ -119,10 +120,16 @@ async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readon
     ({ mapping, live }) => ({ mapping, ...live.id }),
     HELD_BY_PRUNE,
   );
-  return held.map((orphan) => {
-    const { mapping, live, keys } = proposeRemoval(orphan, app.fingerprints);
-    return { kind: 'held', mapping, target: live.id, keys, error: new AppError('HELD'), alive: true };
-  });
+  return Promise.all(
+    held.map(async (orphan) => {
+      const { mapping, live, keys } = proposeRemoval(orphan, app.fingerprints);
+      const target = live.id;
+      const since = await heldSince(app, { mapping, target, keys });
+      const error = new AppError('HELD', { detail: '`prune` would have deleted more than `brake` allows' });
+      const outcome = { kind: 'held', mapping, target, keys, error, alive: true } as const;
+      return since === undefined ? outcome : { ...outcome, heldSince: since };
+    }),
+  );
 }
 
 /**

@@ -4,6 +4,7 @@ import type { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/brake.ts';
+import { changesOf, hasKeys } from '../reconcile/change.ts';
 import { latestRecord, TARGET_STATE_ACTIONS } from '../reconcile/latest-records.ts';
 import {
   findEndedMerges,
@@ -21,6 +22,7 @@ import {
 } from '../reconcile/presence.ts';
 import { type DesiredTarget, desiredByAny, desiredIndex, namespacesOf } from '../reconcile/targets.ts';
 import { targetKey } from '../service/config-snapshot.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 
 /**
  * Returns the targets of this instance that no mapping uses. With `search`, the result includes targets that have no
@@ -206,6 +208,15 @@ export async function recordedAsHeld<T>(
     return lastRecord?.outcome === 'held' && (note === undefined || lastRecord.note === note);
   });
   return targets.filter((_, index) => isHeld[index]);
+}
+
+/** Returns when this change of a target was first recorded as held, in RFC 3339. Undefined if it is not held yet. */
+export async function heldSince(
+  { audit, instances }: Pick<App, 'audit' | 'instances'>,
+  { mapping, target, keys }: { mapping: string; target: TargetId; keys: readonly KeyPlan[] },
+): Promise<string | undefined> {
+  const last = await latestRecord(audit, { mapping, ...target }, TARGET_STATE_ACTIONS, instances);
+  return last?.outcome === 'held' && hasKeys(last, changesOf(keys)) ? last.time : undefined;
 }
 
 export function targetSubject({ mapping, id }: DesiredTarget): TargetId & { readonly mapping: string } {

@@ -6,7 +6,7 @@ import { brakeReason } from '../reconcile/brake.ts';
 import { type DecideDeps, type Decision, isPresentAndOurs } from '../reconcile/decide.ts';
 import { countLateRemovals } from '../reconcile/destroy.ts';
 import type { Unreadable } from '../reconcile/orphans.ts';
-import type { Proposal } from '../reconcile/outcome.ts';
+import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { commandOf } from '../reconcile/recorder.ts';
@@ -14,7 +14,7 @@ import { type DesiredTarget, decideTarget } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { heldByOthers } from '../sync/merge-checks.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
-import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
+import { heldSince, populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
 
@@ -94,9 +94,17 @@ export async function planInContext(
   const braked = await brakeReason(free, { ...population, unrecorded }, deps);
   const shown =
     braked === undefined ? targets : targets.map((plannedTarget) => withHold(plannedTarget, braked));
-  const held = shown
-    .filter(({ action }) => action === 'hold')
-    .map((plannedTarget) => toHeld(app.config.instance, plannedTarget));
+  const held = await Promise.all(
+    shown
+      .filter(({ action }) => action === 'hold')
+      .map(async (plannedTarget) => {
+        const since = await heldSince(app, plannedTarget);
+        return {
+          ...toHeld(app.config.instance, plannedTarget),
+          ...(since === undefined ? {} : { since }),
+        };
+      }),
+  );
   // Omit this number for a single mapping, because it would include the orphans of all other mappings.
   const kept = only === undefined ? orphaned.count - orphaned.ended : 0;
   const { waiting, unseen } = orphaned;
@@ -220,6 +228,10 @@ export interface Held extends TargetId {
   readonly mapping: string;
   readonly action: 'delete';
   readonly keys: readonly KeyPlan[];
+  /** Why the change waits. */
+  readonly reason?: string;
+  /** RFC 3339: when the change was first held. Absent if no sync has held it yet. */
+  readonly since?: string;
 }
 
 export function isHeldId(text: string): boolean {
@@ -228,7 +240,13 @@ export function isHeldId(text: string): boolean {
 
 export function toHeld(
   instance: string,
-  { mapping, target, keys }: { mapping: string; target: TargetId; keys: readonly KeyPlan[] },
+  {
+    mapping,
+    target,
+    keys,
+    error,
+    heldSince,
+  }: Pick<Outcome, 'mapping' | 'target' | 'keys' | 'error' | 'heldSince'>,
 ): Held {
   const change = { action: 'delete', keys } as const;
   return {
@@ -236,5 +254,7 @@ export function toHeld(
     mapping,
     ...target,
     ...change,
+    ...(error === undefined ? {} : { reason: error.detail ?? error.message }),
+    ...(heldSince === undefined ? {} : { since: heldSince }),
   };
 }

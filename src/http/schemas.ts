@@ -133,7 +133,10 @@ export const SCHEMAS = {
     },
     ['before', 'after'],
   ),
-  Held: object({ id: text, ...target, action: text, keys: list(reference('Key')) }),
+  Held: object(
+    { id: text, ...target, action: text, keys: list(reference('Key')), reason: text, since: time },
+    ['reason', 'since'],
+  ),
   HeldList: object({ held: list(reference('Held')), next: text }, ['next']),
   Target: object(
     {

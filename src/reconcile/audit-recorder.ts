@@ -1,5 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
-import { type AuditRecord, type Entry, type KeyChanges, NO_KEYS } from '../audit/entry.ts';
+import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AppError } from '../core/errors.ts';
 import type { PendingRecord, ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -9,6 +8,7 @@ import {
   type Change,
   changesOf,
   createUnresolvedIntents,
+  hasKeys,
   type Removal,
   restartIntents,
   type UnresolvedIntents,
@@ -120,23 +120,26 @@ export class AuditRecorder implements Recorder {
     return expectedLoss(this.#deps.audit, mapping, target, this.#deps.instances);
   }
 
-  async recordFailure(mapping: string, target: TargetId, failure: TargetFailure): Promise<void> {
+  async recordFailure(mapping: string, target: TargetId, failure: TargetFailure): Promise<string> {
     const { kind, error, keys = [], note } = failure;
     const previous = await this.#lastState(mapping, target);
     const changes = changesOf(keys);
     // A person releases one specific change, so a different change must be held separately.
     const isSame = kind !== 'held' || (previous?.note === note && hasKeys(previous, changes));
-    if (previous?.outcome === kind && previous.code === error.code && isSame) return;
+    if (previous?.outcome === kind && previous.code === error.code && isSame) return previous.time;
     // If the error concerns a source, the record must name this source.
     const subject = kind === 'held' || error.subject === formatTarget(target) ? undefined : error.subject;
     const text = note ?? subject;
-    await this.#recordTarget(mapping, target, {
-      action: kind === 'held' ? 'hold' : 'refuse',
-      outcome: kind,
-      code: error.code,
-      keys: changes,
-      ...(text === undefined ? {} : { note: text }),
-    });
+    const [recorded] = await this.#deps.audit.append([
+      this.#targetEntry(mapping, target, {
+        action: kind === 'held' ? 'hold' : 'refuse',
+        outcome: kind,
+        code: error.code,
+        keys: changes,
+        ...(text === undefined ? {} : { note: text }),
+      }),
+    ]);
+    return recorded?.time ?? new Date(this.#deps.clock.now()).toISOString();
   }
 
   giveUp(mapping: string, target: TargetId, { code }: AppError, attempts: number): Promise<void> {
@@ -228,8 +231,16 @@ export class AuditRecorder implements Recorder {
     target: TargetId,
     fields: Pick<Entry, 'action' | 'outcome'> & Partial<Entry>,
   ): Promise<void> {
+    return this.#append(this.#targetEntry(mapping, target, fields));
+  }
+
+  #targetEntry(
+    mapping: string,
+    target: TargetId,
+    fields: Pick<Entry, 'action' | 'outcome'> & Partial<Entry>,
+  ): Entry {
     const { actor } = this.#deps;
-    return this.#append({ ...EMPTY, actor, requestId: this.requestId, mapping, ...target, ...fields });
+    return { ...EMPTY, actor, requestId: this.requestId, mapping, ...target, ...fields };
   }
 
   #changeEntry(change: Change): Omit<Entry, 'phase' | 'outcome'> {
@@ -255,17 +266,4 @@ export class AuditRecorder implements Recorder {
     const { audit, instances } = this.#deps;
     return latestRecord(audit, { mapping, ...id }, TARGET_STATE_ACTIONS, instances);
   }
-}
-
-/** Whether a record names these keys. A record of very many keys names only the first ones. */
-function hasKeys(record: AuditRecord | undefined, keys: KeyChanges): boolean {
-  if (record === undefined) return false;
-  const isShortened = (record.counts?.keysLeftOut ?? 0) > 0;
-  const partOf = (all: readonly string[], some: readonly string[]): readonly string[] =>
-    isShortened ? all.slice(0, some.length) : all;
-  return isDeepStrictEqual(record.keys, {
-    added: partOf(keys.added, record.keys.added),
-    changed: partOf(keys.changed, record.keys.changed),
-    removed: partOf(keys.removed, record.keys.removed),
-  });
 }

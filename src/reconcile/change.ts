@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Action,
   type AuditRecord,
@@ -138,4 +139,17 @@ function changeIdOf({ requestId, namespace = '', secret = '', attempt }: AuditRe
 
 function formatChangeId({ requestId, target: { namespace, secret }, attempt }: ChangeId): string {
   return JSON.stringify([requestId, namespace, secret, attempt]);
+}
+
+/** Whether a record names these keys. A record of very many keys names only the first ones. */
+export function hasKeys(record: AuditRecord | undefined, keys: KeyChanges): boolean {
+  if (record === undefined) return false;
+  const isShortened = (record.counts?.keysLeftOut ?? 0) > 0;
+  const partOf = (all: readonly string[], some: readonly string[]): readonly string[] =>
+    isShortened ? all.slice(0, some.length) : all;
+  return isDeepStrictEqual(record.keys, {
+    added: partOf(keys.added, record.keys.added),
+    changed: partOf(keys.changed, record.keys.changed),
+    removed: partOf(keys.removed, record.keys.removed),
+  });
 }

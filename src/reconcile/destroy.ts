@@ -288,13 +288,13 @@ async function recordChange(
 }
 
 async function recordHold(
-  { mapping, live, keys, held }: Proposal,
+  { mapping, live, keys, held, ending }: Proposal,
   braked: string | undefined,
   { recorder }: DestroyDeps,
   note: string | undefined,
 ): Promise<Outcome> {
-  const detail = held || braked === undefined ? 'no key would be left' : braked;
-  const error = new AppError('HELD', { detail });
-  await recorder.recordFailure(mapping, live.id, { kind: 'held', error, keys, note });
-  return { kind: 'held', mapping, target: live.id, keys, error, alive: true };
+  const noKey = `no key${ending === undefined ? '' : ' of ours'} would be left`;
+  const error = new AppError('HELD', { detail: held || braked === undefined ? noKey : braked });
+  const heldSince = await recorder.recordFailure(mapping, live.id, { kind: 'held', error, keys, note });
+  return { kind: 'held', mapping, target: live.id, keys, error, alive: true, heldSince };
 }

@@ -67,6 +67,8 @@ export interface Outcome {
   readonly restarts?: boolean;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
+  /** For a hold on which the deletion step has decided: when this hold was first recorded, in RFC 3339. */
+  readonly heldSince?: string;
   /** The proposal for the deletion step, which has not decided about it yet. Set only with the kind `held`. */
   readonly proposal?: Proposal;
 }

@@ -51,8 +51,11 @@ export interface Recorder {
    * deleted the target by hand.
    */
   expectedLoss(mapping: string, target: TargetId): Promise<ExpectedLoss | undefined>;
-  /** Records that a target failed, was refused or is held, unless the latest record already says so. */
-  recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<void>;
+  /**
+   * Records that a target failed, was refused or is held, unless the latest record already says so. Returns the time of
+   * that record, in RFC 3339.
+   */
+  recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<string>;
   /** Records that all attempts of a run ended in a write conflict. The next run tries again. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
   /** Records that a target is in sync after a failure. Calls `resolvePrevious` first. */

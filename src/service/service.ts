@@ -78,6 +78,10 @@ export interface HeldStatus {
   readonly secret: string;
   readonly action: string;
   readonly keys: readonly KeyPlan[];
+  /** Why the change waits. Absent if a replica of an older release held it. */
+  readonly reason?: string;
+  /** RFC 3339: when the change was first held. */
+  readonly since?: string;
 }
 
 export interface StatusWarning {

@@ -144,6 +144,9 @@ export function heldStatuses({ states, idOf }: HeldInput): readonly HeldStatus[]
       ...targetState.target,
       action: 'delete',
       keys: targetState.keys,
+      ...(targetState.hold === undefined
+        ? {}
+        : { reason: targetState.hold.reason, since: new Date(targetState.hold.since).toISOString() }),
     }))
     .toSorted(compareTargets);
 }

@@ -33,6 +33,8 @@ const keySchema = z.object({
   after: text.exactOptional(),
 }) satisfies z.ZodType<KeyPlan>;
 
+const holdSchema = z.object({ reason: text.max(300), since: time });
+
 const targetStateSchema = z.object({
   mapping: text,
   target: z.object({ namespace: text, secret: text }).readonly(),
@@ -66,6 +68,8 @@ const targetStateSchema = z.object({
   pinned: optionalNumber,
   /** The id of a held change. Set only if `keys` is incomplete. */
   heldId: optionalText,
+  /** Why and since when a change is held. Set by the deletion step. */
+  hold: holdSchema.optional().catch(undefined),
   /** Version of the object that was last read or written. */
   resourceVersion: optionalText,
   /**

@@ -74,6 +74,15 @@ describe('audit review', () => {
     });
   });
 
+  it('`audit review` prints one line for many records', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    expect(await bench.run('audit', 'review', '1-3', '5', '--state', 'reviewed')).toMatchObject({
+      code: 0,
+      stdout: 'Records 1-3, 5 are now reviewed.\n',
+    });
+  });
+
   it('`audit review` records no review if one of the given records is missing', async () => {
     await using bench = await openBench();
     await bench.run('sync');

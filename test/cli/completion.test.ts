@@ -1,9 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdir, symlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Bench, openBench } from './harness.ts';
 
 const BASH = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path));
+
+const PROGRAM = resolve(import.meta.dirname, '../../bin/secretbridge.js');
 
 /** Returns the completions that bash proposes for the last word, which may be empty. */
 async function proposed(bench: Bench, ...words: readonly string[]): Promise<readonly string[]> {
@@ -16,6 +20,10 @@ _secretbridge || true
 [[ \${#COMPREPLY[@]} == 0 ]] || printf '%s\\n' "\${COMPREPLY[@]}"`;
   const run = spawnSync(BASH ?? 'bash', ['-c', script, 'bash', 'secretbridge', ...words], {
     cwd: bench.folder,
+    env: {
+      PATH: [join(bench.folder, 'bin'), dirname(process.execPath), process.env.PATH].join(':'),
+      HOME: bench.folder,
+    },
     encoding: 'utf8',
   });
   expect(run.stderr).toBe('');
@@ -48,7 +56,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
     [['explain-e'], ['explain-error']],
     [['explain-error', 'NOT_OW'], ['NOT_OWNED']],
     [['import', ''], ['external-secrets']],
-    // The shell does not know the mapping names, so it proposes nothing.
+    // Without a configuration there are no names.
     [['plan', '--mapping', ''], []],
     [['explain', ''], []],
     // An option value that equals a command name is not treated as the command.
@@ -68,6 +76,36 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
     const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, name]) => name);
     const flags = await proposed(bench, 'plan', '-');
     expect(flags.filter((flag) => flag.startsWith('--')).toSorted()).toEqual(options.toSorted());
+  });
+
+  it('bash completion proposes the mappings, namespaces and stores of the configuration', async () => {
+    await using bench = await openBench();
+    await mkdir(join(bench.folder, 'bin'));
+    await symlink(PROGRAM, join(bench.folder, 'bin', 'secretbridge'));
+    await bench.write(
+      'other.yaml',
+      `apiVersion: secretbridge.dev/v1
+instance: prod
+stores: [ { name: local, kind: files, path: ./store } ]
+mappings:
+  - { name: db, target: { namespaces: [shop, apps] }, data: { A: { store: local, key: a } } }
+  - { name: api, target: { namespace: apps }, data: { A: { store: local, key: a } } }
+`,
+    );
+    for (const [words, expected] of [
+      [
+        ['plan', '-c', 'other.yaml', '--mapping', ''],
+        ['db', 'api'],
+      ],
+      [['explain', '--config', '=', 'other.yaml', 'd'], ['db']],
+      [
+        ['audit', 'list', '--config', 'other.yaml', '--namespace', ''],
+        ['apps', 'shop'],
+      ],
+      [['audit', 'list', '--config', 'other.yaml', '--store', ''], ['local']],
+      [['explain', '--config', 'missing.yaml', ''], []],
+    ] as const)
+      expect(await proposed(bench, ...words), words.join(' ')).toEqual(expected);
   });
 
   it('bash completion proposes file names for path options, including names with spaces', async () => {

@@ -21,7 +21,10 @@ describe('help of the program', () => {
     const { stdout } = await bench.run('--help');
     const grouped = GROUPS.flatMap(([, names]) => names);
     expect(
-      PROGRAM.commands.map((command) => command.name()).filter((name) => !grouped.includes(name)),
+      PROGRAM.createHelp()
+        .visibleCommands(PROGRAM)
+        .map((command) => command.name())
+        .filter((name) => !grouped.includes(name)),
     ).toEqual([]);
     const headings = stdout.split('\n').filter((line) => /^[A-Z].*:$/.test(line));
     expect(headings).toEqual(['Options:', ...GROUPS.map(([heading]) => heading), 'Examples:', 'See also:']);

@@ -160,6 +160,18 @@ describe('prompts of init', () => {
     ask: { input: Readable.from(lines.map((line) => `${line}\n`)), output: new Collector() },
   });
 
+  it('the prompts of `init` ask for the role id of the login appRole', async () => {
+    await using bench = await openBench();
+    const id = '8b1a5a40-5a2b-4a4c-9c5e-0d9f8f2f7a11';
+    const person = typing('prod-eu', 'kubernetes', 'vault', '', '', 'appRole', id, 'db', 'apps', 'db');
+    expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
+    expect(person.ask.output.text).toContain('Role id of the AppRole [bridge]: ');
+    expect(await bench.read('new.yaml')).toContain(`roleId: ${id}`);
+    const named = ['--login', 'appRole', '--role-id', id, '--out', 'other.yaml', '--no-schema'];
+    expect(await bench.run('init', ...named)).toMatchObject({ code: 0 });
+    expect(await bench.read('other.yaml')).toContain(`roleId: ${id}`);
+  });
+
   it('the prompts of `init` use the default for an empty answer', async () => {
     await using bench = await openBench();
     const person = typing('prod-eu', 'directory', 'files', '', 'db.json', 'apps', 'db');

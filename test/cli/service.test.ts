@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseServiceError } from '../../src/cli/service/error.ts';
+import { withoutMappings } from '../../src/cli/service/server-address.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Status, TargetStatus } from '../../src/service/service.ts';
@@ -50,6 +51,15 @@ pinned
 
 2 targets: 1 synced, 1 pinned.
 `);
+  });
+
+  it.each([
+    ['a: 1\nmappings:\n  - name: x\n\n# note\n  - name: y\nb: 2', 'a: 1\nb: 2'],
+    ['mappings: # all\n- name: x\n  data: {}\n-\n  name: y\n---\nb: 2\n', '---\nb: 2\n'],
+    ['mappings: [ { name: x } ]\nb: 2', 'mappings: [ { name: x } ]\nb: 2'],
+    ['template:\n  mappings:\n    - x', 'template:\n  mappings:\n    - x'],
+  ])('the configuration without its mappings: %j', (text, expected) => {
+    expect(withoutMappings(text)).toBe(expected);
   });
 
   it('`status` lists targets out of sync, worst first, and prints each problem and its remedy once', async () => {
@@ -374,7 +384,8 @@ describe('https', () => {
     expect(stderr).toContain('Check the certificate of the service');
     await bench.write('tls.crt', 'nothing');
     expect((await withToken(bench, 'status')).stderr).toContain('is not a certificate');
-    expect(service.requests).toHaveLength(1);
+    // `GET /livez` carries no token.
+    expect(service.requests.filter(({ line }) => line !== 'GET /livez')).toHaveLength(1);
   });
 
   it('a command trusts the CAs of the system and of NODE_EXTRA_CA_CERTS for every server except the configured server', async () => {

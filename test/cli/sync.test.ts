@@ -282,7 +282,8 @@ refused   apps/theirs  mapping theirs
     const first = await bench.run('sync', '--output', 'json');
     const again = await bench.run('plan', '--output', 'json');
     expect([first.code, again.code]).toEqual([4, 4]);
-    const held = [{ mapping: 'all', namespace: 'apps', secret: 'all', action: 'delete' }];
+    const why = { reason: 'no key would be left', since: expect.stringMatching(/^\d{4}-.*Z$/) };
+    const held = [{ mapping: 'all', namespace: 'apps', secret: 'all', action: 'delete', ...why }];
     expect(first.json).toMatchObject({
       summary: { held: 1 },
       targets: [{ outcome: 'held', code: 'HELD' }],
@@ -292,7 +293,19 @@ refused   apps/theirs  mapping theirs
     const id = (json: unknown) => (json as { held: { id: string }[] }).held[0]?.id;
     expect(id(first.json)).toMatch(/^[0-9a-f]{12}$/);
     expect(id(again.json)).toBe(id(first.json));
-    expect((await bench.run('plan')).stdout).toContain(`held ${id(first.json)}  apps/all  would lose`);
+    const sinceOf = (json: unknown) => (json as { held: { since: string }[] }).held[0]?.since;
+    expect(sinceOf(again.json)).toBe(sinceOf(first.json));
+    // Each output lists the hold once, with its id, its keys, its reason and its time.
+    for (const command of ['plan', 'sync']) {
+      const { stdout } = await bench.run(command);
+      expect(stdout.match(/apps\/all/g)).toHaveLength(1);
+      expect(stdout).toMatch(
+        new RegExp(
+          `^held ${id(first.json)} {2}apps/all {2}would lose .+\\n {2}no key would be left, held since [-\\d]+ [:\\d]+ UTC$`,
+          'm',
+        ),
+      );
+    }
     const holds = async () => {
       const { json } = await bench.run('audit', 'list', '--action', 'hold', '--output', 'json');
       return (json as { records: { keys: { removed: string[] } }[] }).records.map(({ keys }) => keys.removed);

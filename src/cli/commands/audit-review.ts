@@ -72,8 +72,9 @@ export async function auditReviewCommand(
   print(context, options.output, {
     data: { records },
     human: () =>
-      records.map(({ sequence }) => `Record ${sequence} is now ${options.state}.`).join('\n') ||
-      'Nothing to review.',
+      records.length === 0
+        ? 'Nothing to review.'
+        : `${rangesText(records.map(({ sequence }) => sequence))} ${options.state}.`,
   });
   return EXIT.ok;
 }
@@ -93,6 +94,19 @@ async function sequencesIn(ranges: readonly Range[], reviewer: Reviewer): Promis
       if (!isReview || range.first === range.last) sequences.push(sequence);
     }
   return sequences;
+}
+
+/** Joins neighboring numbers: `Records 1-7, 9 are now`. */
+function rangesText(sequences: readonly number[]): string {
+  const sorted = [...new Set(sequences)].toSorted((a, b) => a - b);
+  const ranges: { first: number; last: number }[] = [];
+  for (const sequence of sorted) {
+    const open = ranges.at(-1);
+    if (open !== undefined && sequence === open.last + 1) open.last = sequence;
+    else ranges.push({ first: sequence, last: sequence });
+  }
+  const texts = ranges.map(({ first, last }) => (first === last ? String(first) : `${first}-${last}`));
+  return sorted.length === 1 ? `Record ${texts[0]} is now` : `Records ${texts.join(', ')} are now`;
 }
 
 async function writeCheckpointOrWarn(reviewer: Reviewer, context: Context): Promise<void> {

@@ -28,6 +28,7 @@ export function addInit(program: Command, context: Context, run: Run): void {
     .option('--at <place>', 'address, folder, region or URL of the store')
     .option('--mount <name>', 'Vault: mount of the key/value engine')
     .addOption(new Option('--login <method>', 'Vault: login method').choices(LOGINS))
+    .option('--role-id <id>', 'Vault: role id, for the login method appRole')
     .option('--key <key>', 'key of a first secret in the store')
     .option('--namespace <name>', 'namespace of the Secret')
     .option('--secret <name>', 'name of the Secret')

@@ -8,7 +8,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../errors.ts';
 import { command, nonEmpty, type Run } from '../options.ts';
 import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report.ts';
-import { heldText, keyLines, pinText, targetData } from '../targets.ts';
+import { heldText, isListedAsHeld, keyLines, pinText, targetData } from '../targets.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
 import { reportBrokenIncludes, withApp } from '../with-app.ts';
@@ -120,8 +120,10 @@ export function printPlan(
 
 function planText(report: PrintablePlan, all: boolean, summary: string, paint: Paint): string {
   // Always show pinned targets. Pinned targets differ from their sources even if the plan does not change them.
-  const isShown = ({ action, pinned }: PlannedTarget) =>
-    all || action !== 'unchanged' || pinned !== undefined;
+  const isListed = isListedAsHeld(report.held);
+  const isShown = ({ mapping, target, action, pinned }: PlannedTarget) =>
+    (all || action !== 'unchanged' || pinned !== undefined) &&
+    !(action === 'hold' && isListed(mapping, target));
   const shown = report.targets.filter(isShown);
   const lines = shown.flatMap((target) => [targetText(target, paint), '']);
   return [...lines, ...heldText(report.held, paint), summary, ...keptOrphansText(report.kept)].join('\n');

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { LoadResult } from '../../config/check-documents.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, type ExitCode, exitCode, UsageError } from '../errors.ts';
 import { command, type Run, withServer } from '../options.ts';
@@ -6,6 +7,7 @@ import type { StatusAnswer as Status } from '../service/answers.ts';
 import { unreachable } from '../service/error.ts';
 import {
   configuredAddress,
+  filesWithoutMappings,
   namedAddress,
   type ServerAddress,
   type ServerOptions,
@@ -73,16 +75,31 @@ async function addressOf(
   if (options.server !== undefined) return namedAddress(options.server, options.allowHttp);
   const { env, cwd } = context;
   const { loadConfig } = await import('../../config/load.ts');
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  const input = { paths: options.config ?? [], env, cwd };
+  // Try to reach the service before reading the mappings, because many mappings take long. Try it even if the
+  // configuration is invalid: a running service keeps its last valid configuration, and its status reports that the new
+  // configuration is invalid.
+  const address = await answeringAddressOf(
+    await loadConfig({ ...input, readFs: filesWithoutMappings }),
+    options.allowHttp,
+    context,
+  );
+  if (address !== undefined) return address;
+  const loaded = await loadConfig(input);
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
-  // Try to reach the service even if the configuration is invalid. A running service keeps its last valid
-  // configuration, and its status reports that the new configuration is invalid.
-  const { http, problems } = loaded;
-  const address = http && (await addressOrUndefined(() => configuredAddress({ http }, options.allowHttp)));
-  const { answersAt } = await import('../service/client.ts');
-  if (address !== undefined && (await answersAt(address, context))) return address;
-  printProblems(context, options, problems);
+  printProblems(context, options, loaded.problems);
   return undefined;
+}
+
+async function answeringAddressOf(
+  loaded: LoadResult,
+  allowHttp: boolean | undefined,
+  context: Context,
+): Promise<ServerAddress | undefined> {
+  const http = loaded.kind === 'usable' ? loaded.config.http : loaded.http;
+  const address = http && (await addressOrUndefined(() => configuredAddress({ http }, allowHttp)));
+  const { answersAt } = await import('../service/client.ts');
+  return address !== undefined && (await answersAt(address, context)) ? address : undefined;
 }
 
 /**

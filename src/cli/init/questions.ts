@@ -6,6 +6,7 @@ import { UsageError } from '../errors.ts';
 import {
   type Answers,
   CLUSTER_KINDS,
+  DEFAULT_ROLE_ID,
   initialConfig,
   LOGINS,
   STORE_KINDS,
@@ -86,6 +87,8 @@ export async function collectAnswers(context: Context, optionAnswers: OptionAnsw
   if (store === 'vault') {
     await ask('mount', 'Mount of the key/value engine', 'secret');
     answers = { ...answers, login: await choose('login', 'Login method', LOGINS, 'token') };
+    if (answers.login === 'appRole')
+      await ask('roleId', 'Role id of the AppRole', context.env.VAULT_ROLE_ID || DEFAULT_ROLE_ID);
   }
   await ask('key', 'Key of a first secret in the store');
   await ask('namespace', 'Namespace of the Secret');
@@ -112,6 +115,9 @@ function problemText([first]: readonly Problem[]): string | undefined {
   return expected === undefined ? `is invalid: ${first.message}` : `must be ${expected}`;
 }
 
+/** The options whose name is not the name of the answer. */
+const OPTIONS: { readonly [K in keyof Answers]?: string } = { roleId: 'role-id' };
+
 interface Questions extends Disposable {
   ask(name: keyof Answers, question: string, offer: string, check: Check): Promise<string>;
   choose<T extends string>(
@@ -132,7 +138,7 @@ function createQuestions({ ask: person, signal }: Context, optionAnswers: Option
     const option = optionAnswers[name];
     if (option !== undefined) {
       const wrong = await check(option);
-      if (wrong !== undefined) throw new UsageError(`--${name} ${wrong}`);
+      if (wrong !== undefined) throw new UsageError(`--${OPTIONS[name] ?? name} ${wrong}`);
       return option;
     }
     if (person === undefined || lines === undefined) return offer;

@@ -14,6 +14,8 @@ export interface Answers {
   /** For Vault only. */
   readonly mount?: string;
   readonly login?: Login;
+  /** For the login method `appRole` only. */
+  readonly roleId?: string;
   readonly key: string;
   readonly namespace: string;
   readonly secret: string;
@@ -61,13 +63,13 @@ cluster: { kind: directory, path: ./cluster }
 `;
 }
 
-function storeFields({ store, at, mount = 'secret', login = 'token' }: Answers): string {
+function storeFields({ store, at, mount = 'secret', login = 'token', roleId }: Answers): string {
   switch (store) {
     case 'vault':
       return `    address: ${scalar(at)}
 ${needsAllowHttp(at) ? '    allowHttp: true      # unencrypted: use https outside of tests\n' : ''}    mount: ${scalar(mount)}        # the key/value mount
     kvVersion: 2
-    ${LOGIN_LINES[login]}
+    ${loginLine(login, roleId)}
 `;
     case 'files':
       return `    path: ${scalar(at)}
@@ -83,12 +85,19 @@ ${needsAllowHttp(at) ? '    allowHttp: true      # unencrypted: use https outsid
   }
 }
 
-const LOGIN_LINES: Readonly<Record<Login, string>> = {
-  token:
-    'auth: { method: token, token: { env: VAULT_TOKEN } }      # for a first try; a token expires, so use a role for a service',
-  appRole: 'auth: { method: appRole, roleId: bridge, secretId: { env: VAULT_SECRET_ID } }',
-  kubernetes: 'auth: { method: kubernetes, role: bridge }      # the identity of the pod',
-};
+function loginLine(login: Login, roleId = DEFAULT_ROLE_ID): string {
+  switch (login) {
+    case 'token':
+      return 'auth: { method: token, token: { env: VAULT_TOKEN } }      # for a first try; a token expires, so use a role for a service';
+    case 'appRole':
+      return `auth: { method: appRole, roleId: ${scalar(roleId)}, secretId: { env: VAULT_SECRET_ID } }`;
+    case 'kubernetes':
+      return 'auth: { method: kubernetes, role: bridge }      # the identity of the pod';
+  }
+}
+
+/** A placeholder for the role id. */
+export const DEFAULT_ROLE_ID = 'bridge';
 
 function sourceFields({ store, key }: Answers): string {
   const source = `{ store: ${store}, key: ${scalar(key)} }`;

@@ -23,6 +23,8 @@ const Held = z.looseObject({
   secret: z.string(),
   action: z.string(),
   keys: z.array(KeyChange),
+  reason: z.string().optional(),
+  since: z.string().optional(),
 });
 export type Held = z.output<typeof Held>;
 

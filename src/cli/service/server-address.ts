@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import type { Config } from '../../config/config.ts';
+import { type ConfigFs, realFs } from '../../config/files/files.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { readSmallFile } from '../../core/small-file.ts';
 import { codeOf } from '../../core/system-errors.ts';
@@ -66,4 +68,27 @@ async function readIfThere(path: string): Promise<string | undefined> {
     if (codeOf(error) !== undefined) return undefined;
     throw error;
   }
+}
+
+/**
+ * Reads configuration files without their mappings. Parsing ten thousand mappings takes more than a second, and the
+ * address of the service does not depend on them.
+ */
+export const filesWithoutMappings: ConfigFs = {
+  ...realFs,
+  readFile: async (path) => {
+    const bytes = await readFile(path);
+    return Buffer.from(withoutMappings(bytes.toString('utf8')));
+  },
+};
+
+/** Removes a list of mappings in block style, with one mapping in one or more lines. Leaves other styles unchanged. */
+export function withoutMappings(text: string): string {
+  let isInMappings = false;
+  const kept = text.split('\n').filter((line) => {
+    // Lines of a list are indented, begin with a dash, are comments or are empty.
+    isInMappings = /^mappings:\s*(?:#.*)?$/.test(line) || (isInMappings && /^(?:\s|#|-\s|-?$)/.test(line));
+    return !isInMappings;
+  });
+  return kept.join('\n');
 }

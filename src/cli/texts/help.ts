@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { styleText } from 'node:util';
 import type { Command, Help, HelpConfiguration, Option } from 'commander';
 import { largest } from '../../core/lists.ts';
@@ -194,8 +196,17 @@ function notesText(command: Command): string {
 }
 
 export function seeText(see: readonly string[], wrap: (text: string) => string): string {
-  return `${heading('See also:')}\n${wrap(see.join(', ')).replace(/^/gm, '  ')}`;
+  const hasPages = see.some((entry) => entry.startsWith('docs/')) && existsSync(join(PACKAGE, 'docs'));
+  return [
+    heading('See also:'),
+    wrap(see.join(', ')).replace(/^/gm, '  '),
+    // A path stays on one line, so that it can be copied.
+    ...(hasPages ? [`  The pages are in ${PACKAGE}`] : []),
+  ].join('\n');
 }
+
+/** The folder of the package or checkout, which contains `docs`. */
+const PACKAGE = resolve(import.meta.dirname, '../../..');
 
 function optionDescription({ description, argChoices, defaultValue, required, optional }: Option): string {
   return withDetails(description, [

@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts';
 import { compareTargets, formatTarget } from '../../core/target.ts';
 import type { StatusAnswer, StatusTarget } from '../service/answers.ts';
 import { safeText } from '../service/error.ts';
-import { heldText, pinText } from '../targets.ts';
+import { heldText, isListedAsHeld, pinText } from '../targets.ts';
 import { count, type Paint, type Style, table } from './output.ts';
 
 /** The states, worst first. Unknown states of a newer service come before all others. */
@@ -41,8 +41,6 @@ const STATE_WIDTH = 'degraded'.length;
 /** Maximum number of listed targets with the same problem. */
 const MAX_LISTED = 10;
 
-const RELEASE = 'Approve with `secretbridge release ID`, or correct the mapping.';
-
 export interface StatusTextOptions {
   /** The current time in milliseconds since 1970. */
   readonly now: number;
@@ -68,7 +66,7 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     storesText(status, options, paint),
     eventsText(status, options, paint),
     ...targetsText(status, options, paint),
-    held.length === 0 ? [] : [...heldText(held, paint).slice(0, -1), `  ${paint('dim', RELEASE)}`],
+    heldText(held, paint).slice(0, -1),
     [summaryText(status, paint)],
   ];
   return blocks
@@ -222,10 +220,10 @@ function targetsText(
   paint: Paint,
 ): readonly (readonly string[])[] {
   // Held changes are listed separately, with their ids.
-  const ids = new Set(held.map(({ mapping, ...target }) => `${mapping} ${formatTarget(target)}`));
+  const isListed = isListedAsHeld(held);
   const shown = targets
     .filter((target) => all || !isInSync(target))
-    .filter((target) => target.state !== 'held' || !ids.has(`${target.mapping} ${formatTarget(target)}`))
+    .filter((target) => target.state !== 'held' || !isListed(target.mapping, target))
     .toSorted((a, b) => rank(a) - rank(b) || compareTargets(a, b));
   const groups = Map.groupBy(shown, ({ state, code, message }) => JSON.stringify([state, code, message]));
   return [...groups.values()].map((group) => groupText(group, all, paint));

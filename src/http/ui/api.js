@@ -24,7 +24,8 @@
  *   staleSeconds: number | null, code?: string, message?: string, remedy?: string, pinned?: number,
  * }} Target
  * @typedef {{ name: string, action: string, before?: string, after?: string }} Key
- * @typedef {{ id: string, mapping: string, namespace: string, secret: string, action: string, keys: Key[] }} Held
+ * @typedef {{ id: string, mapping: string, namespace: string, secret: string, action: string, keys: Key[],
+ *   reason?: string, since?: string }} Held
  * @typedef {{ kind: string, state: string, code?: string }} Part
  * @typedef {{
  *   instance: string, version: string, replica?: string, engine: Part, audit: Part & { sequence: number },

@@ -16,6 +16,11 @@ export function utc(iso) {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
+/** @param {string} iso */
+export function isLocalTimeUtc(iso) {
+  return new Date(iso).getTimezoneOffset() === 0;
+}
+
 /**
  * Renders a time in the local time zone, with UTC as a tooltip.
  * @param {string} iso RFC 3339

@@ -64,6 +64,14 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
       ...(retryAt === undefined ? {} : { retryAt }),
       ...(okAt === undefined ? {} : { okAt }),
       alive,
+      ...(kind === 'held' && error !== undefined
+        ? {
+            hold: {
+              reason: error.detail ?? error.message,
+              since: Date.parse(outcome.heldSince ?? '') || startedAt,
+            },
+          }
+        : {}),
       ...(before?.pinned === undefined ? {} : { pinned: before.pinned }),
       ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
       keys,

@@ -33,6 +33,8 @@ export function stateAfter(
   const isOk = error === undefined;
   const okAt = isOk ? startedAt : wasOkAt;
   // The conflict continues as long as runs find something to repair.
+  // The run proposes the held deletion again. The reason and the time of the hold come from the deletion step.
+  const hold = kind === 'held' && before?.kind === 'held' ? before.hold : undefined;
   const isContestOngoing = before?.contestedUntil !== undefined && kind !== 'unchanged';
   return {
     mapping: desired.mapping.name,
@@ -41,7 +43,8 @@ export function stateAfter(
     startedAt,
     endedAt,
     kind,
-    ...(isOk ? {} : { error: error.toJSON() }),
+    ...(isOk ? {} : { error: hold === undefined ? error.toJSON() : (before?.error ?? error.toJSON()) }),
+    ...(hold === undefined ? {} : { hold }),
     person: !isOk && !isTransient(error.code),
     failures: isOk ? 0 : (before?.failures ?? 0) + 1,
     ...(okAt === undefined ? {} : { okAt }),

@@ -19,13 +19,25 @@ const COMPLETIONS = [
   ['secretbridge audit list --review fl\t', /^audit list --review flagged ?$/],
   ['secretbridge help audit exp\t', /^help audit export ?$/],
   ['secretbridge completion f\t', /^completion fish ?$/],
+  [
+    'secretbridge plan --config config.yaml --mapping pay\t',
+    /^plan --config config\.yaml --mapping payments-db ?$/,
+  ],
 ] as const;
 
 let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'secretbridge-completion-'));
-  await writeFile(join(folder, 'config.yaml'), '');
+  await writeFile(
+    join(folder, 'config.yaml'),
+    `apiVersion: secretbridge.dev/v1
+instance: prod
+stores: [ { name: local, kind: files, path: ./store } ]
+mappings:
+  - { name: payments-db, target: { namespace: apps }, data: { A: { store: local, key: a } } }
+`,
+  );
   for (const shell of ['bash', 'zsh', 'fish']) {
     const { stdout } = await runInProcess(['completion', shell], { cwd: folder, env: {} });
     await writeFile(join(folder, shell), stdout);
@@ -101,7 +113,8 @@ describe('completion on a terminal', () => {
     expect(await completionsOf('secretbridge audit list --output ')).toEqual(['human', 'json', 'yaml']);
     expect(await completionsOf('secretbridge plan --config conf')).toEqual(['config.yaml']);
     expect(await completionsOf('secretbridge help audit exp')).toEqual(['export']);
-    expect(await completionsOf('secretbridge plan --mapping ')).toEqual([]);
+    expect(await completionsOf('secretbridge plan -c config.yaml --mapping ')).toEqual(['payments-db']);
+    expect(await completionsOf('secretbridge explain -c config.yaml ')).toEqual(['payments-db']);
     expect(await completionsOf('secretbridge plan ')).toEqual([]);
   });
 });

@@ -19,7 +19,7 @@ const UNTESTED_BLOCKS: Readonly<Record<string, string>> = {
   kind: 'needs Docker; the API server of the tests is the cluster',
   store: 'needs Docker; an OpenBao of the same version is started',
   bao: 'the program itself is a command of the shell',
-  alias: 'the program itself is a command of the shell',
+  path: 'the program itself is a command of the shell',
   serve: 'does not end; the test starts the service with the same configuration',
   started: 'needs a node that runs pods',
   restarted: 'needs a node that runs pods; the test reads the pod template',

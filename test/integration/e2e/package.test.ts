@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -77,7 +77,7 @@ mappings:
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('the package contains only the program, its reference and three documents', async () => {
+  it('the package contains only the program, its pages and three documents', async () => {
     // Ignores npm scripts, because their output would mix with the JSON.
     const output = await npm(REPOSITORY, 'pack', '--dry-run', '--json', '--ignore-scripts');
     const [packed] = JSON.parse(output) as { files: { path: string; mode: number }[] }[];
@@ -89,9 +89,12 @@ mappings:
       ...filesOf('src/http/ui/**/*.*')
         .filter((path) => !path.endsWith('.json'))
         .map((path) => path.replace(/^src/, 'dist')),
-      ...filesOf('docs/reference/*'),
+      ...filesOf('docs/**/*.*'),
     ];
-    expect(packed?.files.map(({ path }) => path).toSorted()).toEqual(expected.toSorted());
+    const isCopied = (path: string) => path.startsWith('dist/kubernetes-client/');
+    const paths = packed?.files.map(({ path }) => path) ?? [];
+    expect(paths.filter((path) => !isCopied(path)).toSorted()).toEqual(expected.toSorted());
+    expect(paths).toContain('dist/kubernetes-client/LICENSE');
     expect(packed?.files.filter(({ mode }) => (mode & 0o111) !== 0).map(({ path }) => path)).toEqual([
       'bin/secretbridge.js',
     ]);
@@ -104,6 +107,21 @@ mappings:
     expect(
       packageFiles.filter((name) => /\.ts$|^(src|test|scripts|state)\b|\.db$|\.key$/.test(name)),
     ).toEqual([]);
+  });
+
+  it('an installation takes at most 200 MB on the disk', async () => {
+    let bytes = 0;
+    for (const name of await readdir(folder, { recursive: true }))
+      bytes += (await lstat(join(folder, name))).blocks * 512;
+    expect(bytes / 1024 / 1024).toBeLessThan(200);
+  });
+
+  it('the help names pages that are in the package', async () => {
+    const { stdout } = await secretbridge('help', 'plan');
+    const root = /^ {2}The pages are in (.+)$/m.exec(stdout)?.[1] ?? '';
+    const pages = stdout.match(/docs\/[\w/.-]+\.md/g) ?? [];
+    expect(pages).not.toEqual([]);
+    for (const page of pages) expect(existsSync(join(root, page)), page).toBe(true);
   });
 
   it('the program prints help, validates, plans, syncs and writes its audit', async () => {

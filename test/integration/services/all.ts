@@ -14,11 +14,16 @@ export interface Servers extends AsyncDisposable {
   redis: Service;
 }
 
+export interface ServersOptions {
+  /** The root token of a new OpenBao. By default, a random one. */
+  readonly rootToken?: string;
+}
+
 /** Starts all servers in parallel. Stops all servers if one of them fails to start. */
-export async function startServers(): Promise<Servers> {
+export async function startServers(options: ServersOptions = {}): Promise<Servers> {
   const starts = [
     startKubernetes(),
-    startOpenBao(),
+    startOpenBao(options),
     startLocalStack(),
     startPostgres(),
     borrowOrStartRedis(),

@@ -2,22 +2,29 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cachedFolder, cacheFolder } from '../../../scripts/setup/cache.js';
 import { type Command, openGuard } from './guarded.ts';
+import { InstallProgress } from './install-progress.ts';
 import { findPython } from './requirements.ts';
 import { ServiceError } from './service.ts';
 
 type Report = (line: string) => void;
 
 /** Runs one tool until it exits. An error contains the path of the tool's output. */
-export type RunTool = (tool: Omit<Command, 'log'>) => Promise<void>;
+export type RunTool = (tool: Command) => Promise<void>;
+
+/** How long an installation usually takes, in seconds. */
+export interface Expected {
+  readonly seconds: number;
+}
 
 /**
  * Returns the folder of a server's files. On first use, `install` creates the folder. All checkouts share the folder,
- * because it is outside the repository.
+ * because it is outside the repository. During the installation, reports every 15 seconds how much time is left.
  */
 export function installed(
   name: string,
   report: Report,
-  install: (draft: string, run: RunTool) => Promise<void>,
+  install: (draft: string, run: RunTool, progress: InstallProgress) => Promise<void>,
+  expected: Expected = { seconds: 60 },
 ): Promise<string> {
   const servers = join(cacheFolder(), 'servers');
   const folder = join(servers, name);
@@ -30,15 +37,18 @@ export function installed(
       const work = join(draft, 'work');
       mkdirSync(work);
       const guard = openGuard(work);
+      using progress = new InstallProgress(name, expected.seconds, report);
+      const run: RunTool = async (tool) => {
+        const exit = await guard.start({ log, ...tool }).ended;
+        if ('status' in exit && exit.status === 0) return;
+        throw new ServiceError(
+          `Installing ${name} failed at: ${tool.name}. Check the network. Its output is in ${tool.log ?? log}.`,
+        );
+      };
       try {
-        await install(draft, async (tool) => {
-          const exit = await guard.start({ ...tool, log }).ended;
-          if ('status' in exit && exit.status === 0) return;
-          throw new ServiceError(
-            `Installing ${name} failed at: ${tool.name}. Check the network. Its output is in ${log}.`,
-          );
-        });
+        await install(draft, run, progress);
         rmSync(log, { force: true });
+        progress.end();
       } finally {
         await guard.close();
       }

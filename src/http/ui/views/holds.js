@@ -1,6 +1,6 @@
 import { get, post } from '../api.js';
 import { announce, h } from '../dom.js';
-import { pluralize } from '../format.js';
+import { pluralize, time } from '../format.js';
 import { ask } from '../parts/dialog.js';
 import { empty, notice } from '../parts/notice.js';
 import { mappingLink, targetLink } from '../parts/subject.js';
@@ -39,13 +39,20 @@ export const holdsView = {
 
 /** @param {Held} held @param {import('../app.js').Context} context */
 function item(held, context) {
-  const { id, mapping, namespace, secret, action } = held;
+  const { id, mapping, namespace, secret, action, reason, since } = held;
   const label = `Release: ${action} ${namespace}/${secret}`;
   return h(
     'li',
     { class: 'card' },
     h('h2', {}, `${action} `, targetLink(namespace, secret)),
     h('p', { class: 'muted' }, 'Mapping ', mappingLink(mapping), ', hold ', h('code', {}, id)),
+    reason !== undefined &&
+      h(
+        'p',
+        {},
+        `Reason: ${reason}`,
+        since !== undefined && h('span', {}, '. Held since ', time(since), '.'),
+      ),
     lostKeys(held),
     context.may('operator')
       ? h(

@@ -1,6 +1,6 @@
 import { get } from '../api.js';
 import { h } from '../dom.js';
-import { actorText, milliseconds, number, time, utc } from '../format.js';
+import { actorText, isLocalTimeUtc, milliseconds, number, time, utc } from '../format.js';
 import { badge, state } from '../parts/badge.js';
 import { rollBack } from '../parts/pins.js';
 import { recordLink } from '../parts/record-table.js';
@@ -72,7 +72,7 @@ function half(title, shown, current) {
     { class: `card${shown === current ? ' current' : ''}` },
     h('h2', {}, title, shown === current ? '' : h('span', { class: 'aside' }, recordLink(shown.sequence))),
     facts([
-      ['Time', [time(shown.time, { long: true }), h('span', { class: 'muted' }, ` ${utc(shown.time)}`)]],
+      ['Time', bothTimes(shown.time)],
       ['Action', shown.action],
       ['Outcome', shown.phase === 'intent' ? undefined : state(shown.outcome, shown.code)],
       [
@@ -100,6 +100,15 @@ function half(title, shown, current) {
       ['Instance and replica', `${shown.instance}, ${shown.replica}`],
     ]),
   );
+}
+
+/**
+ * The local time and UTC, or only one of them if they are the same.
+ * @param {string} iso
+ */
+function bothTimes(iso) {
+  const local = time(iso, { long: true });
+  return isLocalTimeUtc(iso) ? [local] : [local, h('span', { class: 'muted' }, ` ${utc(iso)}`)];
 }
 
 /** Links a fingerprint to the records that contain it. @param {string | undefined} text */

@@ -1,0 +1,28 @@
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { step } from '../setup/steps.ts';
+import { copyKubernetesClient } from './kubernetes-client.ts';
+
+/**
+ * Builds the program into a folder. Node does not run `.ts` files below `node_modules`, so a package must contain
+ * JavaScript.
+ *
+ * @returns Whether the program could be compiled.
+ */
+export async function build(root: string, dist: string): Promise<boolean> {
+  await rm(dist, { recursive: true, force: true });
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const project = join(root, 'tsconfig.build.json');
+  const isCompiled = await step({
+    title: 'build',
+    command: [process.execPath, tsc, '--project', project, '--outDir', dist],
+  });
+  if (!isCompiled) return false;
+  // The files of the review page need no build step, so copy them.
+  await cp(join(root, 'src/http/ui'), join(dist, 'http/ui'), {
+    recursive: true,
+    filter: (path) => !path.endsWith('.json'),
+  });
+  await copyKubernetesClient(root, dist);
+  return true;
+}
