@@ -33,3 +33,16 @@ export async function unlessAborted<T>(promise: Promise<T> | T, signal: AbortSig
     signal.removeEventListener('abort', onAbort);
   }
 }
+
+/** Returns undefined if the work was aborted. */
+export async function undefinedIfStopped<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (signal?.aborted && thrown instanceof AppError && thrown.code === 'INTERRUPTED') return undefined;
+    throw thrown;
+  }
+}

@@ -134,7 +134,8 @@ export class Server {
 
   /** Stops accepting work, finishes running writes, and flushes the audit log. Never hangs. */
   async close(graceMs: number): Promise<void> {
-    const { app, controller, intakes, presence, credentials } = this.#parts;
+    const { app, queue, controller, intakes, presence, credentials } = this.#parts;
+    queue.stop();
     const started = app.clock.now();
     const remainingMs = () => Math.max(MIN_GRACE_MS, graceMs - (app.clock.now() - started));
     // Announce the end of this replica while the queue still works.

@@ -79,7 +79,7 @@ export class TargetRunner {
       remaining = snapshot().forTarget(target);
       for (const desired of remaining) {
         if (signal.aborted) return 0;
-        const delayMs = await this.#runOne(this.#begin(desired, job), context);
+        const delayMs = await this.#runOne(this.#begin(desired, job), context, signal);
         remaining = remaining.filter((other) => other !== desired);
         if (delayMs !== undefined) retries.push(delayMs);
       }
@@ -120,10 +120,10 @@ export class TargetRunner {
     return Math.max(0, ...ended.filter((at) => !isInFuture(at, now)));
   }
 
-  async #runOne(run: Run, context: SyncContext): Promise<number | undefined> {
+  async #runOne(run: Run, context: SyncContext, signal: AbortSignal): Promise<number | undefined> {
     const postponedMs = run.job.reason === 'drift' ? await this.#postponeRepair(run, context) : 0;
     if (postponedMs > 0) return postponedMs;
-    const outcome = await this.#reconcile(run, context);
+    const outcome = await this.#reconcile(run, context, signal);
     return this.#note(run, outcome);
   }
 
@@ -140,14 +140,18 @@ export class TargetRunner {
     return this.#otherConfigWait(run);
   }
 
-  #reconcile({ desired, job }: Run, context: SyncContext): Promise<Outcome> {
+  #reconcile({ desired, job }: Run, context: SyncContext, signal: AbortSignal): Promise<Outcome> {
     const { tracer = noTracer } = this.#deps;
     const { mapping, id, error } = desired;
     const { reason, requestId } = job;
     const options: ReconcileOptions = {
       drift: reason === 'manual' ? 'repair' : mapping.onDrift,
       isNew: this.#isNeverWritten(desired),
-      isStillDesired: () => this.#isDesired(desired),
+      isStillDesired: () => {
+        // No write begins after the process was told to end.
+        signal.throwIfAborted();
+        return this.#isDesired(desired);
+      },
     };
     const work = async (): Promise<Outcome> => {
       if (error !== undefined) return recordUndecidable(mapping, id, error, context);
