@@ -15,7 +15,6 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
 import { lastFullSweepAt, lastOk } from '../status.ts';
 import type { StepJobs } from '../step-jobs.ts';
-import { fullRunStore } from '../sweep/shards.ts';
 import type { SourceAges } from '../sweep/source-ages.ts';
 import type { TargetStates } from '../target-states.ts';
 import type { Triggers } from '../triggers.ts';
@@ -207,7 +206,6 @@ export class TargetRunner {
       {
         failures,
         refreshMs: mapping.refreshMs,
-        isUnswept: fullRunStore(mapping) !== undefined,
         random: this.#deps.random,
       },
     );
