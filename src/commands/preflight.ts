@@ -11,8 +11,8 @@ import { looksInSync, sourceVersionsOf } from '../reconcile/in-sync.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { SourceAges } from '../service/sweep/source-ages.ts';
-import { abilitiesOf } from './expected-calls.ts';
 import { isSpread } from '../sync/desired.ts';
+import { abilitiesOf } from './expected-calls.ts';
 
 type PreflightApp = {
   readonly config: Pick<Config, 'cluster' | 'stores'>;

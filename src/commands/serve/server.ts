@@ -35,6 +35,7 @@ export interface ServerParts extends AsyncDisposable {
 /** The check of the configuration files counts as stalled after this time. The files are checked every few seconds. */
 const CONFIGURATION_MS = 60_000;
 const HTTP_GRACE_MS = 5_000;
+const TRACES_GRACE_MS = 3_000;
 /** Each step of the shutdown gets at least this time. */
 const MIN_GRACE_MS = 500;
 
@@ -148,7 +149,7 @@ export class Server {
     await intakes[Symbol.asyncDispose]();
     await controller.close(remainingMs());
     await Promise.all(closing);
-    await app.tracing.flush(remainingMs());
+    await app.tracing.flush(Math.min(TRACES_GRACE_MS, remainingMs()));
     await this.#owned[Symbol.asyncDispose]();
   }
 }

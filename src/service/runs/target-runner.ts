@@ -1,4 +1,5 @@
 import type { AuditStore } from '../../audit/store.ts';
+import { unlessStopped } from '../../core/abort.ts';
 import { type Clock, isInFuture } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { formatTarget, instancesOf, type TargetId } from '../../core/target.ts';
@@ -143,13 +144,15 @@ export class TargetRunner {
     const { tracer = noTracer } = this.#deps;
     const { mapping, id, error } = desired;
     const { reason, requestId } = job;
+    let isWriting = false;
     const options: ReconcileOptions = {
       drift: reason === 'manual' ? 'repair' : mapping.onDrift,
       isNew: this.#isNeverWritten(desired),
       isStillDesired: () => {
         // No write begins after the process was told to end.
         signal.throwIfAborted();
-        return this.#isDesired(desired);
+        isWriting = this.#isDesired(desired);
+        return isWriting;
       },
     };
     const work = async (): Promise<Outcome> => {
@@ -157,7 +160,8 @@ export class TargetRunner {
       using lease = this.#memory.open();
       return await reconcile(mapping, id, withMemoryLease(context, lease), options);
     };
-    return tracer.span('job', { mapping: mapping.name, ...id, reason }, work, {
+    const unlessHanging = () => unlessStopped(work(), signal, { isWriting: () => isWriting });
+    return tracer.span('job', { mapping: mapping.name, ...id, reason }, unlessHanging, {
       requestId,
       resultAttributes: (outcome) => ({
         outcome: outcome.kind,
