@@ -215,8 +215,9 @@ marks a field that may be missing.
 | --- | --- | --- |
 | \`waiting\` | \`[ { mapping, namespace, secret, until } ]\` | targets that left the configuration, and stay until the Secret that replaces them exists |
 | \`unseen\` | \`[ { what, code } ]\` | targets that may have left the configuration, but could not be checked |
-| \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. These workloads affect the exit code, unless the code is \`WORKLOAD_MISSING\`, but never affect \`ok\` |
+| \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. These workloads affect the exit code, but never affect \`ok\` |
 | \`notRotated\` | \`[ { mapping, store, key, since, days, maxDays } ]\` | sources that are older than \`maxAge\`. These sources affect neither the exit code nor \`ok\` |
+| \`warnings\` | \`[ { code, mapping?, namespace?, secret?, message } ]\` | what works, but needs attention, such as a \`find\` without results. Warnings affect neither the exit code nor \`ok\` |
 
 ### Fields of audit verify
 

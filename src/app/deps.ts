@@ -29,8 +29,7 @@ export interface AppDeps extends ProcessIdentity {
 
 export interface AppOptions {
   /**
-   * A signal that one-shot commands set. After this signal is aborted, a command no longer waits for a login that gets
-   * no answer.
+   * Aborted when the process ends. Soon after, reads are aborted, and nothing waits for a login that gets no answer.
    */
   readonly stop?: AbortSignal | undefined;
   /**

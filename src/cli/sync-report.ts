@@ -7,8 +7,16 @@ import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './errors.ts';
 import type { SyncedTarget, SyncResult } from './service/answers.ts';
 import { safeText } from './service/error.ts';
-import { type HeldChange, heldText, isListedAsHeld, pinText, targetData } from './targets.ts';
-import { count, type Paint, print, printErrorHint, printNotice } from './texts/output.ts';
+import {
+  type HeldChange,
+  heldText,
+  isListedAsHeld,
+  pinText,
+  targetData,
+  warningLines,
+  warningsData,
+} from './targets.ts';
+import { count, type Paint, painter, print, printErrorHint, printNotice } from './texts/output.ts';
 
 /** The printable result of a run, either of this process or of a service. */
 interface Run {
@@ -36,6 +44,8 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
   for (const target of waiting) printNotice(context, waitingText(target));
   for (const failedRestart of unrestarted) printNotice(context, failedRestartText(failedRestart));
   for (const line of overdueTexts(unrotated)) printNotice(context, line);
+  const warnings = warningsData(targets);
+  for (const line of warningLines(warnings, painter(context.color))) printNotice(context, line);
   const unfinished = interrupted
     ? 'Stopped before all targets were processed; run the command again to continue.'
     : undefined;
@@ -49,6 +59,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       ...skippedOrphans(report),
       ...(unrestarted.length === 0 ? {} : { unrestarted: unrestarted.map(restartData) }),
       ...(includes === undefined ? {} : { includes }),
+      ...warnings,
       ...(unrotated.length === 0 ? {} : { notRotated: unrotated.map(overdueData) }),
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
@@ -149,15 +160,14 @@ function runTarget({
 
 /**
  * Returns the exit code. If `ok` is false although nothing failed, targets were refused or are held. A failed restart
- * counts as a failure, because pods still use an old value. A missing workload does not count, because it has no pods.
+ * counts as a failure, because pods may still use an old value.
  */
 function verdict(
   ok: boolean,
   targets: readonly RunTarget[],
   unrestarted: readonly FailedRestart[] = [],
 ): ExitCode {
-  const old = unrestarted.filter(({ error }) => error.code !== 'WORKLOAD_MISSING');
-  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...old];
+  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...unrestarted];
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
     { person: !ok },

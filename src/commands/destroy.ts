@@ -53,6 +53,7 @@ export async function destroyProposed(
     replicasAgree,
     onWithdrawn,
     onProgress,
+    signal,
   } = request;
   const isInForce = isStillProposed(app);
   // Search for orphans before deciding about the proposals. The search takes time, and during the search the reason for
@@ -81,8 +82,10 @@ export async function destroyProposed(
   // The steps above can take minutes. In this time, someone may have restored a mapping that was removed by mistake. So
   // check again that the targets are still orphaned.
   const isLeft = new Set(orphans.proposals);
-  const isMeant = (proposal: Proposal): boolean =>
-    (!isLeft.has(proposal) || replicasAgree()) && isInForce(proposal, isLeft.has(proposal));
+  const isMeant = (proposal: Proposal): boolean => {
+    signal.throwIfAborted();
+    return (!isLeft.has(proposal) || replicasAgree()) && isInForce(proposal, isLeft.has(proposal));
+  };
   if (app.config !== config || (includeOrphans && (!replicasAgree() || !orphans.proposals.every(isMeant))))
     return undefined;
   const { brake } = config;

@@ -147,9 +147,10 @@ export function unsharedCallsPerHour(targets: readonly DesiredTarget[], store: s
   return Math.round(perHour.reduce((sum, calls) => sum + calls, 0));
 }
 
-function abilitiesOf(
+/** Returns what the requests to a store can return. @param lacks Permissions that are missing. */
+export function abilitiesOf(
   config: Config['stores'][number],
-  lacks: ReadonlySet<'list' | 'batch'>,
+  lacks: ReadonlySet<'list' | 'batch'> = new Set(),
 ): ReadCapabilities {
   const { can } = definitionOf(config);
   const namesPerCall = can.tellVersions ? versionsPerPageOf(config) : undefined;

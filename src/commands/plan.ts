@@ -6,7 +6,7 @@ import { brakeReason } from '../reconcile/brake.ts';
 import { type DecideDeps, type Decision, isPresentAndOurs } from '../reconcile/decide.ts';
 import { countLateRemovals } from '../reconcile/destroy.ts';
 import type { Unreadable } from '../reconcile/orphans.ts';
-import type { Outcome, Proposal } from '../reconcile/outcome.ts';
+import { type Outcome, type Proposal, warningsOf } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { commandOf } from '../reconcile/recorder.ts';
@@ -33,6 +33,8 @@ export interface PlannedTarget {
   readonly alive: boolean;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
+  /** What works, but needs attention. Absent if there is nothing. */
+  readonly warnings?: readonly AppError[];
   readonly proposal?: Proposal;
   /** The field managers of the mapping's former names. The merge takes over the keys that these field managers own. */
   readonly takesFrom?: readonly string[];
@@ -194,6 +196,7 @@ function plannedTarget(
     keys: plan.keys,
     alive: plan.kind === 'create' || isPresentAndOurs(decision, mapping, instances),
     ...(pinned === undefined ? {} : { pinned }),
+    ...(plan.kind === 'refuse' || plan.kind === 'fail' ? {} : warningsOf(decision.desired)),
   };
   switch (plan.kind) {
     case 'create':

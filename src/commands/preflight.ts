@@ -4,6 +4,7 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { isCurrentSecretRef, refId, type StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import { cheapestStrategy } from '../providers/read-strategy.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { expectedReads } from '../reconcile/context.ts';
 import { looksInSync, sourceVersionsOf } from '../reconcile/in-sync.ts';
@@ -11,6 +12,7 @@ import type { Outcome } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { SourceAges } from '../service/sweep/source-ages.ts';
 import { isSpread } from '../sync/desired.ts';
+import { abilitiesOf } from './expected-calls.ts';
 
 type PreflightApp = {
   readonly config: Pick<Config, 'cluster' | 'stores'>;
@@ -18,8 +20,8 @@ type PreflightApp = {
 };
 type PreflightContext = Pick<SyncContext, 'instance' | 'stores' | 'versions' | 'allows' | 'forbiddenTarget'>;
 
-/** Minimum number of targets for a preflight. For fewer targets, listing costs more than it saves. */
-const MIN_TARGETS = 20;
+/** Minimum number of calls that a sync without a preflight needs. A smaller sync is fast enough. */
+const MIN_CALLS = 20;
 
 export interface Preflight {
   /** Targets that are already in sync. */
@@ -40,7 +42,7 @@ export async function preflight(
   ages?: Pick<SourceAges, 'note'>,
 ): Promise<Preflight> {
   const candidates = wanted.filter((candidate) => isListable(app, context, candidate));
-  if (candidates.length < MIN_TARGETS) return { inSync: new Map(), isMissing: () => false };
+  if (!isWorthListing(app, context, candidates)) return { inSync: new Map(), isMissing: () => false };
   const listed = await listNamespaces(
     app,
     candidates.map(({ id }) => id),
@@ -88,6 +90,25 @@ function isListable({ config }: PreflightApp, context: PreflightContext, wanted:
       ({ store, ref }) => isCurrentSecretRef(ref) && capabilitiesOf(config, store)?.tellVersions === true,
     )
   );
+}
+
+/** Whether the lists need fewer calls than the runs of all candidates. A run reads its Secret and its keys. */
+function isWorthListing(
+  { config }: PreflightApp,
+  context: PreflightContext,
+  candidates: readonly DesiredTarget[],
+): boolean {
+  let reads = candidates.length;
+  let lists = new Set(candidates.map(({ id }) => id.namespace)).size;
+  for (const [name, refs] of Map.groupBy(expectedReads(candidates, context), ({ store }) => store)) {
+    const store = config.stores.find((other) => other.name === name);
+    if (store === undefined) continue;
+    const keys = new Set(refs.map(refId)).size;
+    const abilities = abilitiesOf(store);
+    reads += Math.ceil(keys / abilities.readsPerCall);
+    lists += cheapestStrategy(keys, abilities).calls;
+  }
+  return reads >= MIN_CALLS && lists < reads;
 }
 
 /** Returns the Secrets' metadata by namespace. Namespaces that cannot be listed are omitted. */

@@ -1,6 +1,6 @@
 import type { App } from '../app/app.ts';
 import { brokenIncludes } from '../config/config.ts';
-import { abortAfterGrace } from '../core/abort.ts';
+import { abortAfterGrace, undefinedIfStopped } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
 import { MAX_TIMER_MS, type StartTimer } from '../core/timer.ts';
@@ -132,7 +132,7 @@ async function runTargets(
     if (waitMs > 0) return queue.add([job], { delayMs: waitMs });
     for (const desiredTarget of desiredTargets) {
       if (signal?.aborted) break;
-      const run = () => runTraced(desiredTarget, runContext, inSync.get(desiredTarget), app);
+      const run = () => runTraced(desiredTarget, runContext, inSync.get(desiredTarget), app, signal);
       const outcome = await undefinedIfStopped(run, signal);
       if (outcome === undefined) break;
       outcomes.push(outcome);
@@ -159,30 +159,18 @@ function takeCalls(budget: CallBudget, targets: readonly DesiredTarget[]): numbe
 
 const EMPTY_PREFLIGHT: Preflight = { inSync: new Map(), isMissing: () => false };
 
-/** Returns undefined if the work was aborted. */
-async function undefinedIfStopped<T>(
-  work: () => Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (thrown) {
-    if (signal?.aborted && thrown instanceof AppError && thrown.code === 'INTERRUPTED') return undefined;
-    throw thrown;
-  }
-}
-
 function runTraced(
   desiredTarget: DesiredTarget,
   context: SyncContext,
   inSync: Outcome | undefined,
   app: App,
+  signal: AbortSignal | undefined,
 ): Promise<Outcome> {
   const { mapping, id } = desiredTarget;
   return app.tracing.tracer.span(
     'job',
     { mapping: mapping.name, ...id, reason: 'manual' },
-    () => runOne(desiredTarget, context, inSync, app),
+    () => runOne(desiredTarget, context, inSync, app, signal),
     {
       requestId: context.recorder.requestId,
       resultAttributes: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }),
@@ -195,6 +183,7 @@ async function runOne(
   context: SyncContext,
   inSync: Outcome | undefined,
   { audit, instances }: App,
+  signal: AbortSignal | undefined,
 ): Promise<Outcome> {
   if (error !== undefined) return recordUndecidable(mapping, id, error, context);
   // Run a pinned target in full, because the preflight compares only current versions. Also run a target whose last
@@ -202,7 +191,13 @@ async function runOne(
   const isPlain = async () =>
     (await context.records.readPin(mapping.name, id)) === undefined &&
     !(await isUnresolved(audit, mapping.name, id, instances));
-  return inSync !== undefined && (await isPlain()) ? inSync : reconcile(mapping, id, context);
+  if (inSync !== undefined && (await isPlain())) return inSync;
+  const isStillDesired = (): boolean => {
+    // No write begins after the command was told to end.
+    if (signal?.aborted) throw new AppError('INTERRUPTED');
+    return true;
+  };
+  return reconcile(mapping, id, context, { isStillDesired });
 }
 
 /** Returns the outcomes. Replaces each proposal by the outcome that was decided for it. */

@@ -1,4 +1,5 @@
 import { matches } from '../core/glob.ts';
+import { claimedMessage } from './checks/mapping.ts';
 import type { Bound } from './files/include.ts';
 import { locate } from './files/merge.ts';
 import type { Located } from './files/yaml.ts';
@@ -8,6 +9,8 @@ import type { ParsedFile } from './resolve.ts';
 type ParsedMapping = ParsedFile['mappings'][number];
 
 interface Claim {
+  /** The name of the mapping. */
+  readonly mapping: string;
   readonly path: Path;
   readonly place: Place;
   /** Several mappings may merge into one target. Only one may own it. */
@@ -28,7 +31,7 @@ export function claimsOf(
     const node = nodes[index];
     if (node === undefined) continue;
     const add = (id: string, at: string, isShared: boolean) =>
-      claims.set(id, { path: ['mappings', index, at], place: locate(node, [at]), isShared });
+      claims.set(id, { mapping: name, path: ['mappings', index, at], place: locate(node, [at]), isShared });
     add(`name ${name}`, 'name', false);
     const namespaces = target.namespace === undefined ? (target.namespaces ?? []) : [target.namespace];
     for (const namespace of namespaces)
@@ -50,13 +53,15 @@ export function conflictsIn(claims: Claims, others: (id: string) => readonly Cla
 
 function conflictProblem(id: string, { path, place }: Claim, conflicting: Claim): Problem {
   const [kind, name = ''] = id.split(' ');
-  const at = formatPlace(conflicting.place);
   const finding =
     kind === 'name'
-      ? { code: 'CONFIG_INVALID' as const, message: `the name ${quoted(name)} is used twice, first at ${at}` }
+      ? {
+          code: 'CONFIG_INVALID' as const,
+          message: `the name ${quoted(name)} is used twice, first at ${formatPlace(conflicting.place)}`,
+        }
       : {
           code: 'TARGET_CLAIMED' as const,
-          message: `another mapping also has the target ${quoted(name)}, at ${at}`,
+          message: claimedMessage(name, conflicting.mapping, conflicting.place),
         };
   return toProblem({ path, ...finding }, place);
 }

@@ -148,7 +148,8 @@ function resolveSourceList(
   namings: ReadonlyMap<string, Naming>,
 ): Spread | Search {
   const { store, decode, rename } = rest;
-  if (find !== undefined) return { store, find, decode, rename, ...namings.get(store) };
+  const optional = rest.optional ? ({ optional: true } as const) : {};
+  if (find !== undefined) return { store, find, decode, rename, ...optional, ...namings.get(store) };
   // The schema guarantees that either `find` or `key` is set.
   return { ...rest, key: key ?? '' };
 }

@@ -33,3 +33,41 @@ export async function unlessAborted<T>(promise: Promise<T> | T, signal: AbortSig
     signal.removeEventListener('abort', onAbort);
   }
 }
+
+/**
+ * Returns the promise's result, or rejects soon after `stop` if the work has written nothing by then. Such work may wait
+ * for a server that does not answer, and it writes nothing later.
+ */
+export async function unlessStopped<T>(
+  work: Promise<T>,
+  stop: AbortSignal,
+  {
+    isWriting,
+    wake = startBackgroundTimer,
+  }: { readonly isWriting: () => boolean; readonly wake?: StartTimer },
+): Promise<T> {
+  const { promise: abandoned, reject } = Promise.withResolvers<never>();
+  const abandon = () => {
+    if (!isWriting()) reject(new AppError('INTERRUPTED'));
+  };
+  const onStop = () => void wake(abandon, GRACE_MS);
+  stop.addEventListener('abort', onStop, { once: true });
+  try {
+    return await Promise.race([work, abandoned]);
+  } finally {
+    stop.removeEventListener('abort', onStop);
+  }
+}
+
+/** Returns undefined if the work was aborted. */
+export async function undefinedIfStopped<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (signal?.aborted && thrown instanceof AppError && thrown.code === 'INTERRUPTED') return undefined;
+    throw thrown;
+  }
+}

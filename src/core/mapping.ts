@@ -52,6 +52,8 @@ export interface Search extends Naming {
   };
   readonly decode?: 'base64' | 'base64url' | undefined;
   readonly rename?: Rename | undefined;
+  /** Whether the search may find nothing. Then even an empty Secret is written. */
+  readonly optional?: true | undefined;
 }
 
 export interface TargetSpec {

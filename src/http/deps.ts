@@ -61,6 +61,8 @@ export const LIMITS: Limits = {
 
 /** The part of the `http` configuration that the server uses. */
 interface HttpConfig {
+  /** The name of the instance, which `/livez` shows. */
+  readonly instance?: string | undefined;
   readonly tls?: CertificateFiles | undefined;
   readonly metricsNeedToken: boolean;
   /** Set if another server serves the metrics. */

@@ -116,7 +116,7 @@ class Limits {
 
   /**
    * Names each member, so that a new member of the status is not shown before somebody has thought about it. The
-   * problems of the configuration, the warnings and the sources of events can concern all namespaces.
+   * problems of the configuration and the sources of events can concern all namespaces.
    */
   status(status: Status, mappings: () => readonly MappingStatus[]): Status {
     const { instance, version, replica, engine, audit, cluster, config } = status;
@@ -133,7 +133,12 @@ class Limits {
         .filter(({ name }) => stores.has(name))
         // Without the numbers of calls, which include the calls for other namespaces.
         .map(({ way: _, callsPerHour: __, expectedCallsPerHour: ___, ...store }) => store),
-      ...{ events: [], warnings: [], includes: [] },
+      ...{ events: [], includes: [] },
+      warnings: this.targets(
+        status.warnings.flatMap(({ namespace, ...warning }) =>
+          namespace === undefined ? [] : [{ ...warning, namespace }],
+        ),
+      ),
       targets,
       held: this.targets(status.held),
     };

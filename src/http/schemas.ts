@@ -122,7 +122,7 @@ const auditDoubt = { code: text, unverifiable: integer } as const;
 
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),
-  Liveness: object({ ok: boolean, stalled: list(text) }),
+  Liveness: object({ ok: boolean, stalled: list(text), instance: text }, ['instance']),
   Readiness: object({ ok: boolean }),
   Key: object(
     {
@@ -181,7 +181,7 @@ export const SCHEMAS = {
     replica: text,
     engine: object({ ...component, code: text }, ['code']),
     audit: object({ ...component, sequence: integer, ...auditDoubt }, Object.keys(auditDoubt)),
-    warnings: list(object({ code: text, message: text })),
+    warnings: list(object({ code: text, ...target, message: text }, Object.keys(target))),
     cluster: object({ ...component, code: text }, ['code']),
     config: object({
       valid: boolean,

@@ -72,7 +72,7 @@ export interface SourceReadersDeps extends Partial<ValueCacheOptions> {
    * missing.
    */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
-  /** Aborts all requests. Set only in commands that run once and then end. */
+  /** Aborts all requests. */
   readonly signal?: AbortSignal | undefined;
   /** The number of values that one request to a store can return. Default: 1. */
   readonly batchSizeOf?: (store: string) => number;

@@ -122,6 +122,10 @@ class SharedQueue implements Queue {
     return this.#health.onChange(listener);
   }
 
+  stop(): void {
+    this.#worker?.stop();
+  }
+
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
@@ -133,7 +137,7 @@ class SharedQueue implements Queue {
 
   async #close(graceMs: number): Promise<void> {
     // Close the queue only after the running jobs have ended, because they may still add jobs.
-    await this.#worker?.stop(graceMs);
+    await this.#worker?.close(graceMs);
     this.#closed = true;
     this.#health.close();
     this.broadcast.close();

@@ -93,6 +93,10 @@ class MemoryQueue implements Queue {
   }
 
   /** A second call returns the first promise, so it does not wait for another grace period. */
+  stop(): void {
+    this.#ending.abort(new AppError('INTERRUPTED'));
+  }
+
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
@@ -103,6 +107,7 @@ class MemoryQueue implements Queue {
   }
 
   async #close(graceMs: number): Promise<void> {
+    this.stop();
     this.#closed = true;
     this.#waiting.clear();
     this.#wakeUps.clear();
@@ -112,7 +117,6 @@ class MemoryQueue implements Queue {
     // does not reject with it too.
     this.#failure = undefined;
     await within(this.idle(), graceMs, this.#timers);
-    this.#ending.abort();
   }
 
   #enqueue(job: Job, repeat: boolean): void {
@@ -173,7 +177,7 @@ class MemoryQueue implements Queue {
   }
 
   #isStopped(): boolean {
-    return this.#closed || (this.#stopOnFailure && this.#failure !== undefined);
+    return this.#ending.signal.aborted || (this.#stopOnFailure && this.#failure !== undefined);
   }
 }
 

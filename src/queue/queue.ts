@@ -39,7 +39,7 @@ export interface AddOptions {
   readonly repeat?: boolean;
 }
 
-/** Runs a job. The signal aborts when the queue closes. */
+/** Runs a job. The signal aborts with `INTERRUPTED` when the queue stops, so the job must begin nothing new. */
 export type Process = (job: Job, signal: AbortSignal) => Promise<void>;
 
 export interface QueueHealth {
@@ -107,9 +107,11 @@ export interface Queue extends AsyncDisposable {
   /** Calls the listener on each change of health. After an outage, jobs added before `asOf` may be lost. */
   onHealth(listener: (health: QueueHealth) => void): () => void;
   readonly broadcast: Broadcast;
+  /** Stops taking jobs. Jobs can still be added, for other processes. */
+  stop(): void;
   /**
-   * Stops taking jobs and waits up to `graceMs` for running ones. Other processes take over jobs that have not ended by
-   * then. Always resolves.
+   * Stops, and waits up to `graceMs` for running jobs. Other processes take over jobs that have not ended by then. Always
+   * resolves.
    */
   close(graceMs: number): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { type Job as BullJob, Worker } from 'bullmq';
-import { toAppError } from '../core/errors.ts';
+import { AppError, toAppError } from '../core/errors.ts';
 import { pause, type Timers, within } from '../core/timer.ts';
 import { withSuffix } from '../core/tracer.ts';
 import type { RedisServer } from './connect-redis.ts';
@@ -26,14 +26,14 @@ const LOCK_MS = 15_000;
 const RETRY_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
-/** Runs jobs from its creation until `stop`. */
+/** Runs jobs from its creation until it is stopped. */
 export class JobWorker {
   readonly #server: RedisServer;
   readonly #options: WorkerOptions;
   readonly #running = new Map<string, Promise<void>>();
   readonly #ending = new AbortController();
   #current: Worker | undefined;
-  #stopping = false;
+  #paused: Promise<void> | undefined;
 
   constructor(server: RedisServer, options: WorkerOptions) {
     this.#server = server;
@@ -41,20 +41,24 @@ export class JobWorker {
     void this.#supervise();
   }
 
-  /** Stops taking jobs. Resolves when running jobs have ended, or after `graceMs`. */
-  async stop(graceMs: number): Promise<void> {
+  /** Stops taking jobs. */
+  stop(): void {
+    this.#ending.abort(new AppError('INTERRUPTED'));
+    // Pause the worker instead of closing it. The forced close would wait for an earlier close, and the earlier close
+    // would wait for Redis.
+    this.#paused ??= this.#current?.pause().catch(this.#server.reportError) ?? Promise.resolve();
+  }
+
+  /** Stops, and resolves when running jobs have ended, or after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
     const { timers } = this.#options;
-    this.#stopping = true;
-    // Pause the worker instead of closing it. The forced close below would wait for an earlier close, and the earlier
-    // close would wait for Redis.
-    const paused = this.#current?.pause().catch(this.#server.reportError) ?? Promise.resolve();
+    this.stop();
     const ended = async (): Promise<void> => {
       while (this.#running.size > 0) await Promise.allSettled(this.#running.values());
       // BullMQ waits until it has reported ended jobs to the server, so limit the wait.
-      await within(paused, CLOSE_TIMEOUT_MS, timers);
+      await within(this.#paused ?? Promise.resolve(), CLOSE_TIMEOUT_MS, timers);
     };
     await within(ended(), graceMs, timers);
-    this.#ending.abort();
     // This close ends the renewal of the locks, so that another process takes over the jobs that still run.
     await within(this.#current?.close(true) ?? Promise.resolve(), CLOSE_TIMEOUT_MS, timers);
   }
@@ -62,7 +66,7 @@ export class JobWorker {
   /** Replaces a worker that has stopped. BullMQ's worker stops permanently if its setup fails. */
   async #supervise(): Promise<void> {
     const { timers } = this.#options;
-    while (!this.#stopping) {
+    while (!this.#ending.signal.aborted) {
       const worker = this.#create();
       this.#current = worker;
       try {
@@ -71,7 +75,7 @@ export class JobWorker {
       } catch (thrown) {
         this.#server.reportError(thrown);
       }
-      if (this.#stopping) return;
+      if (this.#ending.signal.aborted) return;
       await within(worker.close(true), CLOSE_TIMEOUT_MS, timers);
       await pause(RETRY_MS, timers);
     }

@@ -8,6 +8,7 @@ import type { SecretValue } from '../core/secret-value.ts';
 import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
+import { foundNothing } from '../sync/find.ts';
 import { mergedView } from '../sync/merge.ts';
 import { mergesIn } from '../sync/merge-record.ts';
 import { LABEL, mergeManager } from '../sync/ownership-metadata.ts';
@@ -145,8 +146,26 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   };
   const planned = await tracer.span('plan', {}, async () => plan(input), { resultAttributes: asAttributes });
   if (fingerprints !== deps.fingerprints) await nextTurn();
-  const isRemovalDone = isWithoutKeys(planned) && (await deps.records.isRemoved(configured.name, id));
-  return { plan: isRemovalDone ? UNCHANGED : planned, desired, live, mapping, ...pinnedTo };
+  const decided = isWithoutKeys(planned)
+    ? await decideEmpty(planned, desired, configured, id, deps)
+    : planned;
+  return { plan: decided, desired, live, mapping, ...pinnedTo };
+}
+
+/**
+ * Decides about the creation of an empty Secret. It is not created if a person released the deletion of the target, or
+ * if a search found nothing that had to find something.
+ */
+async function decideEmpty(
+  planned: Plan,
+  desired: Desired,
+  { name }: Mapping,
+  id: TargetId,
+  { records }: DecideDeps,
+): Promise<Plan> {
+  if (await records.isRemoved(name, id)) return UNCHANGED;
+  const [search] = desired.kind === 'ready' ? (desired.fruitless ?? []) : [];
+  return search === undefined ? planned : failPlan(foundNothing(search));
 }
 
 /** The plan of a target with more keys takes more than 20 ms. */
@@ -168,10 +187,7 @@ async function fingerprintsAhead(
   return { ...fingerprints, value: (value) => known.get(value) ?? fingerprints.value(value) };
 }
 
-/**
- * Whether the plan would create an empty Secret. If a person released the deletion of the target, such a plan must not
- * be applied.
- */
+/** Whether the plan would create an empty Secret. */
 function isWithoutKeys(candidate: Plan): boolean {
   return candidate.kind === 'create' && candidate.manifest.data.size === 0;
 }

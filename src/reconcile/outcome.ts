@@ -5,6 +5,7 @@ import type { TargetId } from '../core/target.ts';
 import { certificateExpiry } from '../sync/checks.ts';
 import type { Desired } from '../sync/desired.ts';
 import type { KeyPlan } from '../sync/drift.ts';
+import { foundNothing } from '../sync/find.ts';
 import type { Plan } from '../sync/plan-types.ts';
 
 /** The outcome kinds, in the order in which a summary prints them. */
@@ -69,11 +70,13 @@ export interface Outcome {
   readonly pinned?: number;
   /** For a hold on which the deletion step has decided: when this hold was first recorded, in RFC 3339. */
   readonly heldSince?: string;
+  /** What works, but needs attention. Absent if there is nothing. */
+  readonly warnings?: readonly AppError[];
   /** The proposal for the deletion step, which has not decided about it yet. Set only with the kind `held`. */
   readonly proposal?: Proposal;
 }
 
-type OutcomeDetails = Pick<Outcome, 'resourceVersion' | 'sources' | 'certificateExpiresAt'>;
+type OutcomeDetails = Pick<Outcome, 'resourceVersion' | 'sources' | 'certificateExpiresAt' | 'warnings'>;
 
 /** Returns those details of an outcome that its plan and its sources determine. */
 export function outcomeDetails(
@@ -89,7 +92,15 @@ export function outcomeDetails(
     ...(live === undefined ? {} : { resourceVersion: live.resourceVersion }),
     ...(sources === undefined ? {} : { sources }),
     ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
+    ...(isCarriedOut ? warningsOf(desired) : {}),
   };
+}
+
+/** Returns the warnings about the sources of a target that could be made. */
+export function warningsOf(desired: Desired): Pick<Outcome, 'warnings'> {
+  return desired.kind === 'ready' && desired.fruitless
+    ? { warnings: desired.fruitless.map(foundNothing) }
+    : {};
 }
 
 function writtenBy(plan: Plan): Pick<LiveSecret, 'type' | 'data'> | undefined {

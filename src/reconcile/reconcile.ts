@@ -31,7 +31,7 @@ export interface ReconcileOptions {
   readonly isNew?: boolean;
   /**
    * Returns whether the target is still desired. It is called before a write, because the configuration may change
-   * while sources are read. Defaults to true.
+   * while sources are read. It may throw, which ends the run. Defaults to true.
    */
   readonly isStillDesired?: () => boolean;
 }

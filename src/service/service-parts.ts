@@ -60,7 +60,7 @@ interface Steps {
   /** Runs the deletion step for proposed deletions and orphans. */
   readonly destroy: DeletionStepDeps['destroy'];
   /** Restarts pending workloads. Returns the delay until the next check. */
-  readonly restart: () => Promise<number | undefined>;
+  readonly restart: (signal: AbortSignal) => Promise<number | undefined>;
   /** Resolves intents without an outcome. */
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
   /** Whether the latest record of a target is a failure. */

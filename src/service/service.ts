@@ -84,8 +84,10 @@ export interface HeldStatus {
   readonly since?: string;
 }
 
-export interface StatusWarning {
+/** A warning about the service, or about one target. */
+export interface StatusWarning extends Partial<TargetId> {
   readonly code: string;
+  readonly mapping?: string;
   readonly message: string;
 }
 

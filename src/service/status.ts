@@ -8,7 +8,7 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
 import { LABEL, parsePin } from '../sync/ownership-metadata.ts';
 import type { ConfigSnapshot } from './config-snapshot.ts';
-import type { HeldStatus, MappingStatus, SyncState, TargetStatus } from './service.ts';
+import type { HeldStatus, MappingStatus, StatusWarning, SyncState, TargetStatus } from './service.ts';
 import type { SweepState, TargetState } from './target-state.ts';
 import type { TargetStates } from './target-states.ts';
 
@@ -63,6 +63,18 @@ export function targetStatus(
     ...(failure ?? (state === 'stale' ? staleReason(names, snapshot, states) : {})),
     ...(pinned === undefined ? {} : { pinned }),
   };
+}
+
+/** Returns the warnings about targets, sorted like the targets. */
+export function targetWarnings(controller: {
+  readonly states: TargetStates;
+  snapshot(): ConfigSnapshot;
+}): readonly StatusWarning[] {
+  return controller.snapshot().targets.flatMap(({ mapping, id }) =>
+    (controller.states.get(mapping.name, id)?.warnings ?? []).map(({ code, message }) => ({
+      ...{ code, mapping: mapping.name, ...id, message },
+    })),
+  );
 }
 
 /** Returns the error of the last sweep, with its remedy. A code from a newer replica may be unknown here. */

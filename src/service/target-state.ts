@@ -70,6 +70,12 @@ const targetStateSchema = z.object({
   heldId: optionalText,
   /** Why and since when a change is held. Set by the deletion step. */
   hold: holdSchema.optional().catch(undefined),
+  /** What works, but needs attention. A state from another process may lack it. */
+  warnings: z
+    .array(z.object({ code, message: z.string() }))
+    .readonly()
+    .optional()
+    .catch(undefined),
   /** Version of the object that was last read or written. */
   resourceVersion: optionalText,
   /**
@@ -116,6 +122,7 @@ export function formatTargetState(
     ...state,
     error: error && { ...error, message: error.message.slice(0, messageLength), remedy: shownRemedy },
     keys: [],
+    warnings: undefined,
     heldId: id,
   });
   const candidates = [remedy, ''].flatMap((shown) => [withoutKeys(300, shown), withoutKeys(80, shown)]);

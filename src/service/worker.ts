@@ -27,7 +27,7 @@ export interface Work {
   readonly sweep: SweepShard;
   readonly deletion: Pick<DeletionStep, 'run'>;
   /** Restarts pending workloads. Returns the delay until the next check. */
-  readonly restart: () => Promise<number | undefined>;
+  readonly restart: (signal: AbortSignal) => Promise<number | undefined>;
 }
 
 export interface WorkerDeps {
@@ -99,8 +99,6 @@ export class Worker {
     const job: Job = given.reason === 'manual' && !isPerson ? { ...given, reason: 'sweep' } : given;
     if (subject === undefined || !this.#isKnown(subject, job)) return this.#unknown.handBack(job.subject);
     this.#unknown.forget(job.subject);
-    // The queue is closing, so return the job for another process.
-    if (signal.aborted) return 0;
     const isDeletion = subject.kind === 'left' || subject.kind === 'destroy';
     const { loops, auditHealth } = this.#deps;
     const loop = loops.begin(`job ${job.subject}`, isDeletion ? DELETION_DEADLINE_MS : JOB_DEADLINE_MS);
@@ -109,7 +107,7 @@ export class Worker {
       auditHealth.writeSucceeded(job.subject);
       return delayMs;
     } catch (thrown) {
-      // The audit was closed during the shutdown, so return the job for another process.
+      // The process ends, so return the job for another process.
       return signal.aborted ? 0 : this.#retryAfter(toAppError(thrown), job);
     } finally {
       loop.end();
@@ -129,6 +127,7 @@ export class Worker {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { work, snapshot } = this.#deps;
+    signal.throwIfAborted();
     switch (subject.kind) {
       case 'target': {
         const stores = snapshot().storesOf(subject);
@@ -138,21 +137,22 @@ export class Worker {
         const include = mappings.find((mapping) => mapping.include !== undefined)?.include;
         const calls = mappings.reduce((sum, mapping) => sum + callsOf(mapping), 0);
         const run = (wrap: Wrap) => work.target(subject, job, { signal, wrap });
-        return this.#inCompartment(stores.join(' '), job, { loop, stores, run, include, calls });
+        return this.#inCompartment(stores.join(' '), job, { loop, stores, run, include, calls, signal });
       }
       case 'sweep': {
         const stores = [subject.store];
         const { include, refs = [] } = snapshot().shards.get(job.subject) ?? {};
         const run = (wrap: Wrap) => this.#sweep(job, loop, wrap);
         const keysPerCall = this.#deps.stores.tellsVersions(subject.store) ? KEYS_PER_LIST : 1;
-        const work = { loop, stores, run, include, calls: Math.ceil(refs.length / keysPerCall) };
+        const calls = Math.ceil(refs.length / keysPerCall);
+        const work = { loop, stores, run, include, calls, signal };
         return this.#inCompartment(`sweep ${subject.store}`, job, work);
       }
       case 'destroy':
       case 'left':
-        return work.deletion.run(job, subject.kind, loop.beat);
+        return work.deletion.run(job, subject.kind, { onProgress: loop.beat, signal });
       default:
-        return work.restart();
+        return work.restart(signal);
     }
   }
 
@@ -163,12 +163,14 @@ export class Worker {
   #inCompartment(
     name: string,
     { reason }: Job,
-    { loop, stores, run, include, calls }: CompartmentWork,
+    { loop, stores, run, include, calls, signal }: CompartmentWork,
   ): Promise<number | undefined> {
     const beginWait = () => this.#progress.trackWait(loop, stores);
     const end = beginWait();
     const begun = async () => {
       end();
+      // The process may have been told to end while the job waited.
+      signal.throwIfAborted();
       const waitMs = this.#callsWaitMs(include, calls, reason);
       if (waitMs > 0) return waitMs;
       return run((context) => {
@@ -243,4 +245,6 @@ interface CompartmentWork {
   readonly include: MappingInclude | undefined;
   /** The number of calls to stores that the job may need. */
   readonly calls: number;
+  /** Aborted when the process ends. */
+  readonly signal: AbortSignal;
 }

@@ -21,6 +21,8 @@ export type Desired =
       readonly sources: ReadonlyMap<string, TargetSource>;
       /** Sources that do not exist in the store. They add nothing to `data`. */
       readonly absent: readonly Source[];
+      /** Searches that found nothing although they are not optional. Absent if there are none. */
+      readonly fruitless?: readonly Search[];
       /** The creation time of the version of each key, in milliseconds since 1970. Only for stores that return it. */
       readonly createdAt?: ReadonlyMap<string, number>;
     }
@@ -60,7 +62,8 @@ export function shapeDesired(
     for (const [key, source] of Object.entries(mapping.data)) builder.addKey(key, source);
     for (const spread of mapping.dataFrom.filter(isSpread)) builder.addMembers(spread);
     for (const { search, keys } of finds) for (const key of keys) builder.addFound(search, key);
-    return builder.desired;
+    const fruitless = finds.flatMap(({ search, keys }) => (keys.length > 0 || search.optional ? [] : search));
+    return { ...builder.desired, ...(fruitless.length === 0 ? {} : { fruitless }) };
   } catch (error) {
     if (error instanceof AppError) return { kind: 'failed', error };
     throw error;
@@ -85,7 +88,7 @@ class DesiredBuilder {
     this.#lastUses = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
   }
 
-  get desired(): Desired {
+  get desired(): Extract<Desired, { kind: 'ready' }> {
     const [data, sources, absent, createdAt] = [this.#data, this.#sources, this.#absent, this.#createdAt];
     return { kind: 'ready', data, sources, absent, createdAt };
   }

@@ -187,6 +187,16 @@ function isGone(result: ReadResult | undefined): boolean {
   return result.error.code === 'SOURCE_DELETED' || result.error.code === 'VERSION_GONE';
 }
 
+/** Returns the error, or the warning, about a search that found nothing although it is not optional. */
+export function foundNothing(search: Search): AppError {
+  return new AppError('SOURCE_ABSENT', {
+    subject: describeSearch(search),
+    detail: 'the search finds nothing',
+    remedy:
+      'Correct `path`, `name` or `tags` of the `find`, create a key in the store, or set `optional: true` beside `find`.',
+  });
+}
+
 /** Describes the search for messages. */
 export function describeSearch({ store, find: { path } }: Search): string {
   return `store ${store}, search ${path === '' ? 'of everything' : `below ${path}`}`;

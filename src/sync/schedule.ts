@@ -24,8 +24,6 @@ export interface ScheduleInput {
   readonly failures: number;
   /** The maximum staleness of the target, in milliseconds. */
   readonly refreshMs: number;
-  /** Set if no sweep reads the sources of the target. Only a run of the target then detects a changed source. */
-  readonly isUnswept?: boolean;
   /** Returns a uniformly distributed number from 0 to 1. */
   readonly random: () => number;
 }
@@ -35,6 +33,8 @@ const MINUTE = 60 * SECOND;
 const MIN_DELAY = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
+/** The longest delay after a failure that a person must fix, unless the refresh interval is longer. */
+export const MAX_PERSON_DELAY_MS = 15 * MINUTE;
 /**
  * The longest delay that is granted to a store or the API server. It is limited, because nothing else runs the target
  * during the delay.
@@ -52,7 +52,7 @@ const MISSING_RESOURCE_DELAY = 30 * SECOND;
  */
 export function nextRun(
   result: RunResult,
-  { failures, refreshMs, isUnswept = false, random }: ScheduleInput,
+  { failures, refreshMs, random }: ScheduleInput,
 ): number | undefined {
   // With an interval below `MIN_DELAY`, failing or held targets would keep the process busy.
   const refresh = clamp(refreshMs, MIN_DELAY, MAX_TIMER_MS, MAX_BACKOFF);
@@ -76,16 +76,15 @@ export function nextRun(
         return roundUp(backoff(CONFLICT_BACKOFF.first, Math.min(CONFLICT_BACKOFF.longest, refresh)));
       if (result.kind === 'failed' && (result.code === undefined || isTransient(result.code)))
         return roundUp(backoff(MIN_DELAY, Math.min(MAX_BACKOFF, refresh)));
-      return roundUp(lastingDelay(refresh, isUnswept ? 0 : doublings) * (1 + chance / 4));
+      return roundUp(personDelay(refresh, doublings, 1 + chance / 4));
     default:
       return undefined;
   }
 }
 
 /** Returns the delay for failures that a person must fix. A changed configuration or a request starts a run earlier. */
-function lastingDelay(refresh: number, doublings: number): number {
-  const first = Math.max(refresh, MAX_BACKOFF);
-  return Math.max(first, Math.min(first * 2 ** doublings, HOUR));
+function personDelay(refresh: number, doublings: number, jitter: number): number {
+  return Math.max(refresh, Math.min(MAX_BACKOFF * 2 ** doublings * jitter, MAX_PERSON_DELAY_MS));
 }
 
 function roundUp(ms: number): number {

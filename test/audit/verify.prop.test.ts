@@ -230,6 +230,30 @@ describe('verification of a changed chain', () => {
   });
 
   it.each([
+    ['with its own number', false, false],
+    ['with the next number', true, false],
+    ['with the next number, and successors that continue it', true, true],
+  ])('verification reports the changed copy of a record behind it %s', async (_, isNext, continues) => {
+    await fc.assert(
+      fc.asyncProperty(innerIndex, async ([list, i]) => {
+        const change = isNext ? { sequence: i + 1 } : { note: 'changed' };
+        const copy = rehashed(list[i - 1] ?? fail(), change);
+        let { hash } = copy;
+        const rest = list.slice(i).map((record) => {
+          if (!continues) return record;
+          const next = rehashed(record, { sequence: record.sequence + 1, previousHash: hash });
+          ({ hash } = next);
+          return next;
+        });
+        expect(await check([...list.slice(0, i), copy, ...rest])).toEqual({
+          kind: 'inserted',
+          sequence: i + 1,
+        });
+      }),
+    );
+  });
+
+  it.each([
     ['with a matching predecessor', false, true],
     ['with a wrong predecessor', false, false],
     ['with renumbered successors', true, true],

@@ -22,7 +22,7 @@ export interface FakeService extends AsyncDisposable {
   readonly bodies: readonly string[];
 }
 
-export const LIVE: Routes = { 'GET /livez': { body: { ok: true, stalled: [] } } };
+export const LIVE: Routes = { 'GET /livez': { body: { ok: true, stalled: [], instance: 'prod' } } };
 
 /** A test server that serves only the API routes that a test defines. */
 export async function openService(

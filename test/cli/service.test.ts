@@ -582,13 +582,17 @@ describe('release', () => {
     ['no service answers there', undefined],
     ['another service answers there', { 'GET /livez': { body: '<html>' } }],
     ['another service answers in JSON', { 'GET /livez': { body: { status: 'UP' } } }],
-  ])('`release` works without the service if %s', async (_, routes) => {
+    ['another instance answers', { 'GET /livez': { body: { ok: true, stalled: [], instance: 'dev' } } }],
+  ])('`release` works without the service if %s', async (name, routes) => {
     await using service = await openService(routes ?? {});
     const port = routes === undefined ? 1 : service.port;
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${port}' }\n`);
-    const { code, stderr } = await bench.run('release', 'abc');
+    const { code, stderr } = await withToken(bench, 'release', 'abc');
     expect(code).toBe(4);
     expect(stderr).toContain('NOT_HELD');
+    expect(stderr.includes('is the service of instance dev, not of prod')).toBe(
+      name === 'another instance answers',
+    );
     expect(service.requests.map(({ headers }) => headers.authorization).filter(Boolean)).toEqual([]);
     expect(await bench.run('audit', 'list', '--action', 'command', '--output', 'json')).toMatchObject({
       code: 0,

@@ -35,7 +35,7 @@ describe('a run without failed targets', () => {
   it.each([
     ['CLUSTER_UNAVAILABLE', 1],
     ['CLUSTER_FORBIDDEN', 4],
-    ['WORKLOAD_MISSING', 0],
+    ['WORKLOAD_MISSING', 4],
   ] as const)(
     'a run without failed targets exits with a code for the failed restart %s: code %i',
     (code, expected) => {

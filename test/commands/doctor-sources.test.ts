@@ -53,6 +53,26 @@ const FINDING = `mappings:
 `;
 
 describe('doctor with a search', () => {
+  it('`doctor` fails if a search finds nothing, and warns if the mapping has other keys', async () => {
+    const name = 'find store local, search below flags';
+    await using bench = await openBench(HEAD + FINDING);
+    await bench.write('store/flags/.keep', '');
+    expect(readsOf(await checksOf(bench))).toEqual([`${name}: SOURCE_ABSENT`]);
+    const other = FINDING.replace('dataFrom', 'data: { A: { store: local, key: a } }\n    dataFrom');
+    await bench.write('secretbridge.yaml', HEAD + other);
+    await bench.write('store/a', '1');
+    const { code, json } = await bench.runWith({}, 'doctor', '--output', 'json');
+    expect([code, json]).toMatchObject([0, { ok: true, warnings: [{ code: 'SOURCE_ABSENT' }] }]);
+    const warning = { code: 'SOURCE_ABSENT', mapping: 'flags', namespace: 'apps', secret: 'flags' };
+    const { json: plan } = await bench.run('plan', '--output', 'json');
+    expect(plan).toMatchObject({ warnings: [warning] });
+    const { json: sync } = await bench.run('sync', '--output', 'json');
+    expect(sync).toMatchObject({ ok: true, warnings: [warning] });
+    const optional = FINDING.replace('find:', 'optional: true, find:');
+    await bench.write('secretbridge.yaml', HEAD + optional);
+    expect(readsOf(await checksOf(bench))).toEqual([`${name}: ok`]);
+  });
+
   it('`doctor` runs the search and reads its results', async () => {
     await using bench = await openBench(HEAD + FINDING);
     await bench.write('store/flags/a', '1');

@@ -13,7 +13,7 @@ it('the HTTP frontend reports why the service has not started yet', async () => 
     allowHttp: false,
   };
   const deps = { version: '1', logger: silentLogger, clock: systemClock, configProblems: () => [] };
-  const front = await openHttpFrontend({ http }, deps);
+  const front = await openHttpFrontend({ http, instance: 'prod' }, deps);
   const ask = async (path: string) => {
     const answer = await fetch(`${front.url}${path}`, { headers: { authorization: 'Bearer x' } });
     return { status: answer.status, body: await answer.json() };

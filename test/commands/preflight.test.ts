@@ -118,6 +118,23 @@ describe('preflight', () => {
     expect((await runPreflight({ targets, denied: 'k9' })).omitted).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
+  it('the preflight counts keys and not only targets', async () => {
+    const keysOf = (n: number) => Array.from({ length: 10 }, (_, k) => `k${n}-${k}`);
+    const targets = Array.from({ length: 10 }, (_, n) =>
+      wanted({
+        name: `app-${n}`,
+        data: Object.fromEntries(keysOf(n).map((key, k) => [`K${k}`, source({ key })])),
+      }),
+    );
+    const metas = targets.map(
+      (_, n) => (target: DesiredTarget) =>
+        meta(target, Object.fromEntries(keysOf(n).map((key, k) => [`K${k}`, [key, '1'] as const]))),
+    );
+    const { omitted, lookups } = await runPreflight({ count: 10, kind: 'azure-key-vault', targets, metas });
+    expect(omitted).toEqual([]);
+    expect(lookups.map(({ length }) => length)).toEqual([100]);
+  });
+
   it('the preflight finds nothing if there are few targets, if the scope is `names`, or if no list of versions is available', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
       const { inSync, missing, lookups, open } = await runPreflight(scene);

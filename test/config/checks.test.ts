@@ -73,7 +73,7 @@ describe('targets', () => {
       ),
     );
     expect(found).toEqual([
-      '6:25 mappings[1].target TARGET_CLAIMED: another mapping also has the target `b/s`, at secretbridge.yaml:5:25',
+      '6:25 mappings[1].target TARGET_CLAIMED: mapping `m1` also has the target `b/s`, at secretbridge.yaml:5:25',
     ]);
   });
 

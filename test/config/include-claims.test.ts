@@ -41,7 +41,7 @@ describe('two files with the same mapping name or target', () => {
     expect(states).toBe('a/one.yaml valid, b/one.yaml disabled');
     expect(mappings).toEqual(['payments-db', 'x']);
     expect(messages).toEqual([
-      'b/one.yaml TARGET_CLAIMED: another mapping also has the target `shared/x`, at a/one.yaml:2:24',
+      'b/one.yaml TARGET_CLAIMED: mapping `x` also has the target `shared/x`, at a/one.yaml:2:24',
     ]);
   });
 

@@ -308,6 +308,26 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(0);
     });
 
+    it('begins no job after it was stopped, although jobs can still be added', async () => {
+      await using harness = await openHarness();
+      const queue = await harness.open({ concurrency: 1 });
+      const release = Promise.withResolvers<undefined>();
+      const signals: AbortSignal[] = [];
+      queue.start((_, signal) => {
+        signals.push(signal);
+        return release.promise;
+      });
+      await queue.add([job('a')]);
+      await eventually(() => signals.length === 1);
+      expect(signals[0]?.aborted).toBe(false);
+      queue.stop();
+      expect(signals[0]?.reason).toMatchObject({ code: 'INTERRUPTED' });
+      await queue.add([job('b')]);
+      release.resolve(undefined);
+      await queue.close(60_000);
+      expect(signals).toHaveLength(1);
+    });
+
     it('stops waiting for running jobs when the grace period ends, and aborts the signal of these jobs', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });

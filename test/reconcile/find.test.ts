@@ -73,10 +73,26 @@ describe('search', () => {
     expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 1 } });
   });
 
-  it('a search creates an empty Secret if the search has never found any key', async () => {
+  it('a search that finds nothing fails a new target, unless it is optional or the target has other keys', async () => {
+    const optional = mapping({
+      dataFrom: [{ store: 'vault', optional: true, find: { path: 'flags/', tags: {} } }],
+    });
     const world = await openWorld({ mappings: [searching()] });
-    expect((await syncOnly(world))?.kind).toBe('created');
-    expect(keysOf(world) ?? {}).toEqual({});
+    const outcome = await syncOnly(world);
+    expect(outcome).toMatchObject({
+      kind: 'failed',
+      error: { code: 'SOURCE_ABSENT', subject: 'store vault, search below flags/' },
+    });
+    expect(world.cluster.raw(FLAGS)).toBeUndefined();
+    world.store.put('db', 'x');
+    await world.configure([searching({}, { data: { DB: source({ key: 'db' }) } })]);
+    expect(await syncOnly(world)).toMatchObject({ kind: 'created', warnings: [{ code: 'SOURCE_ABSENT' }] });
+    expect(keysOf(world)).toEqual({ DB: base64('x') });
+    const empty = await openWorld({ mappings: [optional] });
+    const created = await syncOnly(empty);
+    expect(created).toMatchObject({ kind: 'created' });
+    expect(created?.warnings).toBeUndefined();
+    expect(keysOf(empty) ?? {}).toEqual({});
   });
 
   it('a failed search leaves the target unchanged, and no key is read', async () => {

@@ -570,6 +570,23 @@ describe('controller', () => {
     expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
+  it.each([
+    ['a write that has begun, and begins no other job', 'cluster.create', 1],
+    ['no write if the job was still reading', 'store.read', 0],
+  ])('the controller completes %s after it was told to end', async (_, call, writes) => {
+    const point = gate(call);
+    const opened = await open(TWO_MAPPINGS, point.watch, { concurrency: 1 });
+    await point.arrived;
+    const jobs = () => opened.controller.loops.states().filter(({ name }) => name.startsWith('job'));
+    // The job of the other target waits for its turn.
+    await waitUntil(() => expect(jobs()).toHaveLength(2));
+    const closing = opened.controller.close(60_000);
+    point.open();
+    await closing;
+    expect(jobs()).toEqual([]);
+    expect(opened.writes()).toBe(writes);
+  });
+
   it('the controller releases all resources on close', async () => {
     const opened = await open();
     await opened.is(APPS_TOKEN, 'created');

@@ -165,6 +165,7 @@ const SEE = {
   ...{ isProposed: () => false, isUndecided: () => false },
   ...{ onWithdrawn: () => undefined, onUnreadable: () => undefined },
   ...{ onProgress: () => undefined, onWaiting: () => undefined },
+  signal: new AbortController().signal,
 };
 
 it('the deletion step keeps an orphan if its mapping returns during the scan for orphans', async () => {

@@ -59,6 +59,10 @@ it('the wake-up for a delayed run is added before the job ends, and the job wait
   await settled();
   expect(ended).toBe(true);
   expect(queue.jobs).toEqual([{ job: order, options: { delayMs: 500 } }]);
+  // A job that did not begin because the queue stopped is added again, once, for another process.
   await work?.(order, AbortSignal.abort());
-  expect(queue.jobs).toHaveLength(1);
+  expect(queue.jobs.slice(1)).toEqual([{ job: order, options: { delayMs: 0 } }]);
+  queue.failure = queueAway();
+  await work?.(order, AbortSignal.abort());
+  expect(queue.attempts).toBe(4);
 });

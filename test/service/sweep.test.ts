@@ -426,6 +426,35 @@ describe('a sweep', () => {
     expect(states.sweepState(name)?.code).toBeUndefined();
   });
 
+  it('a sweep reads a key that is denied in growing pauses of up to 15 minutes, and other keys in each round', async () => {
+    const { store, round, clock } = openSweep([A, B]);
+    store.keys.set('a', { code: 'ACCESS_DENIED' }).set('b', '1');
+    const [from, minute] = [clock.time, 60_000];
+    const readAt: number[] = [];
+    for (let n = 1; n <= 60; n += 1) {
+      await round(minute);
+      const reads = store.reads.splice(0);
+      if (reads.includes('a')) readAt.push((clock.time - from) / minute);
+      expect(reads).toContain('b');
+    }
+    expect(readAt).toEqual([1, 2, 4, 8, 16, 32, 48]);
+  });
+
+  it('a sweep reads a denied key again in each round after a run could read it', async () => {
+    const { store, round, note, queue } = openSweep([A]);
+    store.keys.set('a', { code: 'ACCESS_DENIED' });
+    for (let n = 1; n <= 10; n += 1) await round(60_000);
+    store.keys.set('a', '1');
+    store.reads.length = 0;
+    await round(60_000);
+    expect(store.reads).toEqual([]);
+    // An event or a person has caused this run.
+    queue(A);
+    note(A);
+    await round(60_000);
+    expect(store.reads).toEqual(['a']);
+  });
+
   it('a sweep queues the targets of one failing key while other keys work', async () => {
     const { states, store, round } = openSweep([A, B]);
     store.keys.set('a', { code: AWAY }).set('b', '1');
@@ -473,7 +502,8 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['a']);
     expect(await round()).toEqual([]);
     store.keys.set('b', '1');
-    expect(await round()).toEqual(['b']);
+    // A denied key is read in growing pauses.
+    expect(await round(600_000)).toEqual(['b']);
   });
 
   it('a sweep queues a failed target once when all its sources in several shards have been found', async () => {

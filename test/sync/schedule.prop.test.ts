@@ -98,7 +98,7 @@ describe('delay until the next run', () => {
       }
   });
 
-  it('the delay until the next run grows up to an hour for failures that a person must fix', () => {
+  it('the delay until the next run grows up to 15 minutes for failures that a person must fix', () => {
     const kinds = fc.constantFrom('failed' as const, 'refused' as const);
     fc.assert(
       fc.property(
@@ -112,22 +112,10 @@ describe('delay until the next run', () => {
           const first = Math.max(refresh, 5 * MINUTE);
           const ms = next({ kind, code }, { failures: n, refreshMs: refresh, chance: random });
           expect(ms).toBeGreaterThanOrEqual(first);
-          expect(ms).toBeLessThanOrEqual(Math.ceil(Math.max(60 * MINUTE, first) * 1.25));
-          if (n >= 5) expect(ms).toBeGreaterThanOrEqual(60 * MINUTE);
+          expect(ms).toBeLessThanOrEqual(Math.max(15 * MINUTE, refresh));
+          if (n >= 3) expect(ms).toBe(Math.max(15 * MINUTE, refresh));
         },
       ),
-    );
-  });
-
-  it('the delay until the next run does not grow if only a run can detect that a person has fixed the failure', () => {
-    fc.assert(
-      fc.property(fc.constantFrom(...forPeople), failures, refreshMs, chance, (code, n, refresh, random) => {
-        const first = Math.max(refresh, 5 * MINUTE);
-        const given = { failures: n, refreshMs: refresh, isUnswept: true, random: () => random };
-        const ms = nextRun({ kind: 'failed', code }, given) ?? Number.NaN;
-        expect(ms).toBeGreaterThanOrEqual(first);
-        expect(ms).toBeLessThanOrEqual(Math.ceil(first * 1.25));
-      }),
     );
   });
 

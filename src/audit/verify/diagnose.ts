@@ -47,7 +47,9 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
     // Either a copy of an earlier record is here, or forged records took the place of this record and its successors.
     const isReplaced = claimedSequence === last?.sequence && link.previousHash === last.previousHash;
     const isOriginal = rest.successor && rest.next?.sequence === claimedSequence + 1;
-    const isCopy = link.hash === last?.hash;
+    // The next record, or the head at the end, names the previous record as the genuine one.
+    const isLastNamed = (rest.next === undefined ? until?.hash : rest.next.previousHash) === head.hash;
+    const isCopy = link.hash === last?.hash || isLastNamed;
     return problem('inserted', !isCopy && (isReplaced || isOriginal) ? claimedSequence : expected);
   }
 
@@ -67,6 +69,13 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
   // The record is intact and has the right sequence, but it does not refer to the previous record as its predecessor.
   if (rest.next !== undefined && follows(rest.next, head)) return problem('inserted');
   if (last === undefined) return problem('edited');
+  if (link.previousHash === last.previousHash) {
+    // Both records name the same predecessor, so one of them was inserted. If the next record names the hash that this
+    // one had with the previous number, this one was only renumbered.
+    const hashBefore = hashOf(canonical({ ...link.fields, sequence: last.sequence }));
+    const isRenumbered = hashBefore !== head.hash && rest.next?.previousHash === hashBefore;
+    return problem('inserted', isRenumbered ? last.sequence : expected);
+  }
   const isEdited =
     rest.next === undefined ? until !== undefined && until.hash !== link.hash : !rest.successor;
   if (isEdited) return problem('edited');

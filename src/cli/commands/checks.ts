@@ -64,7 +64,9 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
   const { runDoctor } = await import('../../commands/doctor/doctor.ts');
   const findings = await runDoctor(config, appDeps(context, options, config), context.signal);
   const codes = findings.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
-  const warnings = findWarnings(config).map(({ code, message }) => ({ code, message }));
+  const warnings = [...findWarnings(config), ...findings.flatMap(({ warning }) => warning ?? [])].map(
+    ({ code, message }) => ({ code, message }),
+  );
   print(context, options.output, {
     data: {
       ok: codes.length === 0,

@@ -8,7 +8,15 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../errors.ts';
 import { command, nonEmpty, type Run } from '../options.ts';
 import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report.ts';
-import { heldText, isListedAsHeld, keyLines, pinText, targetData } from '../targets.ts';
+import {
+  heldText,
+  isListedAsHeld,
+  keyLines,
+  pinText,
+  targetData,
+  warningLines,
+  warningsData,
+} from '../targets.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
 import { reportBrokenIncludes, withApp } from '../with-app.ts';
@@ -112,6 +120,7 @@ export function printPlan(
       held: report.held,
       ...skippedOrphans(report),
       ...(report.kept === undefined ? {} : { kept: report.kept }),
+      ...warningsData(report.targets),
     },
     human: (paint) => planText(report, all, summary, paint),
   });
@@ -126,7 +135,14 @@ function planText(report: PrintablePlan, all: boolean, summary: string, paint: P
     !(action === 'hold' && isListed(mapping, target));
   const shown = report.targets.filter(isShown);
   const lines = shown.flatMap((target) => [targetText(target, paint), '']);
-  return [...lines, ...heldText(report.held, paint), summary, ...keptOrphansText(report.kept)].join('\n');
+  const warnings = warningLines(warningsData(report.targets), paint);
+  return [
+    ...lines,
+    ...heldText(report.held, paint),
+    ...warnings,
+    summary,
+    ...keptOrphansText(report.kept),
+  ].join('\n');
 }
 
 function targetText(

@@ -36,7 +36,16 @@ export const StatusAnswer = z.looseObject({
   engine: part,
   audit: part.extend({ sequence: z.number(), unverifiable: z.number().optional() }),
   // Older services omit this field.
-  warnings: z.array(z.looseObject({ code: z.string(), message: z.string() })).optional(),
+  warnings: z
+    .array(
+      z.looseObject({
+        code: z.string(),
+        namespace: z.string().optional(),
+        secret: z.string().optional(),
+        message: z.string(),
+      }),
+    )
+    .optional(),
   cluster: part.optional(),
   config: z
     .looseObject({

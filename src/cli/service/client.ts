@@ -11,6 +11,7 @@ import { codeOf } from '../../core/system-errors.ts';
 import { decodeText, firstHeaderValue, parseRetryAfter, readBounded } from '../../providers/answer.ts';
 import { fromNetwork } from '../../providers/network-errors.ts';
 import type { Context } from '../context.ts';
+import { printNotice } from '../texts/output.ts';
 import { parseServiceError, safeText, unreachable } from './error.ts';
 import { configuredAddress, type ServerAddress } from './server-address.ts';
 
@@ -36,7 +37,11 @@ const UNTRUSTED_REMEDY =
   'Check the certificate of the service (name, expiry, issuer), and that the service uses https. For your own issuers, set NODE_EXTRA_CA_CERTS to a file with their certificates.';
 
 /** The format of the response to `/livez`. Only a secretbridge service responds in this format. */
-const Liveness = z.looseObject({ ok: z.boolean(), stalled: z.array(z.string()) });
+const Liveness = z.looseObject({
+  ok: z.boolean(),
+  stalled: z.array(z.string()),
+  instance: z.string().optional(),
+});
 const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
 
 export function createClient(address: ServerAddress, context: Context): Client {
@@ -100,10 +105,15 @@ export function createClient(address: ServerAddress, context: Context): Client {
 }
 
 /** Checks whether a secretbridge service answers at this address. The token is not sent. */
-export async function answersAt(
+export async function answersAt(address: ServerAddress, context: Pick<Context, 'signal'>): Promise<boolean> {
+  return (await livenessAt(address, context)) !== undefined;
+}
+
+/** Returns what `/livez` answers at this address. Returns undefined if no secretbridge service answers there. */
+async function livenessAt(
   address: ServerAddress,
   { signal }: Pick<Context, 'signal'>,
-): Promise<boolean> {
+): Promise<z.output<typeof Liveness> | undefined> {
   let agent: ReturnType<typeof createAgent> | undefined;
   try {
     agent = createAgent(address);
@@ -112,9 +122,9 @@ export async function answersAt(
       signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]),
       stopped: signal,
     });
-    return (status === 200 || status === 503) && Liveness.safeParse(parseAny(text)).success;
+    return status === 200 || status === 503 ? Liveness.safeParse(parseAny(text)).data : undefined;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return false;
+    if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return undefined;
     throw error;
   } finally {
     await agent?.destroy();
@@ -123,15 +133,24 @@ export async function answersAt(
 
 /**
  * Returns the address of the service that runs with this configuration. Returns undefined if no service answers at this
- * address. Finds this out with a request that contains no token, so the request may use plain http.
+ * address, or if the service of another instance does, which is printed. Finds this out with a request that contains no
+ * token, so the request may use plain http.
  */
 export async function answeringAddress(
-  config: Pick<Config, 'http'>,
+  config: Pick<Config, 'http' | 'instance'>,
   allowHttp: boolean | undefined,
-  context: Pick<Context, 'signal'>,
+  context: Context,
 ): Promise<ServerAddress | undefined> {
   const probed = await configuredAddress(config, true);
-  return (await answersAt(probed, context)) ? configuredAddress(config, allowHttp) : undefined;
+  const answer = await livenessAt(probed, context);
+  if (answer === undefined) return undefined;
+  if (answer.instance === config.instance) return configuredAddress(config, allowHttp);
+  const other = answer.instance === undefined ? 'an unknown instance' : `instance ${answer.instance}`;
+  printNotice(
+    context,
+    `${probed.url} is the service of ${safeText(other)}, not of ${config.instance}. This process does the work itself; to ask another service, use \`--server\`.`,
+  );
+  return undefined;
 }
 
 type Method = 'GET' | 'POST';

@@ -67,12 +67,22 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     eventsText(status, options, paint),
     ...targetsText(status, options, paint),
     heldText(held, paint).slice(0, -1),
+    warningsText(status, paint),
     [summaryText(status, paint)],
   ];
   return blocks
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
     .join('\n\n');
+}
+
+/** Returns one line for each warning about a target. */
+function warningsText({ warnings = [] }: StatusAnswer, paint: Paint): readonly string[] {
+  return warnings.flatMap(({ code, namespace, secret, message }) =>
+    namespace === undefined
+      ? []
+      : `${paint('yellow', 'warning')} ${safeText(`${code}: ${namespace}/${secret ?? ''}: ${message}`)}`,
+  );
 }
 
 /** The codes of warnings about the audit log. With one of them, its state is not shown as good. */

@@ -12,7 +12,13 @@ import {
 import { runSearch } from '../../reconcile/search.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
-import { describeSearch, dropNeverWritten, type FoundKeys, foundSource } from '../../sync/find.ts';
+import {
+  describeSearch,
+  dropNeverWritten,
+  type FoundKeys,
+  foundNothing,
+  foundSource,
+} from '../../sync/find.ts';
 import { describeSource } from '../../sync/value.ts';
 
 export interface SourceCheckDeps extends Pick<SourceReadersDeps, 'open'>, Pick<ReaderOptions, 'signal'> {
@@ -75,11 +81,21 @@ export async function checkSources(
   const results = await reader.read(allowed.map(({ source }) => storeRef(source)));
   const resultOf = (source: Source) => results.get(refId(storeRef(source)));
   // A list can contain deleted keys, so keep only the keys that exist.
-  const existing = searched.flatMap(({ use, found }) =>
-    usesOf(use, dropNeverWritten(found, undefined, resultOf, use.mapping)),
-  );
-  const read = [...named, ...existing].map((use) => readFinding(use, resultOf(use.source)));
-  return onePerSource([...searched.map(({ finding }) => finding), ...read]);
+  const existing = searched.map((search) => ({
+    ...search,
+    found: dropNeverWritten(search.found, undefined, resultOf, search.use.mapping),
+  }));
+  const keys = existing.flatMap(({ use, found }) => usesOf(use, found));
+  const read = [...named, ...keys].map((use) => readFinding(use, resultOf(use.source)));
+  const isFound = (source: Source) => resultOf(source)?.kind === 'found';
+  const withKeys = new Set([
+    ...existing.flatMap(({ use, found }) => (found.keys.length > 0 ? use.mapping.name : [])),
+    ...mappings.flatMap((mapping) =>
+      mapping.template !== undefined || sourcesOf(mapping).some(isFound) ? mapping.name : [],
+    ),
+  ]);
+  const searchFindings = existing.map((search) => searchFinding(search, withKeys));
+  return onePerSource([...searchFindings, ...read]);
 }
 
 /**
@@ -88,7 +104,9 @@ export async function checkSources(
  */
 function onePerSource(findings: readonly Finding[]): readonly Finding[] {
   return [...Map.groupBy(findings, ({ name }) => name).values()]
-    .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
+    .flatMap(
+      (same) => same.find(({ error }) => error) ?? same.find(({ warning }) => warning) ?? same.slice(0, 1),
+    )
     .sort((a, b) => compareText(a.name, b.name));
 }
 
@@ -107,6 +125,16 @@ async function checkSearch(
   } catch (thrown) {
     return { use, finding: { name, error: toAppError(thrown) }, found: { search, keys: [] } };
   }
+}
+
+/** Reports a search that finds nothing: as an error if its mapping has no other keys, and as a warning otherwise. */
+function searchFinding(
+  { use: { mapping }, finding, found: { search, keys } }: CheckedSearch,
+  withKeys: ReadonlySet<string>,
+): Finding {
+  if (finding.error !== undefined || keys.length > 0 || search.optional) return finding;
+  const error = foundNothing(search);
+  return withKeys.has(mapping.name) ? { ...finding, warning: error } : { ...finding, error };
 }
 
 function sourceUse(use: MappingUse, source: Source, access: Access): SourceUse {
@@ -158,4 +186,6 @@ function sourceError(source: Source, result: ReadResult | undefined): AppError |
 export interface Finding {
   readonly name: string;
   readonly error?: AppError;
+  /** What works, but needs attention. */
+  readonly warning?: AppError;
 }

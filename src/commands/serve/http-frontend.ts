@@ -29,7 +29,7 @@ export interface HttpFrontendDeps extends Pick<AppDeps, 'logger' | 'clock' | 've
 }
 
 export async function openHttpFrontend(
-  { http }: Pick<Config, 'http'>,
+  { http, instance }: Pick<Config, 'http' | 'instance'>,
   { logger, clock, version, configProblems }: HttpFrontendDeps,
 ): Promise<HttpFrontend> {
   const opened = new OpenedParts();
@@ -62,7 +62,7 @@ export async function openHttpFrontend(
         return auth.identify(token);
       },
     },
-    config: http,
+    config: { ...http, instance },
     version,
     logger,
     timers: { now: () => clock.now(), wake: startBackgroundTimer },

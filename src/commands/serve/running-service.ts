@@ -22,7 +22,7 @@ import type {
   StoreStatus,
   SyncAnswer,
 } from '../../service/service.ts';
-import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../service/status.ts';
+import { heldStatuses, sourcesAndSearches, targetStatuses, targetWarnings } from '../../service/status.ts';
 import { requestSync } from '../../service/sync-request.ts';
 import type { TargetState } from '../../service/target-state.ts';
 import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
@@ -75,7 +75,7 @@ export class RunningService implements Service {
       replica,
       engine: { kind: queue.kind, ...stateOf(queue.health()) },
       audit: { ...(await this.#auditStatus()), ...unverifiableCount(chain) },
-      warnings: auditWarnings(config, chain),
+      warnings: [...auditWarnings(config, chain), ...targetWarnings(this.#controller)],
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
       includes: includeStatuses(config),

@@ -35,6 +35,7 @@ export interface ServerParts extends AsyncDisposable {
 /** The check of the configuration files counts as stalled after this time. The files are checked every few seconds. */
 const CONFIGURATION_MS = 60_000;
 const HTTP_GRACE_MS = 5_000;
+const TRACES_GRACE_MS = 3_000;
 /** Each step of the shutdown gets at least this time. */
 const MIN_GRACE_MS = 500;
 
@@ -134,7 +135,8 @@ export class Server {
 
   /** Stops accepting work, finishes running writes, and flushes the audit log. Never hangs. */
   async close(graceMs: number): Promise<void> {
-    const { app, controller, intakes, presence, credentials } = this.#parts;
+    const { app, queue, controller, intakes, presence, credentials } = this.#parts;
+    queue.stop();
     const started = app.clock.now();
     const remainingMs = () => Math.max(MIN_GRACE_MS, graceMs - (app.clock.now() - started));
     // Announce the end of this replica while the queue still works.
@@ -147,7 +149,7 @@ export class Server {
     await intakes[Symbol.asyncDispose]();
     await controller.close(remainingMs());
     await Promise.all(closing);
-    await app.tracing.flush(remainingMs());
+    await app.tracing.flush(Math.min(TRACES_GRACE_MS, remainingMs()));
     await this.#owned[Symbol.asyncDispose]();
   }
 }

@@ -9,11 +9,14 @@ export interface ServiceAppDeps extends AppDeps {
   readonly metrics: Metrics;
   /** Called when the service must be opened again. */
   readonly onOutdated: () => void;
+  /** Aborted when the service ends. */
+  readonly signal: AbortSignal;
 }
 
 /** Opens the app of the service, and forwards its events to metrics, log and standard output. */
 export function openServiceApp(config: Config, deps: ServiceAppDeps): Promise<App> {
   return openApp(config, deps, {
+    stop: deps.signal,
     maxReadAgeMs: MAX_CONTEXT_AGE_MS,
     onAuditLoss() {
       deps.logger.error('signed audit records are missing, so no changes are made');

@@ -55,7 +55,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     steps: {
       openContext: (request) => app.createContext({ ...request, reuseResolved: true, boundToConfig: true }),
       destroy: (context, inputs) => destroyProposed(app, context, inputs),
-      restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
+      restart: async (signal) => (await restarts?.run({ ...app.config.restarts, signal }))?.nextMs,
       recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
       hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
       heldId: (state) => heldId(app, state),

@@ -2,7 +2,7 @@ import { isSecretName } from '../../core/target.ts';
 import { locate } from '../files/merge.ts';
 import { entriesOf, listOf, memberOf, namespacesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
-import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
+import { type Finding, formatPlace, type Path, type Place, quoted } from '../problem.ts';
 
 /**
  * Kubernetes limits the names and values of all annotations to 256 KiB in total. Our own annotations need up to 66 KiB
@@ -71,11 +71,12 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
  * outside the bounds of its mapping does not count.
  */
 function findDuplicateTargets(root: Located, inBounds: (namespace: string) => boolean): Finding[] {
-  const first = new Map<string, { path: Path; mode: unknown }>();
+  const first = new Map<string, { name: string | undefined; path: Path; mode: unknown }>();
   return listOf(root, 'mappings').flatMap((mapping, index) => {
     const path: Path = ['mappings', index];
     const target = memberOf(mapping, 'target');
-    const secret = textOf(target, 'secret') ?? textOf(mapping, 'name');
+    const name = textOf(mapping, 'name');
+    const secret = textOf(target, 'secret') ?? name;
     const mode = memberOf(target, 'mode') ?? 'own';
     if (secret === undefined) return [];
     const namespaces = namespacesIn(mapping, path).map(([, namespace]) => namespace);
@@ -83,12 +84,18 @@ function findDuplicateTargets(root: Located, inBounds: (namespace: string) => bo
       if (!inBounds(namespace)) return [];
       const id = `${namespace}/${secret}`;
       const earlier = first.get(id);
-      if (earlier === undefined) first.set(id, { path: [...path, 'target'], mode });
+      if (earlier === undefined) first.set(id, { name, path: [...path, 'target'], mode });
       if (earlier === undefined || (earlier.mode === 'merge' && mode === 'merge')) return [];
-      const message = `another mapping also has the target ${quoted(id)}, at ${formatPlace(locate(root, earlier.path))}`;
+      const message = claimedMessage(id, earlier.name, locate(root, earlier.path));
       return [{ path: [...path, 'target'], code: 'TARGET_CLAIMED' as const, message }];
     });
   });
+}
+
+/** @param mapping The name of the other mapping, if it has one. */
+export function claimedMessage(target: string, mapping: string | undefined, place: Place): string {
+  const other = mapping === undefined ? 'another mapping' : `mapping ${quoted(mapping)}`;
+  return `${other} also has the target ${quoted(target)}, at ${formatPlace(place)}`;
 }
 
 export function isMissingOrEmpty(value: unknown): boolean {

@@ -127,6 +127,10 @@ const rename = z
 const SourceList = z
   .strictObject({
     ...source,
+    optional: source.optional.meta({
+      description:
+        'Continue without this source if the source is absent or lacks the property. Beside `find`: continue if the search finds nothing, even with an empty Secret.',
+    }),
     key: source.key.optional().meta({
       description:
         'Name or path of a JSON object in the store. Each member of the object becomes a key of the Secret.',
@@ -163,9 +167,9 @@ const SourceList = z
     when: evenIfInvalid,
   })
   .refine(
-    ({ find, property, version, object, optional }) =>
-      find === undefined || ((property ?? version ?? object) === undefined && !optional),
-    { error: '`find` without `property`, `version`, `object` and `optional`', when: evenIfInvalid },
+    ({ find, property, version, object }) =>
+      find === undefined || (property ?? version ?? object) === undefined,
+    { error: '`find` without `property`, `version` and `object`', when: evenIfInvalid },
   )
   .meta({ title: 'Source of many keys', id: 'SourceList' });
 

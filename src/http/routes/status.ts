@@ -9,7 +9,7 @@ import { describe, NO_QUERY } from '../openapi.ts';
  * Adds the probe routes. Probes need no token, so their responses contain only names and codes. Probes have no rate
  * limit, because a rejected probe could make the kubelet restart the pod.
  */
-export function addHealthRoutes(app: FastifyInstance, { probes }: RouteDeps): void {
+export function addHealthRoutes(app: FastifyInstance, { probes, config: { instance } }: RouteDeps): void {
   const config = { access: 'public', rateLimit: false } as const;
 
   app.get(
@@ -19,7 +19,8 @@ export function addHealthRoutes(app: FastifyInstance, { probes }: RouteDeps): vo
       schema: describe({
         id: 'livez',
         tag: 'probes',
-        summary: 'Whether every loop makes progress. Outages of dependencies do not affect the answer.',
+        summary:
+          'Whether every loop makes progress. Outages of dependencies do not affect the answer. The instance lets commands find their own service.',
         answer: 'Liveness',
         otherAnswers: { 503: 'Liveness' },
       }),
@@ -27,7 +28,7 @@ export function addHealthRoutes(app: FastifyInstance, { probes }: RouteDeps): vo
     async (_, reply) => {
       const stalled = probes.loops().filter((loop) => loop.stalled);
       if (stalled.length > 0) reply.code(503);
-      return { ok: stalled.length === 0, stalled: stalled.map(({ name }) => name) };
+      return { ok: stalled.length === 0, stalled: stalled.map(({ name }) => name), instance };
     },
   );
 

@@ -64,7 +64,8 @@ export class KeyVault {
     } catch (error) {
       if (!isRefusedToken(error)) throw error;
       const isCurrent = this.#states[kind] === state;
-      const mayBeStale = state.hasWorked || Math.abs(deps.clock.now() - state.since) >= TRUST_NEW_TOKEN_MS;
+      const isUsed = state.hasWorked || login.isConfirmed();
+      const mayBeStale = isUsed || Math.abs(deps.clock.now() - state.since) >= TRUST_NEW_TOKEN_MS;
       if (isCurrent && !mayBeStale) {
         login.refuse(error);
         throw error;
@@ -180,6 +181,7 @@ class ClientState<Client> {
   /** Remembers that the vault accepts the token. */
   #confirm(): void {
     this.hasWorked = true;
+    this.#login.confirm();
     this.#opening?.resolve();
   }
 }

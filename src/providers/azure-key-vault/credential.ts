@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
-import type { TokenCredential } from '@azure/identity';
+import type { ManagedIdentityCredential, TokenCredential } from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { codeOf } from '../../core/system-errors.ts';
@@ -86,8 +86,30 @@ async function makers(source: Source) {
       return new identity.ClientAssertionCredential(tenantId, clientId, async () => token, options);
     },
     managed: async (clientId: string | undefined) =>
-      new identity.ManagedIdentityCredential({ ...options, ...(clientId === undefined ? {} : { clientId }) }),
+      withoutTokenCache(
+        new identity.ManagedIdentityCredential({
+          ...options,
+          ...(clientId === undefined ? {} : { clientId }),
+        }),
+      ),
   };
+}
+
+interface ManagedIdentity {
+  acquireToken(request: { readonly resource: string; readonly forceRefresh?: boolean }): Promise<unknown>;
+}
+
+/**
+ * Makes each login request a token. The SDK keeps the token of a managed identity for the whole process, and returns it
+ * again after the vault has refused it. Only the MSAL object in the credential can skip this cache.
+ */
+function withoutTokenCache(credential: ManagedIdentityCredential): TokenCredential {
+  const { managedIdentityApp: app } = credential as unknown as {
+    readonly managedIdentityApp: ManagedIdentity;
+  };
+  const acquireToken = app.acquireToken.bind(app);
+  app.acquireToken = (request) => acquireToken({ ...request, forceRefresh: true });
+  return credential;
 }
 
 /**

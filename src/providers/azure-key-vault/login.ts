@@ -15,6 +15,10 @@ export interface Login {
   readonly credential: TokenCredential;
   /** Drops the current token, so that the next request gets a new token. */
   forget(): void;
+  /** Records that the vault has accepted the current token. */
+  confirm(): void;
+  /** Whether the vault has accepted the current token before. If it refuses this token now, the token is stale. */
+  isConfirmed(): boolean;
   /** @throws AppError if a login, or the token of a login, was refused a short time ago. */
   throwIfRefused(): void;
   /** Records that the vault refused a new token. */
@@ -68,7 +72,7 @@ const httpClient: HttpClient = {
 
 export function createLogin({ config, deps, transport, identity, closing }: LoginDeps): Login {
   const { clock } = deps;
-  let held: { readonly token: AccessToken; readonly renewAt: number } | undefined;
+  let held: { readonly token: AccessToken; readonly renewAt: number; isConfirmed: boolean } | undefined;
   const backoff = createLoginBackoff(clock);
   let lastError: unknown;
   const running = new Map<string, Promise<AccessToken>>();
@@ -86,7 +90,7 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
         return credential.getToken(scopes, options);
       });
       if (token === null) throw new AppError('AUTH_FAILED', { detail: 'the login gave no token' });
-      held = { token, renewAt: renewalOf(token, clock.now()) };
+      held = { token, renewAt: renewalOf(token, clock.now()), isConfirmed: false };
       backoff.clear();
       return token;
     } catch (thrown) {
@@ -117,6 +121,10 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
     forget() {
       held = undefined;
     },
+    confirm() {
+      if (held !== undefined) held.isConfirmed = true;
+    },
+    isConfirmed: () => held?.isConfirmed === true,
     lastFailedWith: (error) => error !== undefined && error === lastError,
   };
 }

@@ -42,6 +42,8 @@ export interface DeletionInputs {
   readonly onWaiting: (waiting: readonly AwaitingReplacement[]) => void;
   /** Called with the possible orphans that could not be read. */
   readonly onUnreadable: (unseen: readonly Unreadable[]) => void;
+  /** Aborted when the process ends. Then no further deletion begins. */
+  readonly signal: AbortSignal;
 }
 
 export interface DeletionStepDeps {
@@ -132,7 +134,11 @@ export class DeletionStep {
   });
 
   /** Runs a deletion job. Returns the delay until the next run of this job. */
-  async run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined> {
+  async run(
+    job: Job,
+    kind: 'destroy' | 'left',
+    { onProgress, signal }: { readonly onProgress: () => void; readonly signal: AbortSignal },
+  ): Promise<number | undefined> {
     const includesOrphans = () => kind === 'left' || this.#isCheckOpen();
     // If one configuration does not contain a target, the target may be new in another configuration. So wait until all
     // replicas use the same configuration. Proposals wait too if the number of orphans is unknown, because the brake
@@ -141,7 +147,7 @@ export class DeletionStep {
     const progress = { beat: onProgress };
     this.#beats.add(progress);
     try {
-      const delayMs = await this.#inTurn(() => this.#decide(job, includesOrphans()));
+      const delayMs = await this.#inTurn(() => this.#decide(job, includesOrphans(), signal));
       if (delayMs === 'undecided') return DISAGREEMENT_RETRY_MS;
       return kind === 'left' ? delayMs : undefined;
     } finally {
@@ -182,13 +188,18 @@ export class DeletionStep {
    * Returns the delay until the next orphan check, or `undefined` if none is needed. Returns `undecided` if the
    * configuration changed before a decision.
    */
-  async #decide(job: Job, includeOrphans: boolean): Promise<number | 'undecided' | undefined> {
+  async #decide(
+    job: Job,
+    includeOrphans: boolean,
+    signal: AbortSignal,
+  ): Promise<number | 'undecided' | undefined> {
+    signal.throwIfAborted();
     const { contexts, clock, tracer, destroy, onOutcome, replicasAgree } = this.#deps;
     const check = this.#requestedCheck;
     const context = await contexts.get(job, clock.now());
     const startedAt = clock.now();
     const retries: number[] = [];
-    const inputs = this.#inputs(job, includeOrphans, startedAt, retries);
+    const inputs = this.#inputs(job, includeOrphans, { startedAt, retries, signal });
     const outcomes = await tracer.span(
       'job',
       { operation: includeOrphans ? 'left' : 'destroy' },
@@ -212,10 +223,19 @@ export class DeletionStep {
   }
 
   /** @param retries Receives the delays until the next orphan check. */
-  #inputs(job: Job, includeOrphans: boolean, startedAt: number, retries: number[]): DeletionInputs {
+  #inputs(
+    job: Job,
+    includeOrphans: boolean,
+    {
+      startedAt,
+      retries,
+      signal,
+    }: { readonly startedAt: number; readonly retries: number[]; readonly signal: AbortSignal },
+  ): DeletionInputs {
     const { states, triggers, replicasAgree } = this.#deps;
     return {
       includeOrphans,
+      signal,
       heldOrphans: this.#heldOrphans().length,
       isProposed({ mapping, id }) {
         const state = states.get(mapping.name, id);
@@ -230,6 +250,7 @@ export class DeletionStep {
       meta: (id) => states.meta(id),
       replicasAgree,
       onProgress: () => {
+        signal.throwIfAborted();
         for (const { beat } of this.#beats) beat();
       },
       onWaiting: (waiting) => {

@@ -18,10 +18,10 @@ export function startJobs(
 ): void {
   queue.start(async (job, signal) => {
     const delayMs = await run(job, signal);
-    while (delayMs !== undefined && !signal.aborted) {
+    while (delayMs !== undefined) {
       const error = await errorOf(queue.add([job], { delayMs }));
       // A memory queue refuses an add only after it was closed.
-      if (error === undefined || queue.kind === 'memory') return;
+      if (error === undefined || queue.kind === 'memory' || signal.aborted) return;
       if (!isQueueOutage(error)) throw error;
       await pause(RETRY_MS, timers);
     }

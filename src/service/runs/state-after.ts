@@ -26,7 +26,7 @@ export function stateAfter(
   wasOkAt: number | undefined,
   endedAt: number,
 ): TargetState {
-  const { kind, error, alive, resourceVersion, drifted, proposal, keys, pinned } = outcome;
+  const { kind, error, alive, resourceVersion, drifted, proposal, keys, pinned, warnings } = outcome;
   const isTls = desired.mapping.target.type === 'kubernetes.io/tls';
   const certificateExpiresAt =
     outcome.certificateExpiresAt ?? (isTls ? before?.certificateExpiresAt : undefined);
@@ -56,6 +56,7 @@ export function stateAfter(
     // count as proposed.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
     ...(pinned === undefined ? {} : { pinned }),
+    ...(warnings && { warnings: warnings.map(({ code, message }) => ({ code, message })) }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
     ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
     // Held changes and manual runs need all keys. Otherwise keep only changed ones, because a target may have hundreds

@@ -1,4 +1,5 @@
 import type { AuditStore } from '../../audit/store.ts';
+import { unlessStopped } from '../../core/abort.ts';
 import { type Clock, isInFuture } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { largest, smallest } from '../../core/lists.ts';
@@ -16,7 +17,6 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
 import { lastFullSweepAt, lastOk } from '../status.ts';
 import type { StepJobs } from '../step-jobs.ts';
-import { fullRunStore } from '../sweep/shards.ts';
 import type { SourceAges } from '../sweep/source-ages.ts';
 import type { TargetStates } from '../target-states.ts';
 import type { Triggers } from '../triggers.ts';
@@ -80,7 +80,7 @@ export class TargetRunner {
       remaining = snapshot().forTarget(target);
       for (const desired of remaining) {
         if (signal.aborted) return 0;
-        const delayMs = await this.#runOne(this.#begin(desired, job), context);
+        const delayMs = await this.#runOne(this.#begin(desired, job), context, signal);
         remaining = remaining.filter((other) => other !== desired);
         if (delayMs !== undefined) retries.push(delayMs);
       }
@@ -121,10 +121,10 @@ export class TargetRunner {
     return Math.max(0, largest(ended.filter((at) => !isInFuture(at, now))));
   }
 
-  async #runOne(run: Run, context: SyncContext): Promise<number | undefined> {
+  async #runOne(run: Run, context: SyncContext, signal: AbortSignal): Promise<number | undefined> {
     const postponedMs = run.job.reason === 'drift' ? await this.#postponeRepair(run, context) : 0;
     if (postponedMs > 0) return postponedMs;
-    const outcome = await this.#reconcile(run, context);
+    const outcome = await this.#reconcile(run, context, signal);
     return this.#note(run, outcome);
   }
 
@@ -141,21 +141,28 @@ export class TargetRunner {
     return this.#otherConfigWait(run);
   }
 
-  #reconcile({ desired, job }: Run, context: SyncContext): Promise<Outcome> {
+  #reconcile({ desired, job }: Run, context: SyncContext, signal: AbortSignal): Promise<Outcome> {
     const { tracer = noTracer } = this.#deps;
     const { mapping, id, error } = desired;
     const { reason, requestId } = job;
+    let isWriting = false;
     const options: ReconcileOptions = {
       drift: reason === 'manual' ? 'repair' : mapping.onDrift,
       isNew: this.#isNeverWritten(desired),
-      isStillDesired: () => this.#isDesired(desired),
+      isStillDesired: () => {
+        // No write begins after the process was told to end.
+        signal.throwIfAborted();
+        isWriting = this.#isDesired(desired);
+        return isWriting;
+      },
     };
     const work = async (): Promise<Outcome> => {
       if (error !== undefined) return recordUndecidable(mapping, id, error, context);
       using lease = this.#memory.open();
       return await reconcile(mapping, id, withMemoryLease(context, lease), options);
     };
-    return tracer.span('job', { mapping: mapping.name, ...id, reason }, work, {
+    const unlessHanging = () => unlessStopped(work(), signal, { isWriting: () => isWriting });
+    return tracer.span('job', { mapping: mapping.name, ...id, reason }, unlessHanging, {
       requestId,
       resultAttributes: (outcome) => ({
         outcome: outcome.kind,
@@ -204,7 +211,6 @@ export class TargetRunner {
       {
         failures,
         refreshMs: mapping.refreshMs,
-        isUnswept: fullRunStore(mapping) !== undefined,
         random: this.#deps.random,
       },
     );

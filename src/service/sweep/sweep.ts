@@ -1,11 +1,13 @@
 import type { Clock } from '../../core/clock.ts';
 import { ERRORS, type ErrorCode, isErrorCode } from '../../core/error-codes.ts';
 import { isTransient } from '../../core/errors.ts';
-import { refId } from '../../core/read-result.ts';
+import { refId, type StoreRef } from '../../core/read-result.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { Job } from '../../queue/queue.ts';
 import { parseSubject } from '../../queue/subject.ts';
 import { expectedReads, type SyncContext } from '../../reconcile/context.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
+import { MAX_PERSON_DELAY_MS } from '../../sync/schedule.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import type { Resync } from '../resync.ts';
 import type { TargetStates } from '../target-states.ts';
@@ -57,6 +59,7 @@ const FORGET_AFTER_INTERVALS = 3;
  * whether to write.
  */
 export function createSweep({ snapshot, states, sources, resync, clock, ...deps }: SweepDeps): SweepShard {
+  const known = { snapshot, states, sources };
   let cleanedUpFor: ConfigSnapshot | undefined;
 
   /** Removes unused references and shards, once for each snapshot. */
@@ -88,11 +91,8 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
     const tellsVersions = deps.tellsVersions(store);
     const { ages } = deps;
     // No run reads a reference that the rules refuse to all of its targets, so the sweep must not read it either.
-    const readable = refs.filter((ref) =>
-      snapshot()
-        .usersOf(ref)
-        .some((user) => expectedReads([user], context).length > 0),
-    );
+    const isAllowed = (user: DesiredTarget) => expectedReads([user], context).length > 0;
+    const readable = refs.filter((ref) => snapshot().usersOf(ref).some(isAllowed) && !isPaused(ref, known));
     const findings = await checkReferences(store, readable, { context, ages, tellsVersions, onProgress });
     const outage = outageIn([...findings.values()], deps.isDown(store));
     const at = { steady: states.steadyClock.now(), wall: clock.now() };
@@ -114,6 +114,27 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
     });
     return { keys: refs.length, due, ...(outage === undefined ? {} : { code: outage }) };
   };
+}
+
+/**
+ * Whether not to read a reference yet, because only a person can make it readable. It is read again when as much time
+ * has passed as it was failing before, so the pauses double. A successful run of a target ends them.
+ */
+function isPaused(
+  ref: StoreRef,
+  { snapshot, states, sources }: Pick<SweepDeps, 'snapshot' | 'states' | 'sources'>,
+): boolean {
+  const check = sources.get(refId(ref));
+  if (check?.finding.kind !== 'failed') return false;
+  const { code } = check.finding;
+  if (isTransient(code) || isFixedInStore(code)) return false;
+  const { checkedAt, since } = check;
+  const pauseMs = Math.min(checkedAt.steady - since.steady, MAX_PERSON_DELAY_MS);
+  if (states.steadyClock.now() - checkedAt.steady >= pauseMs) return false;
+  const runs = snapshot()
+    .usersOf(ref)
+    .map(({ mapping, id }) => states.lastRun(mapping.name, id));
+  return !runs.some((run) => run?.state.error === undefined && (run?.freshAt ?? 0) > checkedAt.steady);
 }
 
 /**

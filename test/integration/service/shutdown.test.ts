@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
+import { startFaultProxy } from '../../fakes/fault-proxy.ts';
 import { openIntents, recordedChanges } from '../e2e/bench.ts';
 import { watchSecrets } from '../e2e/witness.ts';
-import { kubernetes } from '../services/inject.ts';
+import { kubernetes, openbao } from '../services/inject.ts';
 import { type ServiceProcess, within } from './service-process.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
 
@@ -60,6 +61,28 @@ it('after SIGTERM during 200 writes, the service ends only when each started wri
   await within(30_000, () => expectSynced(served));
   expect(await world.writes()).toHaveLength(COUNT);
   expect(await world.chain()).toMatchObject({ kind: 'intact' });
+});
+
+it('after SIGTERM, the service does not wait for a store that does not answer', async () => {
+  await using proxy = await startFaultProxy(openbao().address);
+  await using world = await openWorld({
+    config,
+    scope: 'namespace',
+    vaultAddress: proxy.address,
+    timeout: '60s',
+  });
+  const secrets = /^\/v1\/secret\/data\//;
+  proxy.set('hang', secrets);
+  const reading = proxy.arrival(secrets);
+  await using served = await world.serve();
+  await reading;
+  const start = performance.now();
+  const { code, stderr } = await served.stop();
+  const ms = Math.round(performance.now() - start);
+  console.log(`ended ${ms} ms after SIGTERM, while reads got no answer`);
+  expect(code, stderr).toBe(0);
+  expect(ms).toBeLessThan(10_000);
+  expect(await world.writes()).toEqual([]);
 });
 
 it('the service resolves every unresolved intent when it starts again after a kill -9 during 200 writes', {

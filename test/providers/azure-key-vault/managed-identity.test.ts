@@ -46,6 +46,36 @@ describe('a managed identity', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
+  it.each(['managedIdentity', 'default'])(
+    'replaces a token of `%s` that the vault refuses',
+    async (method) => {
+      const id = `revoked-${method.toLowerCase()}`;
+      server.login.identities.add(id);
+      const env = method === 'default' ? { AZURE_CLIENT_ID: id } : {};
+      await using store = await open(method === 'default' ? undefined : id, method, env);
+      await using other = await open(method === 'default' ? undefined : id, method, env);
+      expect(reveal(await store.read('a'))).toBe('1');
+      expect(reveal(await other.read('a'))).toBe('1');
+      for (let times = 1; times <= 2; times += 1) {
+        server.login.revokeAll();
+        const { identity } = server.login.counts;
+        expect(reveal(await store.read('a'))).toBe('1');
+        expect(reveal(await other.read('a'))).toBe('1');
+        expect(server.login.counts.identity - identity).toBe(2);
+      }
+    },
+  );
+
+  it('replaces a refused token if the request is the first for its type of object', async () => {
+    await using store = await open(undefined);
+    expect(reveal(await store.read('a'))).toBe('1');
+    server.login.revokeAll();
+    const { identity } = server.login.counts;
+    const [result] = await store.provider.read([{ key: 'unknown', object: 'certificate' }]);
+    expect(result?.kind).toBe('absent');
+    expect(server.login.counts.identity - identity).toBe(1);
+  });
+
   it('reports a refused login if the managed identity does not exist', async () => {
     await using store = await open('nobody');
     const result = await store.read('a');

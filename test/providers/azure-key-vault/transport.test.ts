@@ -108,6 +108,8 @@ describe('an authentication challenge from Key Vault', () => {
           },
         },
         forget: () => undefined,
+        confirm: () => undefined,
+        isConfirmed: () => false,
         throwIfRefused: () => undefined,
         refuse: () => undefined,
         lastFailedWith: () => false,
