@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SecretValue } from './secret-value.ts';
 import { compareText, type TargetId } from './target.ts';
 
@@ -99,4 +100,22 @@ function hmac(key: KeyObject, parts: readonly (string | SecretValue)[]): string 
     [chunk, size] = [[], 0];
   }
   return hash.update(Buffer.concat(chunk)).digest('hex');
+}
+
+/** The fingerprints of more values take more than 20 ms. */
+const MANY_VALUES = 5_000;
+
+/** For many values: makes the fingerprints now, in steps that let the event loop run. */
+export async function fingerprintsAhead(
+  values: readonly SecretValue[],
+  fingerprints: Fingerprinter,
+): Promise<Fingerprinter> {
+  if (values.length <= MANY_VALUES) return fingerprints;
+  const known = new Map<SecretValue, Fingerprint>();
+  for (const value of values) {
+    if (known.size % MANY_VALUES === 0) await nextTurn();
+    known.set(value, fingerprints.value(value));
+  }
+  await nextTurn();
+  return { ...fingerprints, value: (value) => known.get(value) ?? fingerprints.value(value) };
 }

@@ -1,10 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
-import type { Fingerprint, Fingerprinter } from '../core/fingerprint.ts';
+import { type Fingerprinter, fingerprintsAhead } from '../core/fingerprint.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import type { SecretValue } from '../core/secret-value.ts';
 import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
@@ -121,7 +120,8 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   const error = gathered.error ?? forbiddenMerge(mapping, live, deps);
   if (error !== undefined) return { plan: failPlan(error), desired, live, mapping, ...pinnedTo };
   const { instance, formerInstances, stores } = deps;
-  const fingerprints = await fingerprintsAhead(deps.fingerprints, desired, live);
+  const values = desired.kind === 'ready' ? [...desired.data.values(), ...(live?.data.values() ?? [])] : [];
+  const fingerprints = await fingerprintsAhead(values, deps.fingerprints);
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
   const proven = await provenAbsentSources(desired, mapping, deps);
   // For an existing Secret in own mode, the audit is not needed. Either its annotation shows the removed sources, or
@@ -129,16 +129,7 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   const mayBeLost = live === undefined || mapping.target.mode === 'merge';
   const without = mayBeLost ? await sourcesWrittenWithout(proven, mapping, id, deps) : [];
   const input = {
-    id,
-    mapping,
-    desired,
-    rendered,
-    live,
-    instance,
-    formerInstances,
-    isDesiredBy,
-    stores,
-    fingerprints,
+    ...{ id, mapping, desired, rendered, live, instance, formerInstances, isDesiredBy, stores, fingerprints },
     ...mergeInput(live, mapping, deps),
     isProvenAbsent: (source: Source) => proven.includes(source),
     isWrittenWithout: (source: Source) => without.includes(source),
@@ -166,25 +157,6 @@ async function decideEmpty(
   if (await records.isRemoved(name, id)) return UNCHANGED;
   const [search] = desired.kind === 'ready' ? (desired.fruitless ?? []) : [];
   return search === undefined ? planned : failPlan(foundNothing(search));
-}
-
-/** The plan of a target with more keys takes more than 20 ms. */
-const MANY_KEYS = 5_000;
-
-/** For a target with many keys: makes the fingerprints before the plan, in steps that let the event loop run. */
-async function fingerprintsAhead(
-  fingerprints: Fingerprinter,
-  desired: Desired,
-  live: LiveSecret | undefined,
-): Promise<Fingerprinter> {
-  if (desired.kind !== 'ready' || desired.data.size <= MANY_KEYS) return fingerprints;
-  const known = new Map<SecretValue, Fingerprint>();
-  for (const value of [...desired.data.values(), ...(live?.data.values() ?? [])]) {
-    if (known.size % MANY_KEYS === 0) await nextTurn();
-    known.set(value, fingerprints.value(value));
-  }
-  await nextTurn();
-  return { ...fingerprints, value: (value) => known.get(value) ?? fingerprints.value(value) };
 }
 
 /** Whether the plan would create an empty Secret. */

@@ -113,13 +113,25 @@ describeInChromium('the record view', (visit) => {
     expect(await page.locator('#chain').innerText()).toMatch(/intact/);
     await page.getByRole('button', { name: 'Verify the whole chain' }).click();
     await page
-      .getByText(/Intact: 20 records/)
+      .getByText(/Intact, but not covered: 20 records/)
       .first()
       .waitFor();
     // The view of another record also shows the result of the verification.
     await page.getByRole('link', { name: 'Record 16' }).click();
     await page.getByRole('heading', { name: 'Record 16' }).waitFor();
-    await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
+    await expect
+      .poll(() => page.locator('.verification').innerText())
+      .toMatch(/Intact, but not covered: 20 records/);
+  });
+
+  it('says that the chain is intact only if a checkpoint covers it', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records/15' });
+    const sealed = { sequence: 20, time: '2026-11-25T08:06:00.000Z' };
+    await tab.page.route('**/verify', (route) =>
+      route.fulfill({ json: { ok: true, covered: true, records: 20, checkpoints: 1, sealed } }),
+    );
+    await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
+    await expect.poll(() => tab.page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
   });
 
   const DAMAGE = 'the view of record %i explains the damage of another record';
@@ -203,7 +215,9 @@ describeInChromium('the record view', (visit) => {
     await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
     await expect
       .poll(() => tab.page.locator('.verification').innerText())
-      .toMatch(/Intact: 16 records.*begins at record 5\. The link to the removed record 4 is not verified\./);
+      .toMatch(
+        /Intact, but not covered: 16 records.*begins at record 5\. The link to the removed record 4 is not verified\./,
+      );
   });
 
   it('continues a verification while the page refreshes or the user opens another view', async () => {
@@ -224,7 +238,9 @@ describeInChromium('the record view', (visit) => {
     expect(await button.getAttribute('aria-disabled')).toBe('true');
     expect(await page.locator('.verification').innerText()).toMatch(/Reading every record…/);
     verify.release();
-    await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
+    await expect
+      .poll(() => page.locator('.verification').innerText())
+      .toMatch(/Intact, but not covered: 20 records/);
     expect(await button.getAttribute('aria-disabled')).toBeNull();
     expect(verify.requestCount()).toBe(1);
     expect(tab.complaints).toEqual([]);
