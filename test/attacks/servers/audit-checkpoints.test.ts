@@ -15,7 +15,7 @@ async function warningsOf(world: World, command: string): Promise<unknown> {
 describe.each(DATABASES)('checkpoints of an audit in %s', (database) => {
   it('exist by default, and `audit verify` tells a covered log from others by its exit code', async () => {
     await using world = await openAttacked(database);
-    expect(await warningsOf(world, 'validate')).toEqual([]);
+    expect(await warningsOf(world, 'validate')).toBeUndefined();
     expect(await verification(world)).toMatchObject({ code: 0, report: { ok: true, covered: true } });
 
     await rm(join(world.folder, 'state/checkpoints.jsonl'));

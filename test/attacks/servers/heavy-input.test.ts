@@ -9,6 +9,8 @@ import { MANY_ROUNDS } from '../../sync/template/pkcs12-files.ts';
 
 // A tenant and a store send everything at once that takes minutes to process. Another tenant must not notice it.
 
+/** These limits allow everything that the defaults of an `include` refuse before any work. */
+const LIMITS = '{ keysPerMapping: 100000, refresh: 1s, callsPerMinute: 100000 }';
 const LIVEZ_MS = 1_000;
 const CHANGE_MS = 11_000;
 /** The memory limit of the chart is 1 GiB. */
@@ -114,7 +116,7 @@ it('a tenant and a store that send costly input stop neither the service nor ano
   const bad = world.ns('bad');
   const includes = Object.entries(hostileFiles(bad)).map(async ([name, text]) => {
     await writeFile(join(world.folder, name), text);
-    return `{ path: ${name}, namespaces: [${bad}], stores: [hostile], keys: ['**'] }`;
+    return `{ path: ${name}, namespaces: [${bad}], stores: [hostile], keys: ['**'], limits: ${LIMITS} }`;
   });
   const include = `include: [ ${(await Promise.all(includes)).join(', ')} ]\n`;
   await world.configure({ config: configOf(hostile.address, include) });
