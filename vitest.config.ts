@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// Six projects. `fast`, `programs` and `thorough` need nothing but Node, `integration` needs the servers that its global set-up
-// starts, `browser` needs Chromium. The two `long` projects hold variants: `npm run test:long` runs them, and the
-// single tests tagged `long`, beside everything else.
+// Six projects. `fast`, `programs` and `thorough` need nothing but Node, `integration` needs the servers that its
+// global set-up starts, `browser` needs Chromium. The two `long` projects hold variants: `npm run test:long` runs them,
+// and the single tests tagged `long`, beside everything else.
 
 /** Whole commands, HTTP servers and clients. Too many for every commit. */
 const PROGRAMS = [
@@ -59,6 +59,7 @@ const LONG = [
 
 /** Variants on real servers, images and packages, and the tests of the test servers themselves. */
 const LONG_INTEGRATION = [
+  'test/attacks/servers/heavy-input.test.ts',
   'test/integration/services/**/*.test.ts',
   'test/integration/deploy/{image,image-compose,image-root,chart-values,chart-network}.test.ts',
   'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application}.test.ts',
