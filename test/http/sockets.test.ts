@@ -85,12 +85,12 @@ describe('a connection to the HTTP server', () => {
       ...audit,
       async *storedRecords(from: number) {
         for await (const record of audit.storedRecords(from)) {
-          await sleep(150);
+          await sleep(600);
           yield record;
         }
       },
     };
-    await using api = await startTestServer({ audit: slow }, { silenceMs: 100 });
+    await using api = await startTestServer({ audit: slow }, { silenceMs: 500 });
     const socket = await open(await api.server.listen(ANY));
     const answered = once(socket, 'data');
     socket.write(`GET /api/v1/audit/verify HTTP/1.1\r\n${HEADERS}\r\n`);

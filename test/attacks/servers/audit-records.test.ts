@@ -6,6 +6,7 @@ import {
   entryOf,
   expectPassword,
   firstVersion,
+  MAPPING,
   openAttacked,
   rollbackEntry,
   succeed,
@@ -95,6 +96,10 @@ describe.each(DATABASES)('records in %s without the right HMAC', (database) => {
   it('a forged pending restart restarts no workload', async () => {
     await using world = await openAttacked(database);
     const one = await createWorkload(world, 'Deployment', 'one');
+    await world.configure({
+      config: (at) => `${MAPPING(at)}    restart: [ { kind: Deployment, name: one } ]\n`,
+    });
+    await world.grant();
     const fingerprint = `${await keyIdOf(world)}:${'b'.repeat(64)}`;
     const restart = { action: 'restart', phase: 'intent', attempt: 11, note: 'Deployment/one' } as const;
     await world.forge([entryOf(world, { ...restart, after: fingerprint })]);

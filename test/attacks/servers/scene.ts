@@ -9,11 +9,10 @@ import { base64, openWorld, type World } from '../../integration/service/world.t
 export const DATABASES = ['SQLite', 'PostgreSQL'] as const;
 export type DatabaseName = (typeof DATABASES)[number];
 
-const MAPPING = ({ prefix, ns }: Pick<World, 'prefix' | 'ns'>): string => `mappings:
+export const MAPPING = ({ prefix, ns }: Pick<World, 'prefix' | 'ns'>): string => `mappings:
   - name: db
     target: { namespace: ${ns('apps')} }
     data: { PASSWORD: { store: vault, key: ${prefix}/db, property: password } }
-    restart: [ { kind: Deployment, name: one } ]
 `;
 
 /** A service on real servers, with a Secret that was rotated twice, and its audit. */

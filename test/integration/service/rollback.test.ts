@@ -8,14 +8,15 @@ import { type ServiceProcess, within } from './service-process.ts';
 import { createWorkload } from './workloads.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
-const config: WorldOptions['config'] = ({ prefix, ns }) => `defaults: { refresh: 2s }
+const withoutRestart: WorldOptions['config'] = ({ prefix, ns }) => `defaults: { refresh: 2s }
 restarts: { window: 1s }
 mappings:
   - name: db
     target: { namespace: ${ns('apps')} }
     data: { PASSWORD: { store: vault, key: ${prefix}/db, property: password } }
-    restart: [ { kind: Deployment, name: one } ]
 `;
+const config: WorldOptions['config'] = (at) =>
+  `${withoutRestart(at)}    restart: [ { kind: Deployment, name: one } ]\n`;
 
 const put = (world: World, password: string): Promise<void> => world.vault.put('db', { password });
 const expectValue = async (world: World, password: string): Promise<void> =>
@@ -144,7 +145,7 @@ describe('rollback with the running service', () => {
   });
 
   it('a rollback takes effect in a running service if a command recorded the pin in the same audit', async () => {
-    await using world = await openWorld({ config });
+    await using world = await openWorld({ config: withoutRestart });
     await put(world, 'first');
     await using served = await world.serve();
     const [first = 0] = await rotate(world);
