@@ -199,7 +199,8 @@ function zshAction(value: ValueSpec): string {
   return value.kind === 'choices'
     ? `:value:(${value.choices.map(zshEscaped).join(' ')})`
     : value.kind === 'names'
-      ? `:name:_secretbridge_names ${value.of}`
+      ? // Because of the space, zsh adds no arguments of its own.
+        `:name: _secretbridge_names ${value.of}`
       : value.kind === 'files'
         ? ':file:_files'
         : `:${zshEscaped(value.name)}: `;

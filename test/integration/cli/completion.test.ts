@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vit
 import { runInProcess } from '../e2e/program.ts';
 import { findOrInstall, thisMachine } from '../services/requirements.ts';
 import { ServiceError } from '../services/service.ts';
-import { openShell } from './shell.ts';
+import { BIN, openShell } from './shell.ts';
 
 const run = promisify(execFile);
 
@@ -101,7 +101,7 @@ describe('completion on a terminal', () => {
       const script = `source ./fish; complete -C ${JSON.stringify(line)}`;
       const { stdout } = await run('fish', ['--no-config', '-c', script], {
         cwd: folder,
-        env: { ...process.env, HOME: folder },
+        env: { ...process.env, HOME: folder, PATH: `${BIN}:${process.env.PATH}` },
       });
       return stdout
         .split('\n')

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** An interactive shell on a separate terminal, created by `script` of util-linux. */
@@ -7,6 +8,9 @@ export interface Shell extends AsyncDisposable {
   /** Types a line, which may contain tabs. Returns the arguments of the resulting `secretbridge` call. */
   type(line: string): Promise<string>;
 }
+
+/** The folder with the program `secretbridge`. */
+export const BIN = resolve(import.meta.dirname, '../../../bin');
 
 /** A generous timeout for a busy machine. */
 const TIMEOUT_MS = 30_000;
@@ -31,7 +35,9 @@ export async function openShell(command: string, setUp: readonly string[], home:
   };
   // The terminal echoes its input. The input contains each marker in two parts, so the echo never contains a complete
   // marker.
-  child.stdin.write(`${[...setUp, `secretbridge() { printf '%s<%s>\\n' CAL''LED "$*"; }`].join('\n')}\n`);
+  // Completion calls the program for the names in the configuration.
+  const program = `secretbridge() { if [ "$1" = complete ]; then ${BIN}/secretbridge "$@"; else printf '%s<%s>\\n' CAL''LED "$*"; fi; }`;
+  child.stdin.write(`${[...setUp, program].join('\n')}\n`);
   child.stdin.write(`printf '%s\\n' REA''DY\n`);
   await until(/READY/);
   return {

@@ -146,7 +146,7 @@ export const FINDING: readonly ValueCase[] = [
     query: '',
     found: Object.fromEntries(Object.keys(many).map((key) => [key.slice(2), key])),
   }),
-  find('no matching key', { fx: {} }, { query: '', found: {} }),
+  { ...find('no matching key', { fx: {} }, { query: '', found: {} }), gives: { code: 'SOURCE_ABSENT' } },
 ];
 
 const VERSION = { key: 'v', isObject: true } as const;
