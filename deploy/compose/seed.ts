@@ -2,24 +2,20 @@
 // the login is renewed, because OpenBao in development mode forgets it at each start.
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import {
   CreateSecretCommand,
   ResourceExistsException,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import {
-  CoreV1Api,
-  KubeConfig,
-  type KubernetesObject,
-  KubernetesObjectApi,
-  PatchStrategy,
-} from '@kubernetes/client-node';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 
-const { VAULT_ADDR, VAULT_TOKEN = '', CLUSTER_ADDRESS, CONFIG = '/etc/secretbridge/' } = process.env;
+const { VAULT_ADDR, VAULT_TOKEN = '', KUBECONFIG = '', CLUSTER_ADDRESS } = process.env;
+const { CONFIG = '/etc/secretbridge/' } = process.env;
 const STATE = process.env.STATE ?? '/var/lib/secretbridge';
 const PROGRAM = join(import.meta.dirname, 'bin/secretbridge.js');
 const ACCOUNT = { namespace: 'secretbridge', name: 'secretbridge' };
@@ -82,15 +78,74 @@ async function seedAws(): Promise<void> {
   }
 }
 
+/** The parts of a kubeconfig that the cluster of Compose writes: one cluster and one user, with all data inline. */
+interface Kubeconfig {
+  readonly clusters: readonly {
+    readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string };
+  }[];
+  readonly users: readonly { readonly user: Readonly<Record<string, string | undefined>> }[];
+}
+
+interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}
+
+interface TokenAnswer {
+  readonly status: { readonly token: string };
+}
+
+async function openCluster() {
+  const { clusters, users } = parse(await readFile(KUBECONFIG, 'utf8')) as Kubeconfig;
+  const [cluster, user] = [clusters[0]?.cluster, users[0]?.user];
+  if (cluster === undefined || user === undefined) throw new Error(`${KUBECONFIG} has no cluster or no user`);
+  const decoded = (text: string | undefined) =>
+    text === undefined ? undefined : Buffer.from(text, 'base64').toString('utf8');
+  const send = async (method: string, path: string, type: string, body: object): Promise<unknown> => {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const options = {
+      method,
+      ca: decoded(cluster['certificate-authority-data']),
+      cert: decoded(user['client-certificate-data']),
+      key: decoded(user['client-key-data']),
+      headers: {
+        'content-type': type,
+        ...(user.token === undefined ? {} : { authorization: `Bearer ${user.token}` }),
+      },
+    };
+    request(new URL(path, cluster.server), options, (answer) => {
+      const { statusCode = 0 } = answer;
+      if (statusCode < 300) resolve(json(answer));
+      else reject(new Error(`the cluster answered ${statusCode} to ${method} ${path}`));
+    })
+      .on('error', reject)
+      .end(JSON.stringify(body));
+    return promise;
+  };
+  return { cluster, send };
+}
+
+/** Returns the path of an object in the API. The plural of each kind that is used here ends in s. */
+function pathOf({ apiVersion, kind, metadata: { name, namespace } }: KubernetesObject): string {
+  const root = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`;
+  const scope = namespace === undefined ? '' : `/namespaces/${namespace}`;
+  return `${root}${scope}/${kind.toLowerCase()}s/${name}`;
+}
+
 async function seedCluster(): Promise<void> {
-  const config = new KubeConfig();
-  config.loadFromDefault();
-  const client = KubernetesObjectApi.makeApiClient(config);
+  const { cluster, send } = await openCluster();
   const apply = (object: KubernetesObject) =>
-    client.patch(object, undefined, undefined, 'compose-seed', true, PatchStrategy.ServerSideApply);
+    send(
+      'PATCH',
+      `${pathOf(object)}?fieldManager=compose-seed&force=true`,
+      'application/apply-patch+yaml',
+      object,
+    );
   for (const name of [ACCOUNT.namespace, 'compose-demo'])
     await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-  await apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: ACCOUNT });
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: ACCOUNT };
+  await apply(account);
 
   const rbac = await promisify(execFile)(process.execPath, [
     ...[PROGRAM, 'rbac', '--config', CONFIG, '--output', 'json'],
@@ -99,15 +154,11 @@ async function seedCluster(): Promise<void> {
   const { items } = JSON.parse(rbac.stdout) as { items: readonly KubernetesObject[] };
   for (const item of items) await apply(item);
 
-  const { status } = await config.makeApiClient(CoreV1Api).createNamespacedServiceAccountToken({
-    ...ACCOUNT,
-    body: {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      spec: { audiences: [], expirationSeconds: MONTH },
-    },
-  });
-  const cluster = config.getCurrentCluster();
+  const { status } = (await send('POST', `${pathOf(account)}/token`, 'application/json', {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: { audiences: [], expirationSeconds: MONTH },
+  })) as TokenAnswer;
   await write(
     'kubeconfig.yaml',
     stringify({
@@ -117,12 +168,12 @@ async function seedCluster(): Promise<void> {
         {
           name: 'compose',
           cluster: {
-            server: CLUSTER_ADDRESS ?? cluster?.server,
-            'certificate-authority-data': cluster?.caData,
+            ...cluster,
+            server: CLUSTER_ADDRESS ?? cluster.server,
           },
         },
       ],
-      users: [{ name: 'secretbridge', user: { token: status?.token } }],
+      users: [{ name: 'secretbridge', user: { token: status.token } }],
       contexts: [
         {
           name: 'compose',

@@ -65,7 +65,11 @@ const dying: Archive = {
 };
 const retention = createRetention({
   audit: faulty('audit', checkpointer.audit, watch),
-  checkpoints: { ...faulty('checkpoints', checkpointer, watch), storeError: checkpointer.storeError },
+  checkpoints: {
+    ...faulty('checkpoints', checkpointer, watch),
+    storeError: checkpointer.storeError,
+    writeError: checkpointer.writeError,
+  },
   retentionMs: 2 * DAY,
   archive: faulty('archive', dying, watch),
   clock,

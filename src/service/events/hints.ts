@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { Origin, SubmitHints } from '../../events/hint.ts';
@@ -93,7 +93,7 @@ export class Hints implements Disposable {
    * it.
    */
   readonly intakeOf = (requestId: string): string | undefined =>
-    this.#requests.get(requestId) ?? /@([-a-z0-9.]+)$/.exec(requestId)?.[1];
+    this.#requests.get(requestId) ?? /^[0-9a-f]{16}\.([-a-z0-9.]+)$/.exec(requestId)?.[1];
 
   [Symbol.dispose](): void {
     this.#closed = true;
@@ -179,5 +179,5 @@ export class Hints implements Disposable {
  * source caused the run.
  */
 function requestIdOf(name: string): string {
-  return `${randomUUID()}@${name}`;
+  return `${randomBytes(8).toString('hex')}.${name}`;
 }

@@ -117,8 +117,6 @@ mappings:
       'node_modules/@azure/msal-common/package.json: ./dist-browser/index-browser.mjs',
       'node_modules/axios/package.json: ./dist/browser/axios.cjs',
       'node_modules/bowser/package.json: ./README.md',
-      'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.esm.min.mjs',
-      'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.umd.min.js',
       // This optional dependency is absent, because only packages for development need it.
       'node_modules/node-gyp-build-optional-packages/node-gyp-build.js: detect-libc',
     ]);

@@ -6,6 +6,7 @@ import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { bare } from '../../audit/sample.ts';
 import { markedBlock, openPageShell, type PageShell } from '../../docs/page-shell.ts';
+import { recordKeysIn } from '../../fakes/record-keys.ts';
 import { startPostgres } from '../services/postgres.ts';
 
 const PAGE = 'docs/how-to/keep-the-audit.md';
@@ -28,8 +29,9 @@ async function openInstallation(): Promise<PageShell> {
   return shell;
 }
 
-const openAudit = ({ folder }: PageShell, path = 'state/audit.db') =>
+const openAudit = async ({ folder }: PageShell, path = 'state/audit.db') =>
   openSqliteAudit({
+    keys: await recordKeysIn(join(folder, 'state')),
     path: join(folder, path),
     instance: 'prod-eu',
     replica: 'a',
