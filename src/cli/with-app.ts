@@ -9,7 +9,8 @@ import { createLogger, type Logger, silentLogger } from '../telemetry/logger.ts'
 import { createScrubber, type Scrubber } from '../telemetry/scrub.ts';
 import { type Context, type GlobalOptions, VERSION } from './context.ts';
 import { EXIT, UsageError } from './errors.ts';
-import { painter, print, printErrorHint, printNotice, problemsText } from './texts/output.ts';
+import { painter, print, printErrorHint, printNotice } from './texts/output.ts';
+import { problemsText } from './texts/problems.ts';
 
 /**
  * Opens the app, runs the command with it, and always closes the app.
@@ -113,7 +114,7 @@ export function sharedDeps(
  * Prints the problems of the included files that are not in force. Returns the exit code of a command that did
  * everything else: a person must correct these files.
  */
-export function reportBrokenIncludes(context: Context, config: Config, code: number): number {
+export async function reportBrokenIncludes(context: Context, config: Config, code: number): Promise<number> {
   const broken = brokenIncludes(config);
   if (broken.length === 0) return code;
   const paint = painter(context.color);
@@ -121,9 +122,10 @@ export function reportBrokenIncludes(context: Context, config: Config, code: num
     printNotice(context, `${paint('yellow', 'warning')} CONFIG_INVALID: ${toPrintable(path)} was left out`);
   printNotice(
     context,
-    problemsText(
+    await problemsText(
       broken.flatMap(({ problems }) => problems),
       paint,
+      context.cwd,
     ),
   );
   return code === EXIT.ok || code === EXIT.changes ? EXIT.person : code;
@@ -142,13 +144,17 @@ export async function requireConfig(
   const { loadConfig } = await import('../config/load.ts');
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile });
   if (loaded.kind === 'usable') return loaded.config;
-  printProblems(context, options, loaded.problems);
+  await printProblems(context, options, loaded.problems);
   return undefined;
 }
 
 /** Prints the problems of the configuration. */
-export function printProblems(context: Context, options: GlobalOptions, problems: readonly Problem[]): void {
-  printNotice(context, problemsText(problems, painter(context.color)));
+export async function printProblems(
+  context: Context,
+  options: GlobalOptions,
+  problems: readonly Problem[],
+): Promise<void> {
+  printNotice(context, await problemsText(problems, painter(context.color), context.cwd));
   printErrorHint(
     context,
     options.output,

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { matches } from '../core/glob.ts';
 import { checkMappingSection, crossCheck } from './checks/checks.ts';
 import { type CheckBudget, checkCostly, includeBudget, ownBudget } from './checks/costly.ts';
+import { findMissingHere, type MissingHereDeps } from './checks/missing-here.ts';
 import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import type { Sources } from './files/files.ts';
@@ -47,6 +48,8 @@ export interface CheckDeps extends Omit<IncludeDeps, 'main'> {
   /** The main files, from which the documents were read. */
   readonly sources: Sources;
   readonly inForce: FilesInForce;
+  /** The environment variables here. If set, a warning names each variable and file that is missing here. */
+  readonly here?: MissingHereDeps['env'] | undefined;
 }
 
 /** The longest time without a pause, so that the service answers probes. */
@@ -90,8 +93,12 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
   const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
   const paths = { absolute: (file: string) => absolute.get(file) ?? file, home: deps.home };
   const problems = sortProblems([...checked.problems, ...settled.states.flatMap((state) => state.problems)]);
-  if (checked.isUsable && parsed.whole !== undefined)
-    return usableConfig(parsed.whole, { root, settled, problems, paths });
+  if (checked.isUsable && parsed.whole !== undefined) {
+    const usable = usableConfig(parsed.whole, { root, settled, problems, paths });
+    if (deps.here === undefined) return usable;
+    const missing = await findMissingHere(root, { env: deps.here, paths, audit: usable.config.audit });
+    return { ...usable, warnings: [...usable.warnings, ...missing.map(checked.redact)] };
+  }
   const { http } = parsed.sections;
   // A wrong address could receive requests with a token, so use `http` only if it is unambiguous.
   const isDuplicated = mergeFindings.some(({ path }) => path[0] === 'http');

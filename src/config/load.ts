@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly parsed?: ParsedFiles;
   /** The versions of included files that are in force. An included file that is invalid now keeps its version. */
   readonly inForce?: FilesInForce;
+  /** Whether to warn of environment variables and files that are missing here. */
+  readonly warnsOfMissing?: true;
   /** Loads code that the command needs after the load, while another thread parses long files. */
   readonly meanwhile?: () => Promise<unknown>;
 }
@@ -22,7 +24,7 @@ export interface LoadOptions {
 /** Reads, merges and checks the configuration. Reports all problems in one result. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
-  const { inForce = new Map(), meanwhile } = options;
+  const { inForce = new Map(), meanwhile, warnsOfMissing } = options;
   const parseTexts = parsed.begin();
   const parse = async (texts: readonly YamlText[], isOfTenant?: boolean) => {
     const [results] = await Promise.all([parseTexts(texts, isOfTenant), loadChecks(), meanwhile?.()]);
@@ -32,7 +34,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
   const { checkDocuments } = await loadChecks();
-  return checkDocuments(main, { ...reading, sources, home: env.HOME, inForce });
+  const here = warnsOfMissing ? env : undefined;
+  return checkDocuments(main, { ...reading, sources, home: env.HOME, inForce, here });
 }
 
 /** Import lazily, because the schema and the checks take a fifth of a second to load. */

@@ -92,6 +92,7 @@ function explain(issue: Issue, base: unknown, path: Path): Finding[] {
         at: 'key',
         code: 'CONFIG_INVALID',
         message: `unknown key ${quoted(key)}`,
+        isUnknownKey: true,
         ...didYouMean(key, facts.knownKeys ?? []),
       }));
     case 'invalid_key':

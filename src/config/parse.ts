@@ -57,6 +57,7 @@ export async function parseSections(
       at: 'key',
       code: 'CONFIG_INVALID',
       message,
+      isUnknownKey: true,
       ...didYouMean(key, knownSections),
     });
   }

@@ -22,6 +22,8 @@ export interface Finding {
   /** One sentence. It may contain field names and other names, but never a value of a credential field. */
   readonly message: string;
   readonly suggestion?: string;
+  /** Whether the format has no such key at this path. */
+  readonly isUnknownKey?: true;
 }
 
 /** A problem with its place in the files. `secretbridge validate` prints it as one line. */
@@ -42,7 +44,7 @@ export function toProblem(finding: Finding, place: Place): Problem {
  * Formats a path such as `mappings[0].data.DB_PASSWORD.property`. A name with other characters is escaped and put in
  * brackets.
  */
-function formatPath(path: Path): string {
+export function formatPath(path: Path): string {
   return path
     .map((part, index) => {
       if (typeof part === 'number') return `[${part}]`;
@@ -100,8 +102,35 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
 }
 
 export function didYouMean(word: unknown, candidates: Iterable<string>): { suggestion?: string } {
-  const match = typeof word === 'string' ? nearest(word, candidates) : undefined;
-  return match === undefined ? {} : { suggestion: `did you mean \`${match}\`?` };
+  if (typeof word !== 'string') return {};
+  const match = nearest(word, candidates);
+  const matches = match === undefined ? related(word.toLowerCase(), [...candidates]) : [match];
+  const names = matches.map((name) => `\`${name}\``).join(' or ');
+  return matches.length === 0 ? {} : { suggestion: `did you mean ${names}?` };
+}
+
+/** Other names of what the format names differently. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ['akv', 'azure-key-vault'],
+  ['bao', 'vault'],
+  ['folder', 'files'],
+  ['k8s', 'kubernetes'],
+  ['keyvault', 'azure-key-vault'],
+  ['openbao', 'vault'],
+  ['secretsmanager', 'aws-secrets-manager'],
+]);
+
+/** Returns up to three candidates that contain the word, start with it, or are a part of it. */
+function related(word: string, candidates: readonly string[]): readonly string[] {
+  const other = OTHER_NAMES.get(word);
+  if (other !== undefined && candidates.includes(other)) return [other];
+  if (word.length < 3) return [];
+  const parts = word.split(/[^a-z0-9]+/);
+  const matches = candidates.filter((candidate) => {
+    const name = candidate.toLowerCase();
+    return name.startsWith(word) || name.split('-').includes(word) || parts.includes(name);
+  });
+  return matches.length > 3 ? [] : matches;
 }
 
 /**

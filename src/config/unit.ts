@@ -5,6 +5,7 @@ import { holdsUnclear, isUnclear, locate, type PlacedFinding } from './files/mer
 import { memberOf } from './files/raw.ts';
 import type { Located } from './files/yaml.ts';
 import type { Parsed } from './parse.ts';
+import { withPlacement } from './placement.ts';
 import { type Finding, type Path, type Problem, sortProblems, toProblem } from './problem.ts';
 import { createRedactor } from './redact.ts';
 
@@ -45,7 +46,7 @@ export function checkUnit(unit: Unit): CheckedUnit {
     isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
   const reported = [...parsed.findings, ...unit.crossFindings.filter(isCertain)]
     .filter(isReliable)
-    .map(place);
+    .map((finding) => place(withPlacement(finding, root.value)));
   const faults = [
     ...placed.map((finding) => toProblem(finding, finding.place)),
     ...reported.filter(({ code }) => !OF_ONE_MAPPING.has(code)),

@@ -32,6 +32,43 @@ describe('validate', () => {
     expect((await bench.run('doctor')).stdout).toContain('warning CHECKPOINTS_MISSING');
   });
 
+  it('`validate` warns of environment variables, files and folders that are missing here, and prints no literal', async () => {
+    const literal = 's3cr3tm4rk3r';
+    await using bench = await openBench(
+      `${HEAD.replace('./store', './none')}keys: { fingerprint: [ { file: ./state/new.key }, { file: ./old.key } ] }
+http:
+  tokens:
+    - { name: ann, role: viewer, token: { env: ANN_TOKEN } }
+    - { name: bob, role: viewer, token: { env: ${literal} } }
+    - { name: eve, role: viewer, token: { env: SET } }
+${DB}`,
+    );
+    const { code, json } = await bench.runWith({ env: { SET: literal } }, 'validate', '--output', 'json');
+    expect(code).toBe(0);
+    const { warnings } = json as {
+      warnings: { line: number; code: string; path: string; message: string }[];
+    };
+    expect(warnings.map(({ line, message }) => `${line}: ${message}`)).toEqual([
+      '4: the folder `./none` does not exist here',
+      '5: the file `./old.key` does not exist here',
+      '8: the environment variable `ANN_TOKEN` is not set here',
+      '9: the environment variable is not set here',
+    ]);
+    expect(warnings[2]).toMatchObject({ code: 'CREDENTIAL_MISSING', path: 'http.tokens[0].token' });
+    const { stdout } = await bench.run('validate');
+    expect(stdout).toContain('`ANN_TOKEN` is not set here (secretbridge.yaml:8:41)');
+    expect(stdout).not.toContain(literal);
+    // The service may run elsewhere.
+    expect((await bench.run('plan')).stdout).not.toContain('not set here');
+  });
+
+  it('`validate` shows the line of a problem, and `plan` shows it too', async () => {
+    await using bench = await openBench(HEAD + DB.replace('target:', 'taget:'));
+    const excerpt = '     7 |     taget: { …: … }\n       |     ^^^^^\n';
+    expect((await bench.run('validate')).stdout).toContain(excerpt);
+    expect((await bench.run('plan')).stderr).toContain(excerpt);
+  });
+
   it('`validate` accesses no store, no cluster and no audit log', async () => {
     await using bench = await openBench();
     await bench.run('validate');

@@ -51,12 +51,8 @@ describe('an invalid configuration file', () => {
       '1:1  CONFIG_INVALID: a `%YAML` directive with a version other than 1.2: remove it',
     ],
     ['deep nesting', '['.repeat(100_000), expect.stringContaining('CONFIG_INVALID: nested too deeply')],
-    [
-      'an open quote',
-      'a: "x\n',
-      expect.stringContaining('something is missing here or before: a closing quote'),
-    ],
-    ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('an earlier bracket (`{`, `[`)')],
+    ['an open quote', 'a: "x\n', '1:4  CONFIG_INVALID: the quote `"` is not closed'],
+    ['an open bracket', 'a: { b: 1\nc: 2\n', '1:4  CONFIG_INVALID: the bracket `{` is not closed'],
     ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: this is not a text file: it contains zero bytes'],
     ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: this is not UTF-8 text'],
   ])('rejects an invalid file with the position of the mistake: %s', async (_, text, line) => {

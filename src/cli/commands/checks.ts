@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import type { Finding } from '../../commands/doctor/sources.ts';
 import { findWarnings } from '../../config/checks/service.ts';
-import type { Problem } from '../../config/problem.ts';
+import { formatPlace, type Problem } from '../../config/problem.ts';
 import { toPrintable } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';
 import { command, type Run } from '../options.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
-import { count, type Paint, print, printErrorHint, problemsText } from '../texts/output.ts';
+import { count, type Paint, painter, print, printErrorHint } from '../texts/output.ts';
+import { problemsText } from '../texts/problems.ts';
 import { appDeps, requireConfig } from '../with-app.ts';
 
 export function addValidate(program: Command, context: Context, run: Run): void {
@@ -31,15 +32,17 @@ const loadTargets = () => import('../../reconcile/targets.ts');
 export async function validateCommand(context: Context, options: GlobalOptions): Promise<number> {
   const { env, cwd } = context;
   const { loadConfig } = await import('../../config/load.ts');
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile: loadTargets });
+  const paths = options.config ?? [];
+  const loaded = await loadConfig({ paths, env, cwd, meanwhile: loadTargets, warnsOfMissing: true });
   const { targetsOf } = await loadTargets();
   const { problems } = loaded;
   const valid = problems.length === 0;
   const warnings = loaded.kind === 'usable' ? loaded.warnings : [];
+  const text = valid ? '' : await problemsText(problems, painter(context.color), cwd);
   print(context, options.output, {
     data: { valid, problems, ...(warnings.length === 0 ? {} : { warnings }) },
     human: (paint) => {
-      if (loaded.kind === 'invalid' || !valid) return problemsText(problems, paint);
+      if (loaded.kind === 'invalid' || !valid) return text;
       const { stores, mappings } = loaded.config;
       const parts = [
         count(stores.length, 'store'),
@@ -47,7 +50,7 @@ export async function validateCommand(context: Context, options: GlobalOptions):
         count(targetsOf(mappings).length, 'target'),
       ];
       const summary = `${paint('green', 'The configuration is valid')}: ${parts.join(', ')}.`;
-      return [summary, ...warnings.map((warning) => warningText(warning, paint))].join('\n');
+      return [summary, ...warnings.map((warning) => placedWarning(warning, paint))].join('\n');
     },
   });
   printErrorHint(
@@ -86,6 +89,10 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
   });
   printErrorHint(context, options.output, codes);
   return exitCode(codes);
+}
+
+function placedWarning(warning: Problem, paint: Paint): string {
+  return `${warningText(warning, paint)} (${toPrintable(formatPlace(warning))})`;
 }
 
 function warningText({ code, message }: Pick<Problem, 'code' | 'message'>, paint: Paint): string {

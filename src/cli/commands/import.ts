@@ -8,7 +8,8 @@ import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
 import { readStdin } from '../input.ts';
 import { outputOption, type Run } from '../options.ts';
 import { withHelp } from '../texts/help.ts';
-import { painter, print, printNotice, problemsText } from '../texts/output.ts';
+import { painter, print, printNotice } from '../texts/output.ts';
+import { problemsText } from '../texts/problems.ts';
 import { importReportText } from './import-report.ts';
 
 /** Adds the command `secretbridge import …`. */
@@ -99,7 +100,7 @@ export async function importCommand(
       importReportText(result, painter(context.color), { short: options.report !== undefined }),
     );
   if (problems.length === 0) return result.needsPerson ? EXIT.person : EXIT.ok;
-  printNotice(context, `\n${problemsText(problems, painter(context.color))}`);
+  printNotice(context, `\n${await problemsText(problems, painter(context.color))}`);
   return EXIT.config;
 }
 

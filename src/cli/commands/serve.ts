@@ -13,7 +13,8 @@ import { type Context, type GlobalOptions, VERSION } from '../context.ts';
 import { EXIT } from '../errors.ts';
 import { createMemoryTrimmer, keepHeapSmall } from '../heap.ts';
 import { command, durationOption, type Run } from '../options.ts';
-import { painter, printErrorHint, printNotice, problemsText } from '../texts/output.ts';
+import { painter, printErrorHint, printNotice } from '../texts/output.ts';
+import { problemsText } from '../texts/problems.ts';
 import { sharedDeps } from '../with-app.ts';
 
 export function addServe(program: Command, context: Context, run: Run): void {
@@ -70,7 +71,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
   });
   const { initial } = watch;
   if (initial.kind === 'invalid') {
-    printNotice(context, problemsText(initial.problems, painter(context.color)));
+    printNotice(context, await problemsText(initial.problems, painter(context.color), cwd));
     printErrorHint(
       context,
       'human',

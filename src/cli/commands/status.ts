@@ -87,7 +87,7 @@ async function addressOf(
   if (address !== undefined) return address;
   const loaded = await loadConfig(input);
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
-  printProblems(context, options, loaded.problems);
+  await printProblems(context, options, loaded.problems);
   return undefined;
 }
 

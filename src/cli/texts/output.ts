@@ -2,9 +2,8 @@ import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type * as Yaml from 'yaml';
-import type { Problem } from '../../config/problem.ts';
 import { isErrorCode } from '../../core/error-codes.ts';
-import { type AppError, escapeCharacter, toAppError, toPrintable } from '../../core/errors.ts';
+import { type AppError, escapeCharacter, toAppError } from '../../core/errors.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 
@@ -160,16 +159,6 @@ function wrapped(line: string, columns: number): string {
 /** Ignore color codes, which have no width. */
 function widthOf(text: string): number {
   return stripVTControlCharacters(text).length;
-}
-
-/** Formats problems like compilers do, so that editors and terminals show their locations as links. */
-export function problemsText(problems: readonly Problem[], paint: Paint): string {
-  const lines = problems.flatMap(({ file, line, column, path, code, message, suggestion }) => [
-    `${paint('bold', `${toPrintable(file)}:${line}:${column}`)}  ${paint('red', code)}${path === '' ? '' : `  ${paint('cyan', path)}`}`,
-    `  ${toPrintable(message)}`,
-    ...(suggestion === undefined ? [] : [`  ${paint('green', suggestion)}`]),
-  ]);
-  return [...lines, '', `The configuration has ${count(problems.length, 'problem')}.`].join('\n');
 }
 
 export interface Progress extends Disposable {

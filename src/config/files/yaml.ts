@@ -10,6 +10,8 @@ import {
   parseAllDocuments,
 } from 'yaml';
 import { formatPlace, type Place, quoted } from '../problem.ts';
+import { withoutConsequences } from './indentation.ts';
+import { type SyntaxProblem, syntaxMessage } from './syntax.ts';
 
 /** A value with the places of all its parts, so that findings can report line and column. */
 export interface Located {
@@ -33,11 +35,6 @@ export interface Located {
 export interface Member {
   readonly keyPlace: Place;
   readonly node: Located;
-}
-
-export interface SyntaxProblem {
-  readonly place: Place;
-  readonly message: string;
 }
 
 export interface ParsedYaml {
@@ -77,8 +74,12 @@ export function parseYaml(text: string, file: string): ParsedYaml {
   const syntaxProblems: SyntaxProblem[] = [];
   const documents: Located[] = [];
   for (const document of parseAllDocuments(text, options)) {
-    for (const { code, pos } of document.errors)
-      syntaxProblems.push({ place: at(pos[0]), message: SYNTAX[code] ?? `this is not valid YAML (${code})` });
+    for (const { code, pos } of document.errors) {
+      const place = at(pos[0]);
+      const line = lineAt(text, pos[0] - place.column + 1);
+      const { column = place.column, ...found } = syntaxMessage(code, line.slice(place.column - 1), line);
+      syntaxProblems.push({ place: { ...place, column }, ...found });
+    }
     const version = document.directives.yaml;
     if (version.explicit === true && version.version !== '1.2')
       reader.report(0, 'a `%YAML` directive with a version other than 1.2: remove it');
@@ -88,30 +89,27 @@ export function parseYaml(text: string, file: string): ParsedYaml {
   const isTooMuch = reader.problems.length >= MAX_UNSUPPORTED;
   return {
     documents: isTooMuch ? [] : documents,
-    problems: [...oncePerLine(syntaxProblems).slice(0, MAX_SYNTAX_PROBLEMS), ...reader.problems],
+    problems: [
+      ...withoutConsequences(oncePerLine(syntaxProblems), text, file).slice(0, MAX_SYNTAX_PROBLEMS),
+      ...reader.problems,
+    ],
     isWhole: syntaxProblems.length === 0 && !isTooMuch && !reader.hasUnclear,
   };
 }
 
-/** Use our own messages, because the library's messages may quote the file. */
-const SYNTAX: Readonly<Partial<Record<string, string>>> = {
-  BAD_ALIAS: 'an alias (`*`) without a name; put the text in quotes if the asterisk is part of it',
-  BAD_DIRECTIVE: 'a line that starts with `%` is a YAML directive, which is not supported here',
-  BAD_DQ_ESCAPE: 'an unknown escape after a backslash in double quotes; use single quotes or write `\\\\`',
-  BAD_INDENT:
-    'the indentation does not match the lines above, or an earlier bracket (`{`, `[`) is not closed',
-  BAD_SCALAR_START: 'text cannot start with this character; put it in quotes',
-  BLOCK_AS_IMPLICIT_KEY: 'a second `: ` on this line; put the text in quotes if the colon is part of it',
-  BLOCK_IN_FLOW: 'a block inside brackets; write it in brackets too, or close the brackets before it',
-  KEY_OVER_1024_CHARS: 'a name of more than 1024 characters',
-  MISSING_CHAR:
-    'something is missing here or before: a closing quote or bracket, a comma, `: ` or a space; or a line has the wrong indentation',
-  MULTILINE_IMPLICIT_KEY: 'a name spans several lines; is a `:` or a closing quote missing?',
-  MULTIPLE_DOCS: 'several documents where one is expected; separate them with a line `---`',
-  RESOURCE_EXHAUSTION: 'nested too deeply',
-  TAB_AS_INDENT: 'a tab is used for indentation; YAML allows spaces only',
-  UNEXPECTED_TOKEN: 'this is not allowed here; check the indentation, quotes and brackets',
-};
+/** YAML reads `{{ name }}` without quotes as an object whose name is an object. */
+function notText(key: ParsedNode): string {
+  return isMap(key)
+    ? 'a name must be text; put a text that starts with `{{` in quotes'
+    : 'a name must be text';
+}
+
+/** Returns the line that starts at this offset. */
+function lineAt(text: string, start: number): string {
+  const end = text.indexOf('\n', start);
+  // A name of more than 1024 characters is an error of its own, so a longer line needs no closer look.
+  return text.slice(start, Math.min(end === -1 ? text.length : end, start + 2_000));
+}
 
 /** Converts the nodes of a document, and reports unsupported features. */
 class NodeReader {
@@ -191,7 +189,7 @@ class NodeReader {
   #readKey(key: ParsedNode): string | undefined {
     const offset = key.range[0];
     if (!isScalar(key)) {
-      this.report(offset, isAlias(key) ? 'an alias (`*name`) is not supported' : 'a name must be text');
+      this.report(offset, isAlias(key) ? 'an alias (`*name`) is not supported' : notText(key));
       return undefined;
     }
     if (key.anchor !== undefined) this.report(offset, 'an anchor (`&name`) is not supported: remove it');
