@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { nearest } from '../config/problem.ts';
 import { DURATION, durationMs, isInRange } from '../core/clock.ts';
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import { append } from '../core/lists.ts';
+import { nearest } from '../core/nearest.ts';
 import { UsageError } from './errors.ts';
 import { COMMON, type HelpTexts, withHelp } from './texts/help.ts';
 

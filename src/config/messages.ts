@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { isErrorCode } from '../core/error-codes.ts';
+import { nearest } from '../core/nearest.ts';
 import { Reference } from '../providers/credentials.ts';
 import { memberOf } from './files/raw.ts';
-import { didYouMean, type Finding, nearest, type Path, quoted } from './problem.ts';
+import { didYouMean, type Finding, type Path, quoted } from './problem.ts';
 
 // Turns zod issues into sentences. The schemas describe the expected value in `error`; this file adds the rest. No
 // sentence contains a value from the file, because the value may be a credential.

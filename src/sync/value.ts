@@ -1,7 +1,10 @@
+import { findSuspects } from '../core/credential-shapes.ts';
+import { ERRORS } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { JsonError, type JsonNode, parseJson, printJson } from '../core/json.ts';
 import { MAX_JSON_VALUES } from '../core/json-bounds.ts';
 import type { Source } from '../core/mapping.ts';
+import { nearest } from '../core/nearest.ts';
 import type { FoundRead } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
@@ -101,9 +104,31 @@ function resolveProperty(
   const literal = parsed.members(top, source).get(property);
   const node = literal ?? walk(top, property.split('.'), source, parsed);
   if (node === undefined || node.kind === 'null')
-    throw new AppError('PROPERTY_MISSING', { subject: describeSource(source) });
+    throw new AppError('PROPERTY_MISSING', {
+      subject: describeSource(source),
+      ...propertyRemedy(property, parsed.members(top, source)),
+    });
   return node;
 }
+
+/**
+ * Suggests the nearest member that has a text, a number or an object. Only an ordinary name is shown, because the names
+ * of members are a part of the value.
+ */
+function propertyRemedy(property: string, members: Members): { remedy?: string } {
+  if (members.size > MAX_COMPARED) return {};
+  const names = [...members].filter(([name, { kind }]) => ORDINARY_NAME.test(name) && kind !== 'null');
+  const near = nearest(
+    property,
+    names.map(([name]) => name),
+  );
+  if (near === undefined || findSuspects(near).length > 0) return {};
+  return { remedy: `Did you mean the property \`${near}\`? ${ERRORS.PROPERTY_MISSING.remedy}` };
+}
+
+/** Comparing more names takes too long for a message. */
+const MAX_COMPARED = 1_000;
+const ORDINARY_NAME = /^[A-Za-z_][A-Za-z_.-]{0,39}\d{0,2}$/;
 
 function walk(
   top: JsonNode,

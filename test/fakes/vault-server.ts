@@ -109,6 +109,10 @@ export async function startVaultServer(): Promise<VaultServer> {
       tokens.delete(token);
       return { status: 204 };
     }
+    if (path === 'sys/internal/ui/mounts') {
+      const listed = [...mounts].map(([name, { type }]) => [`${name}/`, { type }]);
+      return ok(JSON.stringify({ auth: {}, secret: Object.fromEntries(listed) }));
+    }
     if (path.startsWith('sys/internal/ui/mounts/')) return describeMount(path.slice(23));
     for (const [name, mount] of mounts) {
       if (!path.startsWith(`${name}/`)) continue;

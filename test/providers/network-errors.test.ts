@@ -212,9 +212,12 @@ describe('the message for a network error', () => {
 
   it('uses the same message for every store, except for hints about the settings of the store', () => {
     const details = (code: string) =>
-      [fromVault, fromAws, fromNetwork].map((convert) => convert(withCode(code)).detail);
+      [fromVault, (error: Error) => fromAws(error, { region: 'eu-wst-1' }), fromNetwork].map(
+        (convert) => convert(withCode(code)).detail,
+      );
     const unresolved = 'the host name cannot be resolved (DNS)';
-    expect(details('ENOTFOUND')).toEqual([unresolved, `${unresolved}; is the region right?`, unresolved]);
+    const region = 'AWS has no region `eu-wst-1` that we know; did you mean `eu-west-1`?';
+    expect(details('ENOTFOUND')).toEqual([unresolved, `${unresolved}; ${region}`, unresolved]);
     const notTls = 'the server does not use TLS';
     const hinted = `${notTls}; is its address \`http\`?`;
     expect(details('ERR_SSL_WRONG_VERSION_NUMBER')).toEqual([hinted, hinted, notTls]);

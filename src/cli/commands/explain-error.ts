@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
-import { nearest } from '../../config/problem.ts';
 import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
 import { largest } from '../../core/lists.ts';
+import { nearest } from '../../core/nearest.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { outputOption, type Run } from '../options.ts';

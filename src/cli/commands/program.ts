@@ -1,6 +1,6 @@
 import { arch, platform, versions } from 'node:process';
 import type { Command } from 'commander';
-import { nearest } from '../../config/problem.ts';
+import { nearest } from '../../core/nearest.ts';
 import { type Context, type GlobalOptions, VERSION } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { outputOption, type Run } from '../options.ts';

@@ -20,6 +20,7 @@ import {
   foundSource,
 } from '../../sync/find.ts';
 import { describeSource } from '../../sync/value.ts';
+import { withNearKey } from './near-keys.ts';
 
 export interface SourceCheckDeps extends Pick<SourceReadersDeps, 'open'>, Pick<ReaderOptions, 'signal'> {
   /** All targets that could be resolved. */
@@ -42,6 +43,8 @@ interface MappingUse {
 interface SourceUse {
   readonly source: Source;
   readonly refusal: AppError | undefined;
+  /** Whether the mapping may read another key of this store. */
+  readonly isAllowed: (key: string) => boolean;
 }
 
 /** A search of a mapping, its result, and the keys that it found. */
@@ -86,7 +89,9 @@ export async function checkSources(
     found: dropNeverWritten(search.found, undefined, resultOf, search.use.mapping),
   }));
   const keys = existing.flatMap(({ use, found }) => usesOf(use, found));
-  const read = [...named, ...keys].map((use) => readFinding(use, resultOf(use.source)));
+  const read = await Promise.all(
+    [...named, ...keys].map((use) => readFinding(use, resultOf(use.source), reader)),
+  );
   const isFound = (source: Source) => resultOf(source)?.kind === 'found';
   const withKeys = new Set([
     ...existing.flatMap(({ use, found }) => (found.keys.length > 0 ? use.mapping.name : [])),
@@ -139,11 +144,19 @@ function searchFinding(
 
 function sourceUse(use: MappingUse, source: Source, access: Access): SourceUse {
   const { store, key } = source;
-  return { source, refusal: refusalOf(use, access, (who) => access.allows({ ...who, store, key })) };
+  const refusal = (wanted: string) =>
+    refusalOf(use, access, (who) => access.allows({ ...who, store, key: wanted }));
+  return { source, refusal: refusal(key), isAllowed: (wanted) => refusal(wanted) === undefined };
 }
 
-function readFinding({ source, refusal }: SourceUse, result: ReadResult | undefined): Finding {
-  const error = refusal ?? sourceError(source, result);
+async function readFinding(
+  { source, refusal, isAllowed }: SourceUse,
+  result: ReadResult | undefined,
+  reader: Pick<SourceReader, 'find'>,
+): Promise<Finding> {
+  const failure = sourceError(source, result);
+  const { store, key } = source;
+  const error = refusal ?? (failure && (await withNearKey(failure, { store, key, isAllowed }, reader)));
   const { property: _, ...whole } = source;
   return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
 }

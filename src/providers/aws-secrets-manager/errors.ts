@@ -4,6 +4,8 @@ import { AppError, toAppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import { fromNetwork as fromAnyNetwork } from '../network-errors.ts';
 import type { Settled } from '../provider.ts';
+import type { AwsConfig } from './config.ts';
+import { hostQuestion } from './regions.ts';
 
 /**
  * An error response. It contains the AWS error type, but never the message. Only this folder uses it: `toStoreError`
@@ -207,6 +209,6 @@ export function failureOf(ended: Settled<unknown>): AppError | undefined {
  * Converts a connection error to an AppError. Host names contain the region, so a failed DNS lookup may mean a wrong
  * region.
  */
-export function fromNetwork(thrown: unknown): AppError {
-  return fromAnyNetwork(thrown, { unresolved: 'is the region right?', notTls: 'is its address `http`?' });
+export function fromNetwork(thrown: unknown, config: Pick<AwsConfig, 'region' | 'endpoint'>): AppError {
+  return fromAnyNetwork(thrown, { unresolved: hostQuestion(config), notTls: 'is its address `http`?' });
 }

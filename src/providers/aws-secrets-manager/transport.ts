@@ -92,8 +92,8 @@ export interface Transport extends AsyncDisposable {
  * default authorities.
  * @throws AppError CONFIG_INVALID if this file cannot be read or is not PEM.
  */
-export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise<Transport> {
-  const secureContext = await secureContextWithCa(tls?.caFile);
+export async function createTransport(config: AwsConfig, clock: Clock): Promise<Transport> {
+  const secureContext = await secureContextWithCa(config.tls?.caFile);
   const agent = new Agent({
     allowH2: false, // undici 8 hangs after a GOAWAY frame
     keepAliveTimeout: 10_000,
@@ -140,7 +140,7 @@ export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise
         });
       } catch (thrown) {
         signal.throwIfAborted();
-        throw thrown instanceof AppError || thrown instanceof AwsFailure ? thrown : fromNetwork(thrown);
+        throw toKnownError(thrown, config);
       }
     },
     get skewMs() {
@@ -150,6 +150,10 @@ export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise
       await agent.destroy();
     },
   };
+}
+
+function toKnownError(thrown: unknown, config: AwsConfig): AppError | AwsFailure {
+  return thrown instanceof AppError || thrown instanceof AwsFailure ? thrown : fromNetwork(thrown, config);
 }
 
 function addressOf({ protocol, hostname, port, path }: OutgoingRequest): string {

@@ -1,10 +1,11 @@
 import { clockSkewError } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import { member } from '../../core/json.ts';
+import { type JsonNode, member, textOf } from '../../core/json.ts';
+import { nearest } from '../../core/nearest.ts';
 import { type Answer, badAnswer } from '../answer.ts';
 import type { Check } from '../provider.ts';
 import { parseAnswer } from './answer.ts';
-import type { VaultClient } from './client.ts';
+import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 import type { Store } from './read.ts';
 
@@ -65,12 +66,34 @@ async function logIn(store: Store, signal: AbortSignal | undefined): Promise<voi
 /** For a missing mount, Vault returns 403 even if the identity has full access. */
 async function confirmMount(store: Store, signal: AbortSignal | undefined): Promise<void> {
   const error = await failureOf(() => store.confirmMount(signal));
-  if (error?.code !== 'ACCESS_DENIED') {
-    if (error !== undefined) throw error;
-    return;
-  }
-  const detail = 'Vault also gives this answer if the mount does not exist';
-  throw new AppError('ACCESS_DENIED', { detail, cause: error });
+  if (error === undefined) return;
+  if (error.code !== 'ACCESS_DENIED' && error.code !== 'MOUNT_NOT_FOUND') throw error;
+  const { mount } = store.config;
+  const near = await nearMount(store, signal);
+  const denied = error.code === 'ACCESS_DENIED';
+  const detail = denied ? `Vault also gives this answer if the mount ${mount} does not exist` : error.detail;
+  throw new AppError(error.code, {
+    ...(detail === undefined ? {} : { detail }),
+    ...(near === undefined ? {} : { remedy: `Did you mean the mount \`${near}\`? ${error.remedy}` }),
+    cause: error,
+  });
+}
+
+/** Returns the key/value mount with the nearest name, among the mounts that our identity may see. */
+async function nearMount(
+  { config, session }: Store,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const list: Command = (vault, options) => vault.read('sys/internal/ui/mounts', options);
+  let mounts: JsonNode | undefined;
+  const error = await failureOf(async () => {
+    mounts = member(parseAnswer(await session.call('describe', list, signal, false)), 'data', 'secret');
+  });
+  if (error !== undefined || mounts?.kind !== 'object') return undefined;
+  const names = mounts.members
+    .filter(([, mount]) => /^(?:kv|generic)$/.test(textOf(member(mount, 'type')) ?? ''))
+    .map(([name]) => name.replace(/\/$/, ''));
+  return names.includes(config.mount) ? undefined : nearest(config.mount, names);
 }
 
 async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefined> {

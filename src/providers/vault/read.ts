@@ -39,8 +39,7 @@ async function readVersion2(
 ): Promise<ReadResult> {
   const { version } = ref;
   const query = version === undefined ? '' : `?version=${checkVersion(version)}`;
-  const path = `${encodePath(store.config.mount, 'data', ref.key)}${query}`;
-  const answer = await store.session.call('read', (vault, options) => vault.read(path, options), signal);
+  const answer = await readPath(store, [store.config.mount, 'data', ref.key], signal, query);
   if (answer.status === 404) {
     // The response has metadata but no data, so the version was deleted (and can be recovered) or destroyed.
     if (!isNothing(member(parseJsonBody(answer), 'data', 'metadata'))) {
@@ -78,8 +77,7 @@ async function readVersion1(
   ref: SourceRef,
   signal: AbortSignal | undefined,
 ): Promise<ReadResult> {
-  const path = encodePath(store.config.mount, ref.key);
-  const answer = await store.session.call('read', (vault, options) => vault.read(path, options), signal);
+  const answer = await readPath(store, [store.config.mount, ref.key], signal);
   if (answer.status === 404) {
     await proveAbsence(store, answer, signal);
     if (ref.version !== undefined) throw new AppError('VERSION_GONE');
@@ -96,6 +94,27 @@ async function readVersion1(
   }
   const value = SecretValue.fromText(printJson(data));
   return { kind: 'found', value, version: fingerprintVersion(value, ref.version, store.deps.fingerprints) };
+}
+
+/** @throws AppError ACCESS_DENIED with the path, because Vault also denies a path or a mount that does not exist. */
+async function readPath(
+  { session, config: { namespace } }: Store,
+  parts: readonly string[],
+  signal: AbortSignal | undefined,
+  query = '',
+): Promise<Answer> {
+  const path = `${encodePath(...parts)}${query}`;
+  try {
+    return await session.call('read', (vault, options) => vault.read(path, options), signal);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'ACCESS_DENIED') throw error;
+    const requestedPath = parts.join('/');
+    throw new AppError('ACCESS_DENIED', {
+      detail: `or the path or mount is wrong; asked for ${requestedPath}${namespace === undefined ? '' : ` in namespace ${namespace}`}`,
+      remedy: `Grant the identity of secretbridge the capability \`read\` on \`${requestedPath}\` with a policy in Vault, or correct \`key\` or \`mount\`.`,
+      cause: error,
+    });
+  }
 }
 
 async function proveAbsence(

@@ -105,7 +105,7 @@ describe('our error for an exception of the AWS SDK', () => {
 
   it('keeps the text of a connection error out of our error', () => {
     const thrown = Object.assign(new Error(MARKER), { code: 'HPE_INVALID_CONSTANT', data: MARKER });
-    const error = fromNetwork(thrown);
+    const error = fromNetwork(thrown, { region: 'eu-west-1' });
     expect(error.code).toBe('BAD_ANSWER');
     expect(everythingIn(error)).not.toContain(MARKER);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nearest } from '../../src/config/problem.ts';
+import { nearest } from '../../src/core/nearest.ts';
 
 describe('the suggested word', () => {
   it.each([
