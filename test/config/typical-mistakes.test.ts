@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -28,6 +28,18 @@ describe('a typical mistake', () => {
     for (const [name, text] of MISTAKES) sections.push(`## ${name}\n\n${await printed(text)}\n`);
     expect(MISTAKES.length).toBeGreaterThanOrEqual(60);
     await expect(sections.join('\n')).toMatchFileSnapshot('typical-mistakes.txt');
+  });
+
+  it('the messages in the documentation are current', async () => {
+    const page = await readFile(
+      new URL('../../docs/reference/configuration-mistakes.md', import.meta.url),
+      'utf8',
+    );
+    const blocks = [...page.matchAll(/```console\n\$ secretbridge validate\n(secretbridge[\s\S]*?)\n```/g)];
+    expect(blocks).toHaveLength(10);
+    const texts: string[] = [];
+    for (const [, text] of MISTAKES) texts.push(await printed(text));
+    for (const [, block] of blocks) expect(texts).toContain(block);
   });
 
   it('the base file of the mistakes is valid', async () => {

@@ -15,7 +15,7 @@ export function addValidate(program: Command, context: Context, run: Run): void 
   command(program, 'validate', 'Check the configuration and list every problem with its location.', {
     examples: ['secretbridge validate --config secretbridge.yaml'],
     exits: [[0, 'the configuration is valid'], INVALID_CONFIG],
-    see: ['doctor', 'config-schema', 'docs/reference/configuration.md'],
+    see: ['doctor', 'config-schema', 'docs/reference/configuration-mistakes.md'],
   }).action((options: GlobalOptions) => run(async () => validateCommand(context, options)));
 }
 

@@ -60,6 +60,8 @@ interface Opening {
 
 class LayoutScan {
   readonly #levels: Level[] = [];
+  /** The levels that the latest line to the left closed, and that line. */
+  #closed: { readonly levels: readonly Level[]; readonly line: number; readonly indent: number } | undefined;
   #openings: Opening[] = [];
   /** The indentation of the line that starts a text block (`|` or `>`). */
   #blockIndent: number | undefined;
@@ -120,6 +122,8 @@ class LayoutScan {
       this.#close(closed);
       top = this.#levels.at(-1);
     }
+    const before = this.#closed;
+    if (closed.length > 0) this.#closed = { levels: closed, line: number, indent };
     if (top?.kind === kind && top.indent === indent) {
       top.lineAfterEmpty = top.isOpen ? number : undefined;
       return undefined;
@@ -131,6 +135,11 @@ class LayoutScan {
     }
     // A text may continue on the next line.
     if (closed.length === 0 && kind === 'object' && !MEMBER.test(content)) return undefined;
+    const continued = before?.levels.some((level) => level.kind === kind && level.indent === indent);
+    if (continued && before !== undefined) {
+      const message = `wrong indentation: this line is too far left (${spaces(before.indent)}), because line ${number} continues what stands above`;
+      return { line: before.line, column: before.indent + 1, message };
+    }
     return misplaced([...closed, ...this.#levels], kind, indent, number);
   }
 

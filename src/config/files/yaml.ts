@@ -173,7 +173,12 @@ class NodeReader {
       if (name === undefined) isComplete = false;
       else if (earlier === undefined) members.set(name, { keyPlace, node });
       else {
-        this.#reportAt(keyPlace, `${quoted(name)} is set twice, first at ${formatPlace(earlier.keyPlace)}`);
+        const [first] = members.keys();
+        // The first name of a list entry again, on another line.
+        const isEntry = depth > 1 && name === first && keyPlace.line !== earlier.keyPlace.line;
+        const hint = isEntry ? '; is a dash missing in front of it?' : '';
+        const twice = `${quoted(name)} is set twice, first at ${formatPlace(earlier.keyPlace)}`;
+        this.#reportAt(keyPlace, twice + hint);
         duplicates.push([name, node]);
       }
     }
