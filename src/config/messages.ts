@@ -3,7 +3,7 @@ import { isErrorCode } from '../core/error-codes.ts';
 import { nearest } from '../core/nearest.ts';
 import { Reference } from '../providers/credentials.ts';
 import { memberOf } from './files/raw.ts';
-import { didYouMean, type Finding, type Path, quoted } from './problem.ts';
+import { didYouMean, type Finding, type Path, quoted, unknownKey } from './problem.ts';
 
 // Turns zod issues into sentences. The schemas describe the expected value in `error`; this file adds the rest. No
 // sentence contains a value from the file, because the value may be a credential.
@@ -88,14 +88,7 @@ function explain(issue: Issue, base: unknown, path: Path): Finding[] {
       return expected(oneOf(issue.values), didYouMean(value, issue.values.map(String)));
     case 'unrecognized_keys':
       if (facts.reference === true) return finding(`expected ${ONE_REFERENCE}`);
-      return issue.keys.map((key) => ({
-        path: [...valuePath, key],
-        at: 'key',
-        code: 'CONFIG_INVALID',
-        message: `unknown key ${quoted(key)}`,
-        isUnknownKey: true,
-        ...didYouMean(key, facts.knownKeys ?? []),
-      }));
+      return issue.keys.map((key) => unknownKey(valuePath, key, facts.knownKeys ?? []));
     case 'invalid_key':
       return issue.issues.flatMap((nested) =>
         explain(nested, inner.at(-1), valuePath).map((found) => ({

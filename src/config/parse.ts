@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { append } from '../core/lists.ts';
 import { check } from './messages.ts';
-import { didYouMean, type Finding, type Path, quoted } from './problem.ts';
+import { type Finding, type Path, unknownKey } from './problem.ts';
 import type { ParsedFile } from './resolve.ts';
 import { ConfigFile, StoreConfig } from './schema.ts';
 import { MappingConfig } from './shape/mapping.ts';
@@ -50,16 +50,7 @@ export async function parseSections(
   const findings: Finding[] = [];
   const knownSections = Object.keys(ConfigFile.shape);
   for (const key of Object.keys(root)) {
-    if (knownSections.includes(key)) continue;
-    const message = `unknown key ${quoted(key)}`;
-    findings.push({
-      path: [key],
-      at: 'key',
-      code: 'CONFIG_INVALID',
-      message,
-      isUnknownKey: true,
-      ...didYouMean(key, knownSections),
-    });
+    if (!knownSections.includes(key)) findings.push(unknownKey([], key, knownSections));
   }
 
   const stores = await entries(StoreConfig, 'stores');

@@ -37,7 +37,11 @@ export interface Problem extends Place {
 
 export function toProblem(finding: Finding, place: Place): Problem {
   const { code, message, suggestion } = finding;
-  const path = formatPath(finding.path);
+  const path = formatPath(
+    finding.isUnknownKey === true
+      ? [...finding.path.slice(0, -1), nameIn(String(finding.path.at(-1)))]
+      : finding.path,
+  );
   return { ...pick(place), path, code, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
@@ -97,6 +101,27 @@ export function didYouMean(word: unknown, candidates: Iterable<string>): { sugge
   const matches = match === undefined ? related(word.toLowerCase(), [...candidates]) : [match];
   const names = matches.map((name) => `\`${name}\``).join(' or ');
   return matches.length === 0 ? {} : { suggestion: `did you mean ${names}?` };
+}
+
+/** @param path The path of the object with the key. */
+export function unknownKey(path: Path, key: string, known: readonly string[]): Finding {
+  const name = nameIn(key);
+  const isCut = name !== key && known.includes(name.slice(0, -1));
+  return {
+    path: [...path, key],
+    at: 'key',
+    isUnknownKey: true,
+    code: 'CONFIG_INVALID',
+    message: `unknown key ${quoted(name)}`,
+    ...(isCut
+      ? { suggestion: `write \`${name.slice(0, -1)}:\` with a colon and a space` }
+      : didYouMean(key, known)),
+  };
+}
+
+/** Without a colon or a space, a value belongs to the key: `token:hunter2`. So only the name in front is shown. */
+function nameIn(key: string): string {
+  return key.replace(/[\s:=][\s\S]*$/, '…');
 }
 
 /** Other names of what the format names differently. */

@@ -27,6 +27,7 @@ describe('a typical mistake', () => {
     const sections: string[] = [];
     for (const [name, text] of MISTAKES) sections.push(`## ${name}\n\n${await printed(text)}\n`);
     expect(MISTAKES.length).toBeGreaterThanOrEqual(60);
+    expect(sections.join('')).not.toContain(MARKER);
     await expect(sections.join('\n')).toMatchFileSnapshot('typical-mistakes.txt');
   });
 

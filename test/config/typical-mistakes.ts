@@ -118,6 +118,8 @@ const CONTENT: readonly (readonly [string, ...Replacement])[] = [
   ['an address without a scheme', 'https://vault.internal:8200', 'vault.internal:8200'],
   ['a literal credential', 'token: { env: VAULT_TOKEN }', `token: ${MARKER}`],
   ['a literal credential as the name of a reference', 'token: { env: VAULT_TOKEN }', `token: { ${MARKER} }`],
+  ['a literal credential without a space', 'token: { env: VAULT_TOKEN }', `token:${MARKER}`],
+  ['a literal credential without a colon', 'token: { env: VAULT_TOKEN }', `token ${MARKER}`],
   ['a misspelled reference', 'token: { env: VAULT_TOKEN }', `token: { evn: ${MARKER} }`],
   ['a literal value of a source', '{ store: aws-prod, key: payments/api }', MARKER],
   ['a literal value in a source', '{ store: aws-prod, key: payments/api }', `{ value: ${MARKER} }`],

@@ -118,8 +118,16 @@ function parseMessage(error: LiquidError): string {
   const tag = /^tag "([^"]*)" not found/.exec(message)?.[1];
   if (tag !== undefined) return `there is no tag ${quote(tag)}, or it is not expected here`;
   const text = token.getText();
-  if (/ not closed/.test(message)) return `${quote(text)} is not closed`;
-  return text.trim() === '' ? 'something is missing here' : `${quote(text)} is not understood`;
+  // The text after an open mark may be anything, also a value.
+  if (/ not closed/.test(message)) return `${quote(openingOf(text))} is not closed`;
+  if (text.trim() === '') return 'something is missing here';
+  return `${quote(text.replace(/(["'])[\s\S]*?(?:\1|$)/g, '$1…$1'))} is not understood`;
+}
+
+/** Returns a complete tag. Otherwise, returns the mark and the name after it, such as `{{ DB_PASSWORD`. */
+function openingOf(text: string): string {
+  if (/^\{%[^%{}]*%\}$/.test(text)) return text;
+  return /^\{[{%]-?\s*[\w.]*/.exec(text)?.[0].trimEnd() ?? text.slice(0, 2);
 }
 
 function render(
