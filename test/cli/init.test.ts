@@ -22,7 +22,7 @@ describe('init', () => {
       expect(written).toMatchObject({ code: 0, stdout: expect.stringContaining('Wrote new.yaml') });
       expect(written.stdout).toContain('secretbridge plan --config new.yaml');
       expect(await bench.read('new.yaml')).toContain('target: { namespace: apps }');
-      expect(await validated(bench)).toEqual(VALID);
+      expect(await validated(bench)).toMatchObject(VALID);
     },
   );
 
@@ -33,7 +33,7 @@ describe('init', () => {
   )('`init` writes a Vault store with the login %s at the address %s', async (login, at) => {
     await using bench = await openBench();
     await bench.run('init', '--store', 'vault', '--login', login, '--at', at, '--mount', 'team/kv', ...OUT);
-    expect(await validated(bench)).toEqual(VALID);
+    expect(await validated(bench)).toMatchObject(VALID);
     const text = await bench.read('new.yaml');
     expect(text).toContain(`method: ${login}`);
     expect(text.includes('allowHttp')).toBe(at === 'http://v:8200');
@@ -62,7 +62,7 @@ describe('init', () => {
     async (key) => {
       await using bench = await openBench();
       expect(await bench.run('init', '--store', 'files', '--key', key, ...OUT)).toMatchObject({ code: 0 });
-      expect(await validated(bench)).toEqual(VALID);
+      expect(await validated(bench)).toMatchObject(VALID);
     },
   );
 
@@ -188,7 +188,7 @@ describe('prompts of init', () => {
     const person = typing('My Name', 'mine', '', 'valt', 'vault', 'nowhere', '', '', '', '', 'No', '', '');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
     expect(person.ask.output.text.match(/^.* {2}The answer must be .*$/gm)).toHaveLength(4);
-    expect(await validated(bench)).toEqual(VALID);
+    expect(await validated(bench)).toMatchObject(VALID);
   });
 
   it('the prompts of `init` repeat a question if `validate` would reject the answer', async () => {
@@ -199,7 +199,7 @@ describe('prompts of init', () => {
       expect.stringContaining('The answer must be a path relative to the folder'),
       expect.stringContaining('The answer is invalid: the Secret gets this name'),
     ]);
-    expect(await validated(bench)).toEqual(VALID);
+    expect(await validated(bench)).toMatchObject(VALID);
   });
 
   it('the prompts of `init` do not offer an address as the default if it contains a password', async () => {
