@@ -61,6 +61,10 @@ export async function validateCommand(context: Context, options: GlobalOptions):
   return valid ? EXIT.ok : EXIT.config;
 }
 
+function placedWarning(warning: Problem, paint: Paint): string {
+  return `${warningText(warning, paint)} (${toPrintable(formatPlace(warning))})`;
+}
+
 export async function doctorCommand(context: Context, options: GlobalOptions): Promise<number> {
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
@@ -89,10 +93,6 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
   });
   printErrorHint(context, options.output, codes);
   return exitCode(codes);
-}
-
-function placedWarning(warning: Problem, paint: Paint): string {
-  return `${warningText(warning, paint)} (${toPrintable(formatPlace(warning))})`;
 }
 
 function warningText({ code, message }: Pick<Problem, 'code' | 'message'>, paint: Paint): string {
