@@ -141,15 +141,18 @@ describe('a fault between the bridge and OpenBao', () => {
   const LOGIN_CASES = Object.entries(LOGIN_FAULTS);
   const LOGIN_TITLE = 'a fault during the login (%s) causes %s and changes nothing';
   const expectHarmlessFault =
-    (path: RegExp) =>
+    (path: RegExp, remedies: Partial<Record<ErrorCode, string>> = {}) =>
     (fault: string, code: ErrorCode): Promise<void> =>
       benches.use(({ bench, proxy }) =>
         expectHarmless(bench, code, {
           begin: () => proxy.set(fault as Fault, path),
           end: () => proxy.set(undefined),
+          remedy: remedies[code],
         }),
       );
-  const atKey = expectHarmlessFault(/^\/v1\/secret\/data\//);
+  const atKey = expectHarmlessFault(/^\/v1\/secret\/data\//, {
+    ACCESS_DENIED: expect.stringContaining('or correct `key` or `mount`'),
+  });
   const atLogin = expectHarmlessFault(/\/login/);
 
   it.concurrent.each(KEY_FAULTS.filter(isShort))(KEY_TITLE, atKey);
