@@ -9,6 +9,7 @@ import {
   parseAllDocuments,
 } from 'yaml';
 import { findSuspects } from '../core/credential-shapes.ts';
+import { MAX_DEPTH } from './files/yaml.ts';
 import { type Field, formatNames, ROOT } from './format.ts';
 import type { Problem } from './problem.ts';
 
@@ -31,7 +32,6 @@ interface Piece {
 
 /** Parsing a larger file takes too long for a message. */
 const MAX_LENGTH = 512 * 1024;
-const MAX_DEPTH = 40;
 /** The width of a line, so that a terminal with 80 columns shows it without a break. */
 const MAX_WIDTH = 68;
 

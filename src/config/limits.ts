@@ -20,7 +20,7 @@ export interface Excess {
 /**
  * Counts the mappings and targets of each `include`.
  *
- * @param mappings In the order of the files, because what is last is beyond the limits.
+ * @param mappings In the order of the files. The last mappings of a file are the first to exceed a limit.
  * @returns What is beyond the limits, for each mapping.
  */
 export function findExcess(mappings: readonly LimitedMapping[]): readonly (Excess | undefined)[] {

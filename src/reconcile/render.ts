@@ -19,7 +19,10 @@ export interface MappingBudget {
   readonly bytes: number;
 }
 
-/** Mappings of the same `include` take turns with those of others. So do the operator's mappings of each namespace. */
+/**
+ * Returns the budget of a mapping. The mappings of one `include` form a group, and so do the operator's mappings for one
+ * namespace. Groups take turns.
+ */
 export function budgetOf({ include }: Mapping, { namespace }: TargetId): MappingBudget {
   if (include === undefined)
     return { group: `namespace ${namespace}`, timeMs: OWN_TIME_MS, bytes: Number.POSITIVE_INFINITY };

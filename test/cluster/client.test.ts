@@ -5,17 +5,14 @@ import { connect, createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createKubeClient, type KubeClientOptions } from '../../src/cluster/client.ts';
 import { createAuthority } from '../fakes/certificates.ts';
+import { collectGarbage } from '../fakes/collect-garbage.ts';
 import { closeServer, listen } from '../fakes/loopback.ts';
 import { type Answer, type ApiServer, json, kubeconfigText, startApiServer, status } from './api-server.ts';
 
-setFlagsFromString('--expose-gc');
-const collect: () => void = runInNewContext('gc');
 const get = { method: 'GET', path: '/version' } as const;
 
 function open(server: ApiServer, options: Partial<KubeClientOptions> = {}) {
@@ -98,10 +95,10 @@ describe('connections', () => {
     server.answer((_, response) => response.end('{}'));
     const atOnce = (n: number) => Promise.all(Array.from({ length: n }, () => client.send(get)));
     await atOnce(200);
-    collect();
+    collectGarbage();
     const before = process.memoryUsage().heapUsed;
     for (let round = 0; round < 20; round++) await atOnce(100);
-    collect();
+    collectGarbage();
     expect(server.connections()).toBeLessThanOrEqual(32);
     // The list `seen` of the test server uses about 1 kB for each request. A client that creates an HTTP agent for each
     // request would use 27 kB.

@@ -1,3 +1,4 @@
+import { unlessAborted } from '../../core/abort.ts';
 import { AppError } from '../../core/errors.ts';
 import { nearest } from '../../core/nearest.ts';
 import type { SourceReader } from '../../providers/source-reader.ts';
@@ -51,16 +52,11 @@ async function nearKey(
 
 /** Returns no keys if the list fails or takes too long, because a suggestion is only a help. */
 async function listed(search: Promise<readonly string[]>): Promise<readonly string[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<readonly string[]>((resolve) => {
-    timer = setTimeout(() => resolve([]), WAIT_MS);
-  });
+  const timeout = AbortSignal.timeout(WAIT_MS);
   try {
-    return await Promise.race([search, timeout]);
+    return await unlessAborted(search, timeout);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
+    if (!timeout.aborted && !(error instanceof AppError)) throw error;
     return [];
-  } finally {
-    clearTimeout(timer);
   }
 }

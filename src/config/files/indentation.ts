@@ -35,7 +35,10 @@ export function findLayoutMistake(text: string): LayoutMistake | undefined {
   return scan.end();
 }
 
-/** Keeps the reports that are no consequence of others, and finds the cause of the first one. */
+/**
+ * Removes reports that only follow from an earlier mistake. Replaces the first report by its cause, if the cause is
+ * found.
+ */
 export function withoutConsequences(
   problems: readonly SyntaxProblem[],
   text: string,

@@ -55,7 +55,7 @@ const MAX_SYNTAX_PROBLEMS = 10;
 const MAX_UNSUPPORTED = 1_000;
 
 /** The maximum nesting depth. It is enough for the format and safe for recursion. */
-const MAX_DEPTH = 40;
+export const MAX_DEPTH = 40;
 
 /**
  * Parses YAML 1.2 without features that make a configuration hard to review: anchors, aliases, merge keys, tags and
