@@ -24,12 +24,18 @@ import { type DesiredTarget, desiredByAny, desiredIndex, namespacesOf } from '..
 import { targetKey } from '../service/config-snapshot.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 
+/** What a plan for the whole instance needs. */
+export type PlanApp = Pick<
+  App,
+  'audit' | 'clock' | 'cluster' | 'config' | 'fingerprints' | 'instances' | 'targets'
+>;
+
 /**
  * Returns the targets of this instance that no mapping uses. With `search`, the result includes targets that have no
  * record in the audit log.
  */
 export async function findOrphanedTargets(
-  app: App,
+  app: PlanApp,
   { search = false, onLook: onChecked }: { readonly search?: boolean; readonly onLook?: () => void } = {},
 ): Promise<OrphanScan> {
   const namespaces = search ? namespacesOf(app.targets) : [];
@@ -55,7 +61,7 @@ function createWanted({ config, targets }: Pick<App, 'config' | 'targets'>) {
 }
 
 function findEndedMergesOf(
-  app: App,
+  app: PlanApp,
   missing: OrphanScan['missing'],
   onChecked: (() => void) | undefined,
 ): Promise<readonly Proposal[]> {
@@ -134,7 +140,7 @@ interface PopulationInput {
  * because a higher number would have no effect. If a target was never created, it does not count as alive.
  */
 export async function populationOf(
-  app: App,
+  app: PlanApp,
   { presence, orphanCount, proposals, others = NO_OTHER_TARGETS }: PopulationInput,
 ): Promise<Population> {
   const { targets } = app;
@@ -168,7 +174,7 @@ function secretOf({ mapping, id }: DesiredTarget): string {
 async function isAnyPresent(
   claimants: readonly DesiredTarget[],
   presence: KnownPresence,
-  app: App,
+  app: PlanApp,
 ): Promise<boolean> {
   for (const wanted of claimants)
     if (presence.isPresent(wanted) === undefined && (await isPresent(wanted, app))) return true;
@@ -180,7 +186,7 @@ async function isAnyPresent(
  * again during the deletions, because they can take minutes. In this time, a user can correct a mistake in the
  * configuration.
  */
-export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean) => boolean {
+export function isStillProposed(app: PlanApp): (proposal: Proposal, isLeft: boolean) => boolean {
   const { config } = app;
   let { targets } = app;
   const indexes = () => createWanted({ config, targets });
@@ -198,7 +204,7 @@ export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean)
 
 /** Returns the targets whose last record describes a held change. With `note`, the record must also have this note. */
 export async function recordedAsHeld<T>(
-  { audit, config, instances }: App,
+  { audit, config, instances }: PlanApp,
   targets: readonly T[],
   subjectOf: (nonNullable: T) => TargetId & { readonly mapping: string },
   note?: string,
@@ -248,14 +254,14 @@ export interface LeftScan extends OrphanScan {
  * Checks every recorded target that no mapping uses.
  * @param onChecked Called after each check, even if the check failed.
  */
-export async function scanOrphans(app: App, onChecked?: () => void): Promise<LeftScan> {
+export async function scanOrphans(app: PlanApp, onChecked?: () => void): Promise<LeftScan> {
   const found = await findOrphanedTargets(app, onChecked === undefined ? {} : { onLook: onChecked });
   return { ...found, merges: await findEndedMergesOf(app, found.missing, onChecked) };
 }
 
 /** Proposes to delete the orphaned targets that have `onMappingRemoved: delete`. */
 export async function proposeOrphanDeletions(
-  app: App,
+  app: PlanApp,
   only: string | undefined,
   presence: KnownPresence,
   scan?: LeftScan,

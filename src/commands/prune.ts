@@ -7,8 +7,8 @@ import { type AwaitingReplacement, deferReplaced, NO_KNOWN_PRESENCE } from '../r
 import { commandOf } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { findOrphanedTargets, isStillProposed, populationOf } from './orphans.ts';
-import type { PlannedTarget } from './plan.ts';
 import { type Held, toHeld } from './plan.ts';
+import type { PlannedTarget } from './planned-targets.ts';
 import { report, type SyncReport } from './sync.ts';
 
 /**

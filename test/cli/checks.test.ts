@@ -111,8 +111,9 @@ describe('doctor', () => {
       'ok    keys: fingerprint',
       'ok    store local: folder',
       'ok    read store local, key db.json',
+      'ok    target: sync apps/db (mapping db)',
       '',
-      'All checks passed.',
+      'Tried 1 store, 1 source, 1 target. All checks passed.',
     ]);
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
@@ -133,6 +134,16 @@ describe('doctor', () => {
         message: expect.stringContaining('its folder does not exist'),
         remedy: expect.any(String),
       },
+      {
+        name: 'target: sync apps/db (mapping db)',
+        ok: false,
+        mapping: 'db',
+        namespace: 'apps',
+        secret: 'db',
+        code: 'STORE_UNAVAILABLE',
+        message: expect.stringContaining('its folder does not exist'),
+        remedy: expect.any(String),
+      },
     ]);
     expect(checks.length).toBeGreaterThan(4);
   });
@@ -147,7 +158,7 @@ describe('doctor', () => {
     expect(stdout).toContain('ok    read store local, key db.json');
     expect(stdout).toMatch(/fail {2}read store local, key none\.json\n {6}SOURCE_ABSENT: .*\n {6}\S/);
     expect(stdout).toContain('fail  read store local, key also-none');
-    expect(stdout).toContain('2 checks failed.');
+    expect(stdout).toContain('3 checks failed.');
   });
 });
 

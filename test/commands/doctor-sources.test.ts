@@ -61,9 +61,9 @@ describe('doctor with a search', () => {
     const other = FINDING.replace('dataFrom', 'data: { A: { store: local, key: a } }\n    dataFrom');
     await bench.write('secretbridge.yaml', HEAD + other);
     await bench.write('store/a', '1');
-    const { code, json } = await bench.runWith({}, 'doctor', '--output', 'json');
-    expect([code, json]).toMatchObject([0, { ok: true, warnings: [{ code: 'SOURCE_ABSENT' }] }]);
     const warning = { code: 'SOURCE_ABSENT', mapping: 'flags', namespace: 'apps', secret: 'flags' };
+    const { code, json } = await bench.runWith({}, 'doctor', '--output', 'json');
+    expect([code, json]).toMatchObject([0, { ok: true, warnings: [warning] }]);
     const { json: plan } = await bench.run('plan', '--output', 'json');
     expect(plan).toMatchObject({ warnings: [warning] });
     const { json: sync } = await bench.run('sync', '--output', 'json');
@@ -141,6 +141,13 @@ mappings:
     expect((await checksOf(bench)).filter(({ ok }) => !ok)).toMatchObject([
       { name: 'target: write bridge/db (mapping db)', ...why },
       { name: 'read store local, key db.json', ...why },
+      {
+        name: 'target: sync bridge/db (mapping db)',
+        ...why,
+        mapping: 'db',
+        namespace: 'bridge',
+        secret: 'db',
+      },
     ]);
     for (const command of ['plan', 'sync'])
       expect((await bench.run(command, '--output', 'json')).json).toMatchObject({ targets: [why] });

@@ -45,6 +45,8 @@ export interface MemoryClusterOptions {
   readonly allows?: (question: AccessRequest) => boolean;
   readonly identities?: Identities;
   readonly workloads?: Workloads;
+  /** Returns the error with which the cluster refuses every write of a Secret, as a quota or a policy does. */
+  readonly refuses?: (id: TargetId) => AppError | undefined;
   readonly configMaps?: ConfigMaps;
 }
 
@@ -121,6 +123,11 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     const error = faults.get(call)?.shift();
     if (error !== undefined) throw error;
     actions.get(call)?.shift()?.();
+  }
+
+  function requireAccepted(id: TargetId): void {
+    const error = options.refuses?.(id);
+    if (error !== undefined) throw error;
   }
 
   function store(id: TargetId, raw: RawSecret, uid: string, by: 'us' | 'others' = 'others'): string {
@@ -236,12 +243,14 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       if (isMissingNamespace || ending.has(id.namespace)) {
         throw new AppError('NAMESPACE_MISSING', { subject: formatTarget(id) });
       }
+      requireAccepted(id);
       if (objects.has(formatTarget(id))) return { kind: 'conflict' };
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
       return written('create', id, withOwnership(newSecret(id, manifest)));
     },
     async replace(live, change, { signal, dryRun = false } = {}) {
       enter('replace', signal);
+      requireAccepted(live.id);
       const before = rawOf(live);
       const now = read(live.id);
       if (now?.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
@@ -265,6 +274,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     },
     async merge(live, manifest, { signal, dryRun = false } = {}) {
       enter('merge', signal);
+      requireAccepted(live.id);
       const now = read(live.id);
       if (now === undefined) return { kind: 'missing' };
       if (now.uid !== live.uid) return { kind: 'conflict' };

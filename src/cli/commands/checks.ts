@@ -22,6 +22,7 @@ export function addValidate(program: Command, context: Context, run: Run): void 
 export function addDoctor(program: Command, context: Context, run: Run): void {
   command(program, 'doctor', 'Test each store, key and target, and suggest a fix for each problem.', {
     examples: ['secretbridge doctor'],
+    more: 'The command also makes the plan of every target, so it reports each target that `sync` would refuse.',
     exits: [[0, 'all checks passed'], INVALID_CONFIG, RETRYABLE, NEEDS_PERSON],
     see: ['validate', 'rbac', 'docs/reference/errors.md'],
   }).action((options: GlobalOptions) => run(async () => doctorCommand(context, options)));
@@ -71,32 +72,55 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
   const { runDoctor } = await import('../../commands/doctor/doctor.ts');
   const findings = await runDoctor(config, appDeps(context, options, config), context.signal);
   const codes = findings.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
-  const warnings = [...findWarnings(config), ...findings.flatMap(({ warning }) => warning ?? [])].map(
-    ({ code, message }) => ({ code, message }),
-  );
+  const warnings = [...findWarnings(config), ...findings.flatMap(warningsOf)];
   print(context, options.output, {
     data: {
       ok: codes.length === 0,
-      checks: findings.map(({ name, error }) => ({
+      checks: findings.map(({ name, about, error }) => ({
         name,
         ok: error === undefined,
+        ...about,
         ...error?.toJSON(),
       })),
-      warnings,
+      warnings: warnings.map(warningData),
     },
     human: (paint) =>
-      findings
-        .map((finding) => findingText(finding, paint))
-        .concat(warnings.map((warning) => warningText(warning, paint)))
-        .concat('', total(codes.length))
-        .join('\n'),
+      [
+        ...foldTargets(findings).map((finding) => findingText(finding, paint)),
+        ...warnings.map((warning) => warningText(warning, paint)),
+        '',
+        total(findings),
+      ].join('\n'),
   });
   printErrorHint(context, options.output, codes);
   return exitCode(codes);
 }
 
-function warningText({ code, message }: Pick<Problem, 'code' | 'message'>, paint: Paint): string {
-  return `${paint('yellow', 'warning')} ${code}: ${message}`;
+/** A warning about a target, or about the configuration. */
+type Warning = Pick<Problem, 'code' | 'message'> & Partial<NonNullable<Finding['about']>>;
+
+function warningsOf({ about, warnings = [] }: Finding): readonly Warning[] {
+  return warnings.map(({ code, message }) => ({ code, message, ...about }));
+}
+
+function warningData({ code, message, mapping, namespace, secret }: Warning): object {
+  const about = mapping === undefined ? {} : { mapping, namespace, secret };
+  return { code, ...about, message };
+}
+
+function warningText({ code, message, namespace, secret }: Warning, paint: Paint): string {
+  const about = secret === undefined ? '' : `${namespace}/${secret}: `;
+  return `${paint('yellow', 'warning')} ${code}: ${about}${message}`;
+}
+
+/** Lists the targets that fail for one reason as one finding. While a store is down, there may be thousands of them. */
+function foldTargets(findings: readonly Finding[]): readonly Finding[] {
+  const reasonOf = ({ name, about, error }: Finding) =>
+    about !== undefined && error !== undefined ? JSON.stringify(error) : name;
+  return [...Map.groupBy(findings, reasonOf).values()].flatMap(([first, ...more]) => {
+    if (first === undefined || more.length === 0) return first ?? [];
+    return { ...first, name: `${first.name} and ${count(more.length, 'more target')}` };
+  });
 }
 
 function findingText({ name: given, error }: Finding, paint: Paint): string {
@@ -109,6 +133,17 @@ function findingText({ name: given, error }: Finding, paint: Paint): string {
   ].join('\n');
 }
 
-function total(failures: number): string {
-  return failures === 0 ? 'All checks passed.' : `${count(failures, 'check')} failed.`;
+/** Says what was tried, because a check that was not made can hide a failure. */
+function total(findings: readonly Finding[]): string {
+  const failed = findings.filter(({ error }) => error !== undefined).length;
+  const tried = (pattern: RegExp) =>
+    new Set(findings.flatMap(({ name }) => pattern.exec(name)?.[1] ?? [])).size;
+  const targets = tried(/^target: sync (.*)$/);
+  const parts = [
+    count(tried(/^store ([^:]*): /), 'store'),
+    count(tried(/^(?:read|find) (.*)$/), 'source'),
+    targets === 0 ? 'no target' : count(targets, 'target'),
+  ];
+  const result = failed === 0 ? 'All checks passed' : `${count(failed, 'check')} failed`;
+  return `Tried ${parts.join(', ')}. ${result}.`;
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { App } from '../../app/app.ts';
-import type { PlannedTarget, PlanReport } from '../../commands/plan.ts';
+import type { PlanReport } from '../../commands/plan.ts';
+import type { PlannedTarget } from '../../commands/planned-targets.ts';
 import { skippedOrphans } from '../../commands/serve/answers.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
@@ -24,7 +25,7 @@ import { reportBrokenIncludes, withApp } from '../with-app.ts';
 export function addPlan(program: Command, context: Context, run: Run): void {
   command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', {
     examples: ['secretbridge plan --mapping payments-db', 'secretbridge plan --adopt'],
-    more: 'The command reads the stores and the cluster, and writes to neither. Values are shown as (sensitive) with a fingerprint; equal values have equal fingerprints.',
+    more: 'The command reads the stores and the cluster, and writes to neither. It asks the cluster in a dry run whether it would accept each change. Values are shown as (sensitive) with a fingerprint; equal values have equal fingerprints.',
     exits: [
       [0, 'nothing would change'],
       [2, 'there are changes to apply'],

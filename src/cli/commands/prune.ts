@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { PlannedTarget } from '../../commands/plan.ts';
+import type { PlannedTarget } from '../../commands/planned-targets.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { Context, GlobalOptions } from '../context.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { openAudit } from '../../app/audit.ts';
 import { type CheckpointDeps, requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
 import { credentialsOf, openCluster } from '../../app/cluster.ts';
-import { createLimitCheck, guardedNamespace } from '../../app/current-config.ts';
+import { type CurrentConfig, createCurrentConfig } from '../../app/current-config.ts';
 import type { AppDeps } from '../../app/deps.ts';
 import { type InstallationKeys, openKeys } from '../../app/keys.ts';
 import { createStores } from '../../app/stores.ts';
@@ -10,7 +10,7 @@ import type { AuditStore } from '../../audit/store.ts';
 import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
 import { brokenIncludes, type Config } from '../../config/config.ts';
-import { type Access, createAccess } from '../../config/shape/access.ts';
+import { createAccess } from '../../config/shape/access.ts';
 import { type Clock, clockSkewError } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { append } from '../../core/lists.ts';
@@ -18,17 +18,19 @@ import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { ReadCredential, Reference } from '../../providers/credentials.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
+import { createSourceReaders } from '../../providers/source-reader.ts';
 import { commandEntry, commandOf } from '../../reconcile/recorder.ts';
-import { type DesiredTarget, resolveTargets, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
+import { type DesiredTarget, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
 import { expectedCalls } from '../expected-calls.ts';
 import { includeError } from '../includes.ts';
 import { checkEvents } from './events.ts';
 import { checkRestarts, requireRights } from './restarts.ts';
 import { checkSources, type Finding } from './sources.ts';
+import { checkTargets } from './targets.ts';
 
 /**
  * Tests everything that a sync needs, and changes nothing. Each part is opened separately, so that one failure does not
- * hide another.
+ * hide another. If all parts work that every target needs, also makes the plan of each target.
  */
 export async function runDoctor(
   config: Config,
@@ -57,9 +59,9 @@ export async function runDoctor(
   });
   if (written !== undefined && cluster !== undefined)
     await checkCheckpoints(config, { ...deps, audit: written.audit, cluster, credential }, written, attempt);
-  const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
+  const current = cluster && createCurrentConfig(config, cluster);
   const targets =
-    (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
+    (cluster && current && (await checkCluster(current, cluster, { clock, attempt }))) ??
     unresolvedTargets(config.mappings);
 
   append(findings, keyFindings);
@@ -71,9 +73,16 @@ export async function runDoctor(
   for (const { name } of config.stores)
     append(findings, await checkStore(config, name, () => open(name), signal));
   const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
-  append(findings, await checkSources(config.mappings, { targets, access, broken, open, signal }));
+  const readers = createSourceReaders({ open });
+  const reader = readers.reader({ signal, onRead: async () => undefined });
+  const access = current?.access ?? createAccess(config);
+  append(findings, await checkSources(config.mappings, { targets, access, broken, reader }));
   await checkEvents(config, { ...storesDeps, open, broken, attempt, signal });
-  return findings;
+  if (written === undefined || current === undefined || cluster === undefined) return findings;
+  // Without these parts, a sync ends before it decides about any target.
+  const isBlocked = findings.some(({ name, error }) => error && /^(keys|audit|cluster): /.test(name));
+  const plan = { clock, cluster, current, keys, reader, stores, audit: written.audit };
+  return isBlocked ? findings : [...findings, ...(await checkTargets(plan, signal))];
 }
 
 type Attempt = <T>(name: string, work: () => Promise<T>) => Promise<T | undefined>;
@@ -156,10 +165,11 @@ const NO_KEYS = {
 
 /** Returns the resolved targets. Undefined if the cluster is unreachable. */
 async function checkCluster(
-  config: Config,
+  current: CurrentConfig,
   cluster: Cluster,
-  { clock, access, attempt }: { readonly clock: Clock; readonly access: Access; readonly attempt: Attempt },
+  { clock, attempt }: { readonly clock: Clock; readonly attempt: Attempt },
 ): Promise<readonly DesiredTarget[] | undefined> {
+  const { config, access } = current;
   const reached = await attempt(`cluster: reach ${cluster.address}`, async () => {
     const { time } = await cluster.ping();
     const skewed = time === undefined ? undefined : clockSkewError(clock.now() - time, "the cluster's");
@@ -167,18 +177,14 @@ async function checkCluster(
     return true;
   });
   if (reached === undefined) return undefined;
-  const targets = await resolveTargets(config.mappings, cluster, guardedNamespace(config, cluster));
+  const targets = await current.resolve();
   for (const { mapping, error } of targets)
     if (error !== undefined)
       await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
   const allowed: DesiredTarget[] = [];
-  const beyondLimit = createLimitCheck(config, targets);
   for (const target of targets.filter(({ error }) => error === undefined)) {
     const { mapping, id } = target;
-    const barred =
-      access.forbiddenNamespace(id.namespace) ??
-      access.forbiddenType({ mapping: mapping.name, type: mapping.target.type }) ??
-      beyondLimit(mapping, id);
+    const barred = current.forbiddenTarget(mapping, id);
     if (barred !== undefined) await attempt(writeName(target), () => Promise.reject(barred));
     else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) allowed.push(target);
   }

@@ -2,13 +2,8 @@ import type { Access } from '../../config/shape/access.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import type { Mapping, Search, Source } from '../../core/mapping.ts';
 import { type ReadResult, refId } from '../../core/read-result.ts';
-import { compareText } from '../../core/target.ts';
-import {
-  createSourceReaders,
-  type ReaderOptions,
-  type SourceReader,
-  type SourceReadersDeps,
-} from '../../providers/source-reader.ts';
+import { compareText, type TargetId } from '../../core/target.ts';
+import type { SourceReader } from '../../providers/source-reader.ts';
 import { runSearch } from '../../reconcile/search.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
@@ -22,7 +17,10 @@ import {
 import { describeSource } from '../../sync/value.ts';
 import { withNearKey } from './near-keys.ts';
 
-export interface SourceCheckDeps extends Pick<SourceReadersDeps, 'open'>, Pick<ReaderOptions, 'signal'> {
+type Reader = Pick<SourceReader, 'read' | 'find'>;
+
+export interface SourceCheckDeps {
+  readonly reader: Reader;
   /** All targets that could be resolved. */
   readonly targets: readonly DesiredTarget[];
   readonly access: Access;
@@ -60,9 +58,8 @@ interface CheckedSearch {
  */
 export async function checkSources(
   mappings: readonly Mapping[],
-  { targets, access, broken, ...deps }: SourceCheckDeps,
+  { targets, access, broken, reader }: SourceCheckDeps,
 ): Promise<readonly Finding[]> {
-  const reader = createSourceReaders(deps).reader({ signal: deps.signal, onRead: async () => undefined });
   const mappingUses = mappingUsesOf(mappings, targets);
   const searched = await Promise.all(
     mappingUses.flatMap((use) =>
@@ -109,9 +106,7 @@ export async function checkSources(
  */
 function onePerSource(findings: readonly Finding[]): readonly Finding[] {
   return [...Map.groupBy(findings, ({ name }) => name).values()]
-    .flatMap(
-      (same) => same.find(({ error }) => error) ?? same.find(({ warning }) => warning) ?? same.slice(0, 1),
-    )
+    .flatMap((same) => same.find(({ error }) => error) ?? same.slice(0, 1))
     .sort((a, b) => compareText(a.name, b.name));
 }
 
@@ -119,7 +114,7 @@ async function checkSearch(
   use: MappingUse,
   search: Search,
   access: Access,
-  reader: SourceReader,
+  reader: Reader,
 ): Promise<CheckedSearch> {
   const name = `find ${describeSearch(search)}`;
   const { store, find } = search;
@@ -132,14 +127,13 @@ async function checkSearch(
   }
 }
 
-/** Reports a search that finds nothing: as an error if its mapping has no other keys, and as a warning otherwise. */
+/** Reports a search that finds nothing if its mapping has no other keys. Otherwise, the check of the target warns. */
 function searchFinding(
   { use: { mapping }, finding, found: { search, keys } }: CheckedSearch,
   withKeys: ReadonlySet<string>,
 ): Finding {
-  if (finding.error !== undefined || keys.length > 0 || search.optional) return finding;
-  const error = foundNothing(search);
-  return withKeys.has(mapping.name) ? { ...finding, warning: error } : { ...finding, error };
+  const isFine = keys.length > 0 || search.optional || withKeys.has(mapping.name);
+  return finding.error !== undefined || isFine ? finding : { ...finding, error: foundNothing(search) };
 }
 
 function sourceUse(use: MappingUse, source: Source, access: Access): SourceUse {
@@ -198,7 +192,9 @@ function sourceError(source: Source, result: ReadResult | undefined): AppError |
 /** The result of one check. The check passed if there is no error. */
 export interface Finding {
   readonly name: string;
+  /** Set if the check is about one target. */
+  readonly about?: { readonly mapping: string } & TargetId;
   readonly error?: AppError;
   /** What works, but needs attention. */
-  readonly warning?: AppError;
+  readonly warnings?: readonly AppError[];
 }

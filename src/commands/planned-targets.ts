@@ -1,0 +1,136 @@
+import { AppError, assertNever } from '../core/errors.ts';
+import { mapConcurrently } from '../core/semaphore.ts';
+import { formatTarget, type Instances, type TargetId } from '../core/target.ts';
+import { type Decision, isPresentAndOurs } from '../reconcile/decide.ts';
+import { type Proposal, warningsOf } from '../reconcile/outcome.ts';
+import { type PreviewDeps, previewTarget } from '../reconcile/preview.ts';
+import { proposalOf } from '../reconcile/reconcile.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import type { KeyPlan } from '../sync/drift.ts';
+import { heldByOthers } from '../sync/merge-checks.ts';
+import { createWorkloadWarnings } from './missing-workloads.ts';
+
+export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
+
+export interface PlannedTarget {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly action: PlanAction;
+  /**
+   * The kind of a special update: it adopts an existing Secret, recreates the Secret, or merges into a Secret of
+   * another owner.
+   */
+  readonly how?: 'adopt' | 'recreate' | 'merge';
+  readonly error?: AppError;
+  readonly keys: readonly KeyPlan[];
+  /** Whether the target exists at the end of the run, when deletions begin. */
+  readonly alive: boolean;
+  /** The record to which the target is pinned. */
+  readonly pinned?: number;
+  /** What works, but needs attention. Absent if there is nothing. */
+  readonly warnings?: readonly AppError[];
+  readonly proposal?: Proposal;
+  /** The field managers of the mapping's former names. The merge takes over the keys that these field managers own. */
+  readonly takesFrom?: readonly string[];
+}
+
+/**
+ * Returns what a sync would do with each target, and changes nothing. `plan` and `doctor` print it. The deletion step
+ * may still hold the proposals among them.
+ */
+export async function previewTargets(
+  wanted: readonly DesiredTarget[],
+  deps: PreviewDeps,
+  { concurrency, signal }: { readonly concurrency: number; readonly signal?: AbortSignal | undefined },
+): Promise<readonly PlannedTarget[]> {
+  const warningsAbout = createWorkloadWarnings(deps.cluster.workloads, signal);
+  const planned = await mapConcurrently(wanted, concurrency, async (desired) =>
+    plannedTarget(desired, await previewTarget(desired, deps), deps, await warningsAbout(desired)),
+  );
+  return refuseConflictingMerges(refuseSecondOwner(planned));
+}
+
+/** If several mappings would create one target, the first mapping becomes the owner. The other mappings are refused. */
+function refuseSecondOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
+  const owners = new Map<string, string>();
+  return targets.map((plannedTarget) => {
+    if (plannedTarget.action !== 'create' && plannedTarget.how !== 'adopt') return plannedTarget;
+    const { mapping, target } = plannedTarget;
+    const name = formatTarget(target);
+    const owner = owners.get(name);
+    owners.set(name, owner ?? mapping);
+    if (owner === undefined) return plannedTarget;
+    const error = new AppError('TARGET_CLAIMED', { detail: `owned by mapping ${owner}` });
+    return { mapping, target, action: 'refuse', error, keys: [], alive: false };
+  });
+}
+
+/**
+ * If several mappings would merge different values under one key, the first mapping owns the key. The other mappings
+ * are refused.
+ */
+function refuseConflictingMerges(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
+  const held = new Map<string, string>();
+  return targets.map((plannedTarget) => {
+    if (plannedTarget.how !== 'merge') return plannedTarget;
+    const { mapping, target, keys, alive } = plannedTarget;
+    const merged = keys.flatMap(({ name, after }) =>
+      after === undefined
+        ? []
+        : [{ name, after, id: JSON.stringify([target.namespace, target.secret, name]) }],
+    );
+    const conflicting = merged
+      .filter(({ id, after }) => (held.get(id) ?? after) !== after)
+      .map(({ name }) => name);
+    if (conflicting.length === 0) {
+      for (const { id, after } of merged) held.set(id, after);
+      return plannedTarget;
+    }
+    return { mapping, target, action: 'refuse', error: heldByOthers(conflicting), keys, alive };
+  });
+}
+
+function plannedTarget(
+  { mapping, id }: DesiredTarget,
+  decision: Decision,
+  instances: Instances,
+  aboutWorkloads: readonly AppError[],
+): PlannedTarget {
+  const { plan, pinned } = decision;
+  const isFailing = plan.kind === 'refuse' || plan.kind === 'fail';
+  const { warnings: aboutSources = [] } = isFailing ? {} : warningsOf(decision.desired);
+  const warnings = [...aboutSources, ...aboutWorkloads];
+  const base = {
+    mapping: mapping.name,
+    target: id,
+    keys: plan.keys,
+    alive: plan.kind === 'create' || isPresentAndOurs(decision, mapping, instances),
+    ...(pinned === undefined ? {} : { pinned }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+  switch (plan.kind) {
+    case 'create':
+    case 'unchanged':
+      return { ...base, action: plan.kind };
+    case 'update':
+      return { ...base, action: 'update', ...(plan.adopts ? { how: 'adopt' } : {}) };
+    case 'merge':
+      return { ...base, action: 'update', how: 'merge', takesFrom: plan.first.map(({ manager }) => manager) };
+    case 'recreate':
+      return { ...base, action: 'update', how: 'recreate', proposal: proposalOf(mapping, decision, plan) };
+    case 'delete':
+      return { ...base, action: 'delete', proposal: proposalOf(mapping, decision, plan) };
+    case 'hold':
+      return {
+        ...base,
+        action: 'hold',
+        error: plan.error,
+        proposal: proposalOf(mapping, decision, plan),
+      };
+    case 'refuse':
+    case 'fail':
+      return { ...base, action: plan.kind, error: plan.error };
+    default:
+      return assertNever(plan);
+  }
+}

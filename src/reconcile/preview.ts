@@ -1,0 +1,39 @@
+import type { Cluster } from '../cluster/cluster.ts';
+import { AppError, toAppError } from '../core/errors.ts';
+import type { DecideDeps, Decision } from './decide.ts';
+import type { Proposal } from './outcome.ts';
+import { type DesiredTarget, decideTarget } from './targets.ts';
+import { dryRunWrite } from './write.ts';
+
+export interface PreviewDeps extends DecideDeps {
+  readonly cluster: Cluster;
+}
+
+/**
+ * Decides about a target as a sync does, and changes nothing. Only the cluster itself knows whether it accepts a write:
+ * the namespace may be missing, or a quota, a policy or a Role may be in the way. So the write is made as a dry run.
+ */
+export async function previewTarget(desired: DesiredTarget, deps: PreviewDeps): Promise<Decision> {
+  const decision = await decideTarget(desired, deps);
+  const { plan } = decision;
+  if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') return decision;
+  const error = await dryRunWrite(plan, desired.id, deps.cluster);
+  return error === undefined ? decision : { ...decision, plan: { kind: 'fail', keys: plan.keys, error } };
+}
+
+/** Returns the error with which the cluster would refuse a deletion, a replacement, or the end of a merge. */
+export async function previewRemoval(
+  { live, ending, replacement }: Proposal,
+  cluster: Cluster,
+): Promise<AppError | undefined> {
+  if (replacement !== undefined) return dryRunWrite(replacement.plan, live.id, cluster);
+  try {
+    const how = { dryRun: true };
+    const { kind } = await (ending === undefined
+      ? cluster.remove(live, how)
+      : cluster.merge(live, ending, how));
+    return kind === 'conflict' ? new AppError('CONFLICT') : undefined;
+  } catch (thrown) {
+    return toAppError(thrown);
+  }
+}
