@@ -85,13 +85,13 @@ export interface AuditStore extends AsyncDisposable {
   latest(filter: RecordFilter, actions: readonly Action[], before?: number): Promise<AuditRecord | undefined>;
   /**
    * Returns the intents without an outcome whose process has ended, oldest first. Such a process crashed during the
-   * change. An outcome belongs to the intent with the same request, namespace, Secret and attempt. The result includes
-   * intents of every instance that writes to this store.
+   * change. An outcome belongs to the intent with the same request, namespace, Secret and attempt. The outcome of a
+   * restart belongs to the intent of a restart. The result includes intents of every instance that writes to this store.
    * @param isFinished Whether this process has ended its own change that belongs to the intent.
    */
   unresolvedIntents(isFinished?: (intent: AuditRecord) => boolean): Promise<readonly AuditRecord[]>;
   /**
-   * Returns the numbers of the attempts that a request made at a target and that have no outcome. Includes the attempts
+   * Returns the numbers of the attempts that a request made to write a target and that have no outcome. Includes the attempts
    * of all processes, even of running ones.
    */
   openAttempts(requestId: string, target: TargetId): Promise<readonly number[]>;

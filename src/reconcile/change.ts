@@ -69,12 +69,6 @@ export function changesOf(keys: readonly KeyPlan[]): KeyChanges {
 }
 
 /**
- * The first attempt number of restart intents. An outcome belongs to the intent with the same request, Secret and
- * attempt, so restart intents must have other numbers than the write itself.
- */
-const FIRST_ATTEMPT = 11;
-
-/**
  * Returns the restart intents after a successful write. Returns none if the content that pods may have read did not
  * change.
  */
@@ -95,7 +89,8 @@ export function restartIntents(written: Entry, restart: readonly Workload[]): re
     ...(after === undefined ? {} : { after }),
     note: formatWorkload(workload),
     durationMs: 0,
-    attempt: FIRST_ATTEMPT + index,
+    // The number tells the workloads of one write apart.
+    attempt: index + 1,
   }));
 }
 
@@ -122,11 +117,12 @@ export function createUnresolvedIntents(): UnresolvedIntents {
   const ids = new Set<string>();
   return {
     add: (change) => void ids.add(formatChangeId(change)),
-    has: (intent) => ids.has(formatChangeId(changeIdOf(intent))),
+    has: (intent) => intent.action !== 'restart' && ids.has(formatChangeId(changeIdOf(intent))),
     async refresh(find) {
       const previous = [...ids];
       const intents = await find();
-      const stillOpen = new Set(intents.map((intent) => formatChangeId(changeIdOf(intent))));
+      const writes = intents.filter(({ action }) => action !== 'restart');
+      const stillOpen = new Set(writes.map((intent) => formatChangeId(changeIdOf(intent))));
       for (const id of previous) if (!stillOpen.has(id)) ids.delete(id);
       return intents;
     },

@@ -109,7 +109,8 @@ async function findOutcome(
 ): Promise<{ readonly isClosed: boolean; readonly isHidden: boolean }> {
   let isClosed = false;
   const broken = await findLastBreak(audit, sequence, (record) => {
-    const isSameChange = record.requestId === requestId && record.attempt === attempt;
+    const isSameChange =
+      record.action !== 'restart' && record.requestId === requestId && record.attempt === attempt;
     const isSameTarget = record.namespace === namespace && record.secret === secret;
     if (record.phase === 'outcome' && isSameChange && isSameTarget) isClosed = true;
   });

@@ -32,6 +32,11 @@ export interface RestartOptions {
   readonly windowMs: number;
   /** The maximum number of workloads that may roll out at the same time. */
   readonly atOnce: number;
+  /**
+   * How long a workload may be missing before its restart fails. By default, the restart is given up at once, because
+   * nothing would try it again.
+   */
+  readonly missingMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -80,7 +85,7 @@ class RestartCycle {
 
   constructor(deps: CycleDeps, options: RestartOptions) {
     const { clock, onFailure } = deps;
-    const { signal } = options;
+    const { signal, missingMs = 0, windowMs } = options;
     this.#deps = deps;
     this.#options = options;
     this.#call = signal === undefined ? {} : { signal };
@@ -90,6 +95,7 @@ class RestartCycle {
       scheduleNext: (ms) => this.#scheduleNext(ms),
       onFailure,
       signal,
+      missingMs: missingMs === 0 ? 0 : windowMs + missingMs,
     });
   }
 

@@ -24,25 +24,33 @@ export interface FailuresDeps {
   readonly scheduleNext: (ms: number) => void;
   readonly onFailure?: OnRestartFailure | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** How long a workload may be missing after a change before its restart fails. 0: the restart is given up at once. */
+  readonly missingMs: number;
 }
 
 /** Records, reports and reschedules the failed restarts of one cycle. */
 export interface Failures {
   /** Records a failure when it begins or its code changes, and schedules a retry. Gives the restart up after a day. */
   recordFailure(pending: readonly PendingRestart[], error: AppError): Promise<void>;
-  /** Records that the workload of these restarts does not exist. */
+  /**
+   * Records that the workload of these restarts does not exist. It may be installed after the Secret, so the restart
+   * waits for it for some time.
+   */
   recordMissing(pending: readonly PendingRestart[]): Promise<void>;
   /** Whether the cluster counts as down, because calls have failed. Further calls would only wait for an answer. */
   isClusterDown(): boolean;
 }
 
 const TRANSIENT_RETRY_MS = 10_000;
+/** The delay before the next look for a workload that may be about to be created. */
+const MISSING_RETRY_MS = 30_000;
 /** The retry delay for failures that a person must fix. */
 const LASTING_RETRY_MS = 5 * 60_000;
 /** The time after which a failing restart is given up. */
 const GIVE_UP_MS = 24 * 60 * 60_000;
 
-export function createFailures({ clock, record, scheduleNext, onFailure, signal }: FailuresDeps): Failures {
+export function createFailures(deps: FailuresDeps): Failures {
+  const { clock, record, scheduleNext, onFailure, signal, missingMs } = deps;
   /**
    * For each restart, the code of the failure that was last recorded in this cycle. With it, a restart with a selector
    * is recorded as failed once, and not once for each workload.
@@ -58,7 +66,7 @@ export function createFailures({ clock, record, scheduleNext, onFailure, signal 
       onFailure?.({ mapping, namespace, secret, workload, error }, news.includes(pendingRestart));
     }
   };
-  return {
+  const failures: Failures = {
     isClusterDown: () => isCutOff,
     async recordFailure(pending, error) {
       const { code } = error;
@@ -86,10 +94,17 @@ export function createFailures({ clock, record, scheduleNext, onFailure, signal 
     },
     async recordMissing(pending) {
       const error = new AppError('WORKLOAD_MISSING');
+      if (missingMs > 0) {
+        const late = pending.filter(({ changedAt }) => clock.now() - changedAt > missingMs);
+        if (late.length < pending.length) scheduleNext(MISSING_RETRY_MS);
+        if (late.length > 0) await failures.recordFailure(late, error);
+        return;
+      }
       await record(
         pending.map((pendingRestart) => restartOutcome(pendingRestart, clock.now(), { code: error.code })),
       );
       notify(pending, error);
     },
   };
+  return failures;
 }

@@ -27,7 +27,7 @@ const DAY = 24 * 60 * 60_000;
  * The maximum age of a pending restart. Older ones are dropped, for example after secretbridge was down for a long
  * time.
  */
-const HORIZON_MS = 7 * DAY;
+export const HORIZON_MS = 7 * DAY;
 
 /** The maximum time of a rollout. After this time the rollout counts as stuck and no longer uses the budget. */
 const ROLLOUT_TIMEOUT_MS = 10 * 60_000;

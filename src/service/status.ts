@@ -3,11 +3,11 @@ import { isErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { largest, smallest } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { compareTargets } from '../core/target.ts';
+import { compareTargets, type TargetId } from '../core/target.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
 import { LABEL, parsePin } from '../sync/ownership-metadata.ts';
-import type { ConfigSnapshot } from './config-snapshot.ts';
+import { type ConfigSnapshot, targetKey } from './config-snapshot.ts';
 import type { HeldStatus, MappingStatus, StatusWarning, SyncState, TargetStatus } from './service.ts';
 import type { SweepState, TargetState } from './target-state.ts';
 import type { TargetStates } from './target-states.ts';
@@ -20,6 +20,8 @@ export interface StatusInput {
   readonly snapshot: ConfigSnapshot;
   readonly states: TargetStates;
   readonly clock: Clock;
+  /** The restarts that have failed, each with its target. */
+  readonly failedRestarts?: readonly (TargetId & { readonly mapping: string; readonly error: AppError })[];
 }
 
 export interface HeldInput {
@@ -29,8 +31,23 @@ export interface HeldInput {
 }
 
 /** Returns the status of each target, sorted by namespace, then by name. */
-export function targetStatuses({ snapshot, states, clock }: StatusInput): readonly TargetStatus[] {
-  return snapshot.targets.map((desired) => targetStatus(desired, snapshot, states, clock.now()));
+export function targetStatuses({
+  snapshot,
+  states,
+  clock,
+  failedRestarts = [],
+}: StatusInput): readonly TargetStatus[] {
+  const restartErrors = new Map(
+    failedRestarts.map(({ mapping, error, ...target }) => [targetKey(mapping, target), error]),
+  );
+  return snapshot.targets.map((desired) => {
+    const ofTarget = targetStatus(desired, snapshot, states, clock.now());
+    const error = restartErrors.get(targetKey(ofTarget.mapping, ofTarget));
+    // The pods of a workload still use the old content. A problem of the target itself comes first.
+    return error === undefined || ofTarget.code !== undefined
+      ? ofTarget
+      : { ...ofTarget, state: 'failed', ...error.toJSON() };
+  });
 }
 
 export function targetStatus(

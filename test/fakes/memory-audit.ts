@@ -138,8 +138,11 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
       use(() =>
         openIntents()
           .filter(
-            ({ requestId: id, namespace = '', secret = '' }) =>
-              id === requestId && namespace === target.namespace && secret === target.secret,
+            ({ requestId: id, action, namespace = '', secret = '' }) =>
+              action !== 'restart' &&
+              id === requestId &&
+              namespace === target.namespace &&
+              secret === target.secret,
           )
           .map(({ attempt }) => attempt),
       ),
@@ -228,6 +231,6 @@ function toReview({ review, actor, time, note, sequence }: AuditRecord): Review 
   };
 }
 
-function change({ requestId, namespace, secret, attempt }: AuditRecord): string {
-  return JSON.stringify([requestId, namespace ?? '', secret ?? '', attempt]);
+function change({ requestId, namespace, secret, action, attempt }: AuditRecord): string {
+  return JSON.stringify([requestId, namespace ?? '', secret ?? '', action === 'restart', attempt]);
 }

@@ -17,7 +17,7 @@ const entry = (n: number, phase: 'intent' | 'outcome'): Entry => ({
   keys: NO_KEYS,
   note: 'Deployment/web',
   durationMs: 0,
-  attempt: 11,
+  attempt: 1,
 });
 
 const options = { floor: 0, since: 0, rolloutsSince: 0, instances: ['test'] };

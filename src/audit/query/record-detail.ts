@@ -43,12 +43,12 @@ export async function readRecordDetail(
 }
 
 /**
- * Finds the counterpart: the record with the same request, target and attempt. After a crash, one intent may have two
+ * Finds the counterpart: the record with the same request, target and attempt, which is a restart too or not. After a crash, one intent may have two
  * outcomes. In this case, the outcome with the nearest sequence is used.
  */
 async function counterpartOf(
   audit: Pick<AuditStore, 'list'>,
-  { requestId, namespace, secret, phase, attempt, sequence }: AuditRecord,
+  { requestId, namespace, secret, action, phase, attempt, sequence }: AuditRecord,
 ): Promise<AuditRecord | undefined> {
   if (phase === undefined) return undefined;
   const target = {
@@ -59,7 +59,10 @@ async function counterpartOf(
   const found = await audit.list({ request: requestId, ...target }, { limit: 50, ...where });
   return found.find(
     (candidate) =>
-      candidate.phase !== undefined && candidate.phase !== phase && candidate.attempt === attempt,
+      candidate.phase !== undefined &&
+      candidate.phase !== phase &&
+      candidate.attempt === attempt &&
+      (candidate.action === 'restart') === (action === 'restart'),
   );
 }
 

@@ -179,7 +179,7 @@ export function openAttemptsQuery(
   { namespace, secret }: TargetId,
 ): Sql<Pick<IntentRow, 'attempt'>> {
   return sql`select attempt from open_intents where request_id = ${columnText(requestId)}
-    and namespace = ${columnText(namespace)} and secret = ${columnText(secret)}`;
+    and namespace = ${columnText(namespace)} and secret = ${columnText(secret)} and attempt > 0`;
 }
 
 /** Selects the intents without an outcome, even if only a retained copy of them is left. */

@@ -142,12 +142,16 @@ export function fingerprintRows({ sequence, before, after, values = {} }: AuditR
   return [...new Set(all)].map((fingerprint) => ({ sequence, fingerprint }));
 }
 
-export function changeKey({ requestId, namespace, secret, attempt }: AuditRecord): ChangeKey {
+/**
+ * Returns the columns that an outcome shares with its intent. A write and the restarts after it have the same attempt
+ * numbers, so the column has the negative number for a restart.
+ */
+export function changeKey({ requestId, namespace, secret, action, attempt }: AuditRecord): ChangeKey {
   return {
     request_id: columnText(requestId),
     namespace: columnText(namespace ?? ''),
     secret: columnText(secret ?? ''),
-    attempt,
+    attempt: action === 'restart' ? -attempt : attempt,
   };
 }
 

@@ -38,7 +38,8 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
   const version =
     action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
   const { targets, ...rest } = counts ?? {};
-  const totals = Object.entries(rest).filter(([, number]) => number > 0);
+  // For a restart, 0 is the answer to whether a workload was restarted.
+  const totals = Object.entries(rest).filter(([, number]) => number > 0 || action === 'restart');
   const total = targets === undefined ? [] : [`${count(targets, 'target')}${totals.length === 0 ? '' : ':'}`];
   return [
     code,

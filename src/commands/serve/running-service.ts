@@ -8,6 +8,7 @@ import type { Queue } from '../../queue/queue.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import { type Command, commandEntry, commandOf } from '../../reconcile/recorder.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
+import type { FailedRestarts } from '../../restart/failed-restarts.ts';
 import type { Controller } from '../../service/controller.ts';
 import type {
   Health,
@@ -34,7 +35,7 @@ import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '
 import type { SyncReport } from '../sync.ts';
 import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
 import { createAuditStatus } from './audit-trust.ts';
-import { auditWarnings, type ChainState } from './audit-warnings.ts';
+import { auditWarnings, type ChainState, unverifiableCount } from './audit-warnings.ts';
 
 export interface RunningServiceOptions {
   readonly queue: Queue;
@@ -49,15 +50,17 @@ export interface RunningServiceOptions {
   readonly chain?: ChainState | undefined;
 }
 
+type RunningServiceDeps = RunningServiceOptions & { readonly failedRestarts: FailedRestarts };
+
 /** Implements `Service` with the functions that the commands use. */
 export class RunningService implements Service {
   readonly #app: App;
   readonly #controller: Controller;
-  readonly #options: RunningServiceOptions;
+  readonly #options: RunningServiceDeps;
   readonly #auditStatus: () => Promise<Status['audit']>;
   readonly #kept: KeptTargets;
 
-  constructor(app: App, controller: Controller, options: RunningServiceOptions) {
+  constructor(app: App, controller: Controller, options: RunningServiceDeps) {
     this.#app = app;
     this.#controller = controller;
     this.#options = options;
@@ -66,6 +69,7 @@ export class RunningService implements Service {
   }
 
   async status(): Promise<Status> {
+    await this.#options.failedRestarts.refresh();
     const { configProblems, version, replica, queue, differing, intakes, chain } = this.#options;
     const { config } = this.#app;
     const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
@@ -87,6 +91,8 @@ export class RunningService implements Service {
   }
 
   mappings(): readonly MappingStatus[] {
+    // The next answer contains what this finds.
+    void this.#options.failedRestarts.refresh();
     const byMapping = Map.groupBy(this.#targets(), ({ mapping }) => mapping);
     return this.#app.config.mappings.map((mapping) => ({
       mapping: mapping.name,
@@ -202,7 +208,8 @@ export class RunningService implements Service {
     const { states } = this.#controller;
     const snapshot = this.#controller.snapshot();
     const kept = this.#kept.rows();
-    const rows = targetStatuses({ snapshot, states, clock: this.#app.clock });
+    const failedRestarts = this.#options.failedRestarts.current();
+    const rows = targetStatuses({ snapshot, states, clock: this.#app.clock, failedRestarts });
     return kept.length === 0 ? rows : [...rows, ...kept].toSorted(compareTargets);
   }
 
@@ -255,11 +262,6 @@ export class RunningService implements Service {
 
 function mayUse(by: Requester, { namespace }: Pick<TargetId, 'namespace'>): boolean {
   return by.mayUse?.(namespace) ?? true;
-}
-
-function unverifiableCount(chain: ChainState | undefined): Pick<Status['audit'], 'unverifiable'> {
-  const unverifiable = chain?.unverifiable() ?? 0;
-  return unverifiable === 0 ? {} : { unverifiable };
 }
 
 function operator({ name, address }: Requester): Actor {

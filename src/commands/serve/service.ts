@@ -4,6 +4,7 @@ import { PROVIDERS } from '../../providers/registry.ts';
 import { isUnresolved } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import { recoverIntents } from '../../reconcile/recover.ts';
+import { createFailedRestarts } from '../../restart/failed-restarts.ts';
 import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
@@ -23,13 +24,17 @@ export interface ServiceOptions extends RunningServiceOptions {
   readonly onCycle: () => void;
 }
 
+/** How long the service waits for a workload that is missing. It may be installed after the Secret. */
+const MISSING_MS = 5 * 60_000;
+
 /** Starts the service of an app: its controller, and the API of the service. */
 export async function startService(
   app: App,
   options: ServiceOptions,
 ): Promise<{ readonly service: Service; readonly controller: Controller }> {
   const controller = await openController(app, options);
-  return { controller, service: new RunningService(app, controller, options) };
+  const failedRestarts = createFailedRestarts({ ...app, isConfigured: isRestartConfigured(app) });
+  return { controller, service: new RunningService(app, controller, { ...options, failedRestarts }) };
 }
 
 async function openController(app: App, options: ServiceOptions): Promise<Controller> {
@@ -55,7 +60,8 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     steps: {
       openContext: (request) => app.createContext({ ...request, reuseResolved: true, boundToConfig: true }),
       destroy: (context, inputs) => destroyProposed(app, context, inputs),
-      restart: async (signal) => (await restarts?.run({ ...app.config.restarts, signal }))?.nextMs,
+      restart: async (signal) =>
+        (await restarts?.run({ ...app.config.restarts, missingMs: MISSING_MS, signal }))?.nextMs,
       recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
       hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
       heldId: (state) => heldId(app, state),

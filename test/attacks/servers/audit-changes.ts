@@ -138,7 +138,7 @@ function forged(kind: number, salt: number): object {
       phase: 'intent',
       after: fingerprint,
       note: 'Deployment/web',
-      attempt: 11,
+      attempt: 1,
     },
     { ...target, action: 'release', note: 'id' },
     {

@@ -101,7 +101,7 @@ describe.each(DATABASES)('records in %s without the right HMAC', (database) => {
     });
     await world.grant();
     const fingerprint = `${await keyIdOf(world)}:${'b'.repeat(64)}`;
-    const restart = { action: 'restart', phase: 'intent', attempt: 11, note: 'Deployment/one' } as const;
+    const restart = { action: 'restart', phase: 'intent', attempt: 1, note: 'Deployment/one' } as const;
     await world.forge([entryOf(world, { ...restart, after: fingerprint })]);
     await succeed(world, 'sync');
     expect(await one.rolls()).toBe(0);

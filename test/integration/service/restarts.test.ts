@@ -229,18 +229,4 @@ describe('restarts of workloads', () => {
     expect(await one.rolls()).toBe(1);
     expect(await restartRecords(world)).toEqual(['Deployment/one ok']);
   });
-
-  it('reports a missing workload only once', { tags: ['long'] }, async () => {
-    await using world = await open({ restart: '[ { kind: Deployment, name: nothing } ]' });
-    await put(world, 'first');
-    await using served = await world.serve();
-    await within(15_000, () => expectSynced(served));
-    await put(world, 'second');
-    await within(15_000, async () =>
-      expect(await restartRecords(world)).toEqual(['Deployment/nothing failed WORKLOAD_MISSING']),
-    );
-    await waitSeveralCycles();
-    await expectSynced(served);
-    expect(await restartRecords(world)).toHaveLength(1);
-  });
 });

@@ -49,7 +49,7 @@ function subjectCell(record) {
 /** @param {AuditRecord} record */
 function changesCell({ action, keys, note, counts = {} }) {
   const words = Object.entries(counts)
-    .filter(([, count]) => count > 0)
+    .filter(([, count]) => count > 0 || action === 'restart')
     .map(([name, count]) => `${number(count)} ${name}`);
   return [
     ...changes(keys),

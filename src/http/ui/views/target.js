@@ -117,7 +117,8 @@ async function endedOnPreviousPage(records, signal) {
  * @param {readonly AuditRecord[]} records
  */
 function withoutEndedIntents(records) {
-  const key = (/** @type {AuditRecord} */ { requestId, attempt }) => `${requestId} ${attempt}`;
+  const key = (/** @type {AuditRecord} */ { requestId, action, attempt }) =>
+    `${requestId} ${action === 'restart'} ${attempt}`;
   const ended = new Set(records.filter(({ phase }) => phase === 'outcome').map(key));
   return records.filter((record) => record.phase !== 'intent' || !ended.has(key(record)));
 }

@@ -1,0 +1,50 @@
+import { expect, it } from 'vitest';
+import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
+import { DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
+import { waitUntil } from '../wait-until.ts';
+import { settled } from './sample.ts';
+import { type Serving, serve } from './serving.ts';
+
+const WEB = { kind: 'Deployment', namespace: 'apps', name: 'web' } as const;
+const mappingsWith = (restart: string) =>
+  DB_ONLY.replace(
+    '    data:',
+    `    restart: [ { kind: Deployment, name: ${restart} } ]\n    refresh: 12h\n    data:`,
+  );
+
+async function pass({ clock }: World, minutes: number): Promise<void> {
+  for (let second = 0; second < minutes * 60; second += 1) {
+    await clock.advance(1_000);
+    await settled();
+  }
+}
+
+async function targetOf({ service }: Serving): Promise<object | undefined> {
+  return (await service.status()).targets[0];
+}
+
+it('a workload that is missing fails its target after five minutes, until the workload is restarted', async () => {
+  const workloads = createMemoryWorkloads();
+  const world = await openWorld({ mappings: mappingsWith('web'), cluster: { workloads } });
+  await using serving = await serve(world);
+  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
+  world.store.put('db', '{"user":"ann","password":"second"}', '2');
+  serving.controller.takeHints([{ store: 'vault', keys: ['db'] }], { kind: 'webhook', name: 'ci' });
+  await pass(world, 4);
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
+  await pass(world, 3);
+  const failed = { state: 'failed', code: 'WORKLOAD_MISSING', remedy: expect.stringContaining('restart') };
+  expect(await targetOf(serving)).toMatchObject(failed);
+  expect(serving.service.mappings()[0]?.targets[0]).toMatchObject(failed);
+  // Every process finds the failure in the audit.
+  await using other = await serve(world);
+  await waitUntil(async () => expect(await targetOf(other)).toMatchObject(failed));
+  const failures = () =>
+    world.records.filter(({ action, code }) => action === 'restart' && code !== undefined);
+  await pass(world, 12);
+  expect(failures()).toMatchObject([{ attempt: 1, code: 'WORKLOAD_MISSING', outcome: 'failed' }]);
+  workloads.put(WEB);
+  await pass(world, 6);
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
+  expect(workloads.annotated).toHaveLength(1);
+});
