@@ -47,7 +47,7 @@ export async function openApp(config: Config, deps: AppDeps, options: AppOptions
   const { foreignVersion, ...connections } = await openConnections(config, deps, options);
   const { clock, cluster, stores } = connections;
   const current = createCurrentConfig(config, cluster);
-  const readDeduplication = createReadDeduplication(foreignVersion);
+  const readDeduplication = createReadDeduplication(foreignVersion, current.absenceRule);
   const readers = createSourceReaders({
     open: (name) => stores.open(name),
     now: () => clock.now(),

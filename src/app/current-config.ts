@@ -5,7 +5,9 @@ import { type Access, createAccess } from '../config/shape/access.ts';
 import { AppError } from '../core/errors.ts';
 import { matches } from '../core/glob.ts';
 import type { Mapping } from '../core/mapping.ts';
+import type { StoreRef } from '../core/read-result.ts';
 import type { TargetId } from '../core/target.ts';
+import type { AbsenceRule } from '../reconcile/failed-reads.ts';
 import {
   type DesiredTarget,
   desiredByAny,
@@ -13,6 +15,7 @@ import {
   resolveTargets,
   unresolvedTargets,
 } from '../reconcile/targets.ts';
+import { searchesOf, sourcesOf } from '../sync/desired.ts';
 
 /** The active configuration and its resolved targets. */
 export interface CurrentConfig {
@@ -25,6 +28,8 @@ export interface CurrentConfig {
   readonly claims: ReturnType<typeof desiredIndex>;
   /** Returns an error if a mapping must not write a target: a namespace, a type, or a limit of its `include`. */
   forbiddenTarget(mapping: Mapping, id: TargetId): AppError | undefined;
+  /** Returns how an absence of a source is proved, if a mapping may then remove something. */
+  absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;
   /** Replaces the configuration. `targets` changes only at the next `resolve`. */
@@ -43,6 +48,7 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
     return withDisabled(desiredIndex(allowed), current, allowed);
   };
   let wants = indexClaims();
+  let mayRemove = createRemovalCheck(config.mappings);
   let beyondLimit = createLimitCheck(current, targets);
   return {
     get config() {
@@ -61,6 +67,7 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
       access.forbiddenNamespace(id.namespace) ??
       access.forbiddenType({ mapping: mapping.name, type: mapping.target.type }) ??
       beyondLimit(mapping, id),
+    absenceRule: (source) => (mayRemove(source) ? current.absence : undefined),
     async resolve() {
       targets = await resolveTargets(current.mappings, cluster, ownNamespace());
       wants = indexClaims();
@@ -70,6 +77,7 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
     replace(next) {
       current = next;
       access = createAccess(next, ownNamespace);
+      mayRemove = createRemovalCheck(next.mappings);
     },
   };
 }
@@ -103,6 +111,23 @@ export function findDisabled({
   if (disabled.length === 0) return undefined;
   return (namespace) =>
     disabled.find(({ namespaces }) => namespaces.some((glob) => matches(glob, namespace)));
+}
+
+/**
+ * Returns a function that reports whether the absence of a source may remove something: a key, a target, or the keys of
+ * an optional source. A search may find any key of its store.
+ */
+function createRemovalCheck(mappings: readonly Mapping[]): (source: StoreRef) => boolean {
+  const keys = new Set<string>();
+  const stores = new Set<string>();
+  const mayGo = ({ onSourceMissing }: Mapping, { optional }: { readonly optional?: boolean | undefined }) =>
+    onSourceMissing !== 'keep' || optional === true;
+  for (const mapping of mappings) {
+    for (const source of sourcesOf(mapping))
+      if (mayGo(mapping, source)) keys.add(JSON.stringify([source.store, source.key]));
+    for (const search of searchesOf(mapping)) if (mayGo(mapping, search)) stores.add(search.store);
+  }
+  return ({ store, ref }) => stores.has(store) || keys.has(JSON.stringify([store, ref.key]));
 }
 
 /** Returns a function that returns an error for each target beyond a limit of its `include`. */

@@ -48,6 +48,13 @@ export interface KeyChanges {
   readonly removed: readonly string[];
 }
 
+/** A changed field of the configuration. `before` is absent for a new field, and `after` for a removed field. */
+export interface FieldChange {
+  readonly path: string;
+  readonly before?: string;
+  readonly after?: string;
+}
+
 /**
  * The content of a record: names, versions, counts and keyed fingerprints, but never a secret value or a message of a
  * vendor. An `intent` always has the outcome `ok`, which means only that the intent was recorded.
@@ -82,6 +89,16 @@ export interface Entry {
   readonly note?: string;
   /** For a `review`: the sequence of the reviewed record, and the review state that this record now has. */
   readonly review?: { readonly sequence: number; readonly state: ReviewState };
+  /** For a `read`: how many reads have failed since the failure began. Reads of ended processes may be missing. */
+  readonly count?: number;
+  /** For a `read`: when the failure began, in RFC 3339. */
+  readonly since?: string;
+  /** For a `configure`: the changed fields, at most `MAX_CHANGES`. `counts.changesLeftOut` is the number of others. */
+  readonly changes?: readonly FieldChange[];
+  /** For a `configure`: the SHA-256 of the active configuration, in hex. */
+  readonly configHash?: string;
+  /** For a `configure`: what `SECRETBRIDGE_CONFIG_REVISION` says, for example a commit. */
+  readonly revision?: string;
   readonly durationMs: number;
   /** Starts at 1. Distinguishes changes that one request makes to one target at the same time. */
   readonly attempt: number;
@@ -113,6 +130,9 @@ export interface AuditRecord extends Entry {
 
 /** The maximum number of `values`. It limits the size of a record about a target with very many keys. */
 export const MAX_VALUES = 500;
+
+/** The maximum number of `changes`. */
+export const MAX_CHANGES = 100;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };
 

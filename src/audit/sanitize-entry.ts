@@ -5,6 +5,8 @@ import {
   ACTOR_KINDS,
   type Entry,
   type EntrySource,
+  type FieldChange,
+  MAX_CHANGES,
   MAX_VALUES,
   OUTCOMES,
   REVIEW_STATES,
@@ -49,6 +51,11 @@ function sanitizeMembers(entry: Entry): Entry {
     ...optional('counts', entry.counts, counts),
     ...optional('note', entry.note, text),
     ...optional('review', entry.review, review),
+    ...optional('count', entry.count, integer),
+    ...optional('since', entry.since, time),
+    ...optional('changes', entry.changes, changes),
+    ...optional('configHash', entry.configHash, hash),
+    ...optional('revision', entry.revision, text),
     // If the clock was set back, the duration is negative.
     durationMs: Math.max(0, integer(entry.durationMs, 'durationMs')),
     attempt: integer(entry.attempt, 'attempt'),
@@ -111,6 +118,25 @@ function integer(value: number, name: string): number {
   const rounded = Math.round(value);
   if (!Number.isSafeInteger(rounded)) throw malformed(name);
   return rounded;
+}
+
+function time(value: string, name: string): string {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value)) throw malformed(name);
+  return value;
+}
+
+function hash(value: string, name: string): string {
+  if (!/^[0-9a-f]{64}$/.test(value)) throw malformed(name);
+  return value;
+}
+
+function changes(fields: readonly FieldChange[]): readonly FieldChange[] {
+  if (fields.length > MAX_CHANGES) throw malformed('changes');
+  return fields.map(({ path, before, after }) => ({
+    path: text(path, 'changes'),
+    ...optional('before', before, text),
+    ...optional('after', after, text),
+  }));
 }
 
 function counts(values: Readonly<Record<string, number>>): Readonly<Record<string, number>> {

@@ -2,9 +2,11 @@ import type { App } from '../app/app.ts';
 import type { SyncContextOptions } from '../app/sync-context.ts';
 import { AppError } from '../core/errors.ts';
 import { formatTarget } from '../core/target.ts';
+import type { SyncContext } from '../reconcile/context.ts';
 import { findAlreadyRemoved, remove } from '../reconcile/destroy.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
-import { type Command, commandOf } from '../reconcile/recorder.ts';
+import { type Command, commandOf, recordingCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { planRemoval } from '../sync/plan.ts';
 import { recordedAsHeld } from './orphans.ts';
@@ -38,7 +40,26 @@ export async function releaseHeld(
   await recoverIntents(app);
   const context = await app.createContext(contextOptions);
   const { recorder } = context;
-  if (!isRecorded) await recorder.command(releaseCommand(id));
+  const options = { ...contextOptions, ...(only === undefined ? {} : { only }) };
+  const outcome = isRecorded
+    ? await carryOut(app, context, id, options)
+    : await recordingCommand(recorder, releaseCommand(id), (accept) =>
+        carryOut(app, context, id, { ...options, accept }),
+      );
+  const unrestarted = skipRestarts ? [] : await runPendingRestarts(app, contextOptions.signal);
+  return report(app, { targets: [outcome], unrestarted, recorder });
+}
+
+interface CarryOutOptions extends Omit<ReleaseOptions, 'skipRestarts' | 'isRecorded'> {
+  readonly accept?: () => Promise<void>;
+}
+
+async function carryOut(
+  app: App,
+  context: SyncContext,
+  id: string,
+  { only, accept, ...contextOptions }: CarryOutOptions,
+): Promise<Outcome> {
   // Plan as if no target were created, because a release creates none. After a rename, the old target must not be
   // deleted before the new target exists.
   const { targets, waiting = [] } = await planInContext(app, context, only, { asItStands: true });
@@ -66,14 +87,13 @@ export async function releaseHeld(
   const removalPlan =
     proposal.ending === undefined ? planRemoval(proposal.live, { ...app, ...app.config }) : undefined;
   if (removalPlan?.kind === 'refuse') throw removalPlan.error;
-  const outcome = await app.audit.exclusively('destroy', async () => {
+  await accept?.();
+  return app.audit.exclusively('destroy', async () => {
     // In the meantime, another process has released the change or deleted the target.
     if ((await findAlreadyRemoved([proposal], app)).size > 0) throw notHeld(id, waiting);
-    await recorder.release(mapping, target, keys, id);
+    await context.recorder.release(mapping, target, keys, id);
     return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');
   });
-  const unrestarted = skipRestarts ? [] : await runPendingRestarts(app, contextOptions.signal);
-  return report(app, { targets: [outcome], unrestarted, recorder });
 }
 
 /**

@@ -7,7 +7,7 @@ import { destroy } from '../reconcile/destroy.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { recordedPin, shortHash } from '../reconcile/pins.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
-import { type Command, commandOf } from '../reconcile/recorder.ts';
+import { commandOf, recordingCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { targetKey } from '../service/config-snapshot.ts';
@@ -91,6 +91,7 @@ export async function pinTarget(
   context: SyncContext,
   { mapping, id }: DesiredTarget,
   to: number,
+  accept: () => Promise<void>,
 ): Promise<void> {
   const record = await app.audit.get(to);
   if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${to}` });
@@ -113,6 +114,7 @@ export async function pinTarget(
     await context.recorder.pin(mapping.name, id, pin, plan.error);
     throw plan.error;
   }
+  await accept();
   await context.recorder.pin(mapping.name, id, pin);
 }
 
@@ -130,6 +132,7 @@ export async function unpinTargets(
   context: SyncContext,
   wanted: readonly DesiredTarget[],
   { mapping: name, namespace }: TargetSelector,
+  accept: () => Promise<void>,
 ): Promise<readonly DesiredTarget[]> {
   const pins = await Promise.all(wanted.map(({ mapping, id }) => context.records.readPin(mapping.name, id)));
   const pinned = wanted.filter((_, index) => pins[index] !== undefined);
@@ -139,6 +142,7 @@ export async function unpinTargets(
       // Name the namespace in the error, because targets in other namespaces may be pinned.
       ...(namespace === undefined ? {} : { detail: `in namespace ${namespace}` }),
     });
+  await accept();
   for (const { mapping, id } of pinned) await context.recorder.pin(mapping.name, id, 'unpin');
   return pinned;
 }
@@ -152,8 +156,9 @@ export async function rollBackLocally(
   await app.resolve();
   const target = selectOneTarget(app, selector);
   if (typeof target === 'string') return target;
-  const context = await beginCommand(app, commandOf('rollback', selector.mapping, '--to', to));
-  await pinTarget(app, context, target, to);
+  const context = await openContext(app);
+  const command = commandOf('rollback', selector.mapping, '--to', to);
+  await recordingCommand(context.recorder, command, (accept) => pinTarget(app, context, target, to, accept));
   return run(app, context, [target], signal);
 }
 
@@ -166,15 +171,16 @@ export async function unpinLocally(
   await app.resolve();
   const targets = selectTargetsToUnpin(app, selector);
   if (typeof targets === 'string') return targets;
-  const context = await beginCommand(app, commandOf('unpin', selector.mapping));
-  return run(app, context, await unpinTargets(context, targets, selector), signal);
+  const context = await openContext(app);
+  const unpinned = await recordingCommand(context.recorder, commandOf('unpin', selector.mapping), (accept) =>
+    unpinTargets(context, targets, selector, accept),
+  );
+  return run(app, context, unpinned, signal);
 }
 
-async function beginCommand(app: App, command: Command): Promise<SyncContext> {
+async function openContext(app: App): Promise<SyncContext> {
   await recoverIntents(app);
-  const context = await app.createContext({ reuseResolved: true });
-  await context.recorder.command(command);
-  return context;
+  return app.createContext({ reuseResolved: true });
 }
 
 async function run(

@@ -42,3 +42,14 @@ export const skipped = {
     description: 'Targets or namespaces that could not be read, and may hold orphans.',
   },
 } as const;
+
+/** Members that only the records of reads and of configurations have. */
+export const recordExtras = {
+  count: integer,
+  since: time,
+  changes: list(object({ path: text, before: text, after: text }, ['before', 'after'])),
+  configHash: text,
+  revision: text,
+} as const;
+
+export const auditDoubt = { code: text, unverifiable: integer } as const;

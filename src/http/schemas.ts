@@ -2,6 +2,7 @@ import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts
 import { SYNC_STATES } from '../service/service.ts';
 import { ROLES } from './auth.ts';
 import {
+  auditDoubt,
   boolean,
   health,
   integer,
@@ -9,6 +10,7 @@ import {
   nullable,
   object,
   problem,
+  recordExtras,
   reference,
   skipped,
   target,
@@ -88,6 +90,7 @@ const record = {
     description: 'For a change: the keyed fingerprint of each new value, by target key.',
   },
   counts: { type: 'object', additionalProperties: integer },
+  ...recordExtras,
   before: text,
   after: text,
   resourceVersion: text,
@@ -112,13 +115,12 @@ const recordOptional = [
   'reviewed',
   'values',
   'counts',
+  ...Object.keys(recordExtras),
   'before',
   'after',
   'resourceVersion',
   'hmac',
 ];
-
-const auditDoubt = { code: text, unverifiable: integer } as const;
 
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),

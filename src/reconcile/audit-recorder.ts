@@ -67,8 +67,8 @@ export class AuditRecorder implements Recorder {
     return this.#reads.record(source, result, tookMs);
   }
 
-  command(command: Command): Promise<void> {
-    return this.#append(commandEntry(command, this.#deps.actor, this.requestId));
+  command(command: Command, refusal?: AppError): Promise<void> {
+    return this.#append(commandEntry(command, this.#deps.actor, this.requestId, refusal));
   }
 
   async intent(change: Change): Promise<Change> {

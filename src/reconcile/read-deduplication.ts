@@ -1,4 +1,5 @@
 import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
+import { type AbsenceRule, FailureCounts } from './failed-reads.ts';
 
 /**
  * Remembers the latest recorded read of each source while no other process writes to the audit. Otherwise each cycle
@@ -23,6 +24,10 @@ export interface ReadDeduplication {
    * Whether the latest read by this process failed. Undefined if there was none. A failure ends only with another read.
    */
   isFailing(source: StoreRef): boolean | undefined;
+  /** The failed reads of each source since its failure began. */
+  readonly failures: FailureCounts;
+  /** Returns how an absence is proved, if a mapping may then remove something. */
+  absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Call this method when the set of sources changes. */
   clear(): void;
 }
@@ -39,9 +44,11 @@ export interface ReadLookup {
 /**
  * @param readAuditVersion Returns a number that stays the same while only this process appends to the audit. Returns
  * undefined if the number cannot be determined.
+ * @param absenceRule By default, every reading of an absence adds to its proof.
  */
 export function createReadDeduplication(
   readAuditVersion: () => Promise<number | undefined>,
+  absenceRule: ReadDeduplication['absenceRule'] = () => EVERY_READING,
 ): ReadDeduplication {
   const lastReads = new Map<string, string>();
   const failing = new Map<string, boolean>();
@@ -83,6 +90,8 @@ export function createReadDeduplication(
     },
     setFailing: (source, isFailed) => void failing.set(refId(source), isFailed),
     isFailing: (source) => failing.get(refId(source)),
+    failures: new FailureCounts(),
+    absenceRule,
     clear() {
       invalidations += 1;
       lastReads.clear();
@@ -99,12 +108,19 @@ function keyOf({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, objectTypeOf(ref)]);
 }
 
-/** No deduplication, for callers that read each source only once. */
-export const noReadDeduplication: ReadDeduplication = {
+const EVERY_READING: AbsenceRule = {
+  readings: Number.POSITIVE_INFINITY,
+  overMs: Number.POSITIVE_INFINITY,
+};
+
+/** Returns no deduplication, for callers that read each source only once. */
+export const noReadDeduplication = (): ReadDeduplication => ({
   lookUp: async () => ({ isLast: () => false, remember: () => undefined }),
   forget: () => undefined,
   lock: async () => () => undefined,
   setFailing: () => undefined,
   isFailing: () => false,
+  failures: new FailureCounts(),
+  absenceRule: () => EVERY_READING,
   clear: () => undefined,
-};
+});

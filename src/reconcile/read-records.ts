@@ -7,16 +7,20 @@ import {
   refId,
   type StoreRef,
 } from '../core/read-result.ts';
+import { addsToProof } from './failed-reads.ts';
 import { definitionNote, lastRead, lastReadMatching, readNote } from './last-read-version.ts';
 import { noReadDeduplication, type ReadDeduplication } from './read-deduplication.ts';
 import type { RecorderDeps } from './recorder.ts';
 
 type ReadRecorderDeps = Pick<
   RecorderDeps,
-  'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readDeduplication'
+  'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'clock' | 'readDeduplication'
 >;
 
-/** Records reads. It records new values, every absence, and other failures that have begun or changed. */
+/**
+ * Records reads. It records new values, failures that have begun or changed or ended, and the readings that prove an
+ * absence.
+ */
 export class ReadRecorder {
   readonly replacedValues = new Set<string>();
   readonly #deps: ReadRecorderDeps;
@@ -24,7 +28,7 @@ export class ReadRecorder {
 
   constructor(deps: ReadRecorderDeps) {
     this.#deps = deps;
-    this.#deduplication = deps.readDeduplication ?? noReadDeduplication;
+    this.#deduplication = deps.readDeduplication ?? noReadDeduplication();
   }
 
   isFailing(source: StoreRef): boolean | Promise<boolean> {
@@ -87,8 +91,10 @@ export class ReadRecorder {
       fingerprint: after,
     });
     if (isRecorded) return undefined;
+    const span = this.#deduplication.failures.end(source, isFailure ? previous : undefined);
     const entry: Entry = {
       ...this.#entryOf(source, tookMs),
+      ...span,
       outcome: 'ok',
       sources: [{ store, key: ref.key, version }],
       ...(replaced === undefined ? {} : { before: replaced }),
@@ -121,19 +127,29 @@ export class ReadRecorder {
     const sources = version === undefined ? [] : [{ store, key, version }];
     const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
     const entry = { ...this.#entryOf(source, tookMs), outcome: 'failed', code, sources } as const;
-    // Record every read of an absent source, because each of these reads counts toward the proof of its absence. The
-    // note is needed because such a read counts only while the definition of the store stays the same.
-    if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
-      const note = definitionNote(this.#deps.stores.get(store), objectTypeOf(ref));
-      await this.#append(source, { ...entry, note });
-      return;
-    }
-    // Any other failure is recorded only when it begins or changes.
+    // The note is needed because a reading of an absence counts only while the definition of the store stays the same.
+    const isAbsence = code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED';
+    const note = isAbsence
+      ? { note: definitionNote(this.#deps.stores.get(store), objectTypeOf(ref)) }
+      : undefined;
     await this.#exclusivePerSource(source, async () => {
       const previous = await this.#lastRead(source);
-      if (previous?.outcome !== 'failed' || previous.code !== code) await this.#append(source, entry);
+      const failed = previous?.outcome === 'failed' ? previous : undefined;
+      const span = this.#deduplication.failures.add(source, failed, this.#deps.clock.now());
+      const isNew = failed?.code !== code || (note !== undefined && failed.note !== note.note);
+      // A failure is recorded when it begins or changes. A reading of an absence is also recorded if it adds to the
+      // proof of the absence.
+      if (isNew || (note !== undefined && (await this.#addsToProof(source, code, note.note))))
+        await this.#append(source, { ...entry, ...note, ...span });
       return undefined;
     });
+  }
+
+  async #addsToProof(source: StoreRef, code: string, note: string): Promise<boolean> {
+    const rule = this.#deduplication.absenceRule(source);
+    if (rule === undefined) return false;
+    const { audit, clock } = this.#deps;
+    return addsToProof(audit, source, { code, note, at: clock.now() }, rule);
   }
 
   #entryOf({ store, ref }: StoreRef, durationMs: number) {

@@ -1,7 +1,7 @@
 import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
-import type { AppError } from '../core/errors.ts';
+import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { PendingRecord, ReadResult, StoreRef } from '../core/read-result.ts';
@@ -24,7 +24,8 @@ export interface Recorder {
    * read the source.
    */
   isFailing(source: StoreRef): boolean | Promise<boolean>;
-  command(command: Command): Promise<void>;
+  /** Records a command. @param refusal Why the command was refused. */
+  command(command: Command, refusal?: AppError): Promise<void>;
   /**
    * Records a read. When the promise resolves, a new record has its position in the log, but may not be durable yet.
    */
@@ -142,18 +143,47 @@ export function commandOf(verb: string, mapping?: string, ...options: readonly (
   return { name: parts.join(' '), mapping };
 }
 
-/** Returns the record of a command that a person ran. */
-export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
+/** Returns the record of a command that a person ran. @param refusal Why the command was refused. */
+export function commandEntry(
+  { name, mapping }: Command,
+  actor: Actor,
+  requestId: string,
+  refusal?: AppError,
+): Entry {
   return {
     actor,
     requestId,
     action: 'command',
     ...(mapping === undefined ? {} : { mapping }),
-    outcome: 'ok',
+    ...(refusal === undefined ? { outcome: 'ok' } : { outcome: 'refused', code: refusal.code }),
     note: name,
     sources: [],
     keys: NO_KEYS,
     durationMs: 0,
     attempt: 1,
   };
+}
+
+/**
+ * Carries out a command and records it: as refused if it is refused, so that the audit does not show it as carried out.
+ * A failure that a retry may solve is no refusal.
+ * @param work Calls `accept` when nothing refuses the command any more, and before it changes anything.
+ */
+export async function recordingCommand<T>(
+  recorder: Pick<Recorder, 'command'>,
+  command: Command,
+  work: (accept: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  let isRecorded = false;
+  const accept = async () => {
+    await recorder.command(command);
+    isRecorded = true;
+  };
+  try {
+    return await work(accept);
+  } catch (thrown) {
+    if (thrown instanceof AppError && !thrown.isTransient) await recorder.command(command, thrown);
+    else if (!isRecorded) await accept();
+    throw thrown;
+  }
 }

@@ -8,6 +8,7 @@ import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
+import { metadataChanges } from '../sync/metadata-changes.ts';
 import type { Plan } from '../sync/plan-types.ts';
 import { type Change, changesOf, SAME_BYTES, valuesOf } from './change.ts';
 import type { Decision, PendingDecision } from './decide.ts';
@@ -157,7 +158,7 @@ function describeChange(
   const [before, after] = dataOf(plan);
   const previous = previousContent ?? (live === undefined ? undefined : fingerprints.target(id, before));
   const isSameContent = !changesBytes(plan, cluster);
-  const needsNote = isSameContent && plan.keys.some(({ action }) => action !== 'keep');
+  const note = noteOf(plan, isSameContent);
   return {
     action: isRepair ? 'repair' : actionOf(plan),
     mapping: mapping.name,
@@ -170,9 +171,18 @@ function describeChange(
     ...(previous === undefined ? {} : { before: previous }),
     ...(live === undefined ? {} : { replaces: live.resourceVersion }),
     after: fingerprints.target(id, after),
-    ...(needsNote ? { note: SAME_BYTES } : {}),
+    ...(note === undefined ? {} : { note }),
     restart: cluster.workloads === undefined || isSameContent ? [] : mapping.restart,
   };
+}
+
+/** Returns what a write changes if it changes no data. A merge may only change which of the keys we own. */
+function noteOf(plan: WritePlan, isSameContent: boolean): string | undefined {
+  const isSameData = plan.keys.every(({ action }) => action === 'keep');
+  if (isSameContent && !isSameData) return SAME_BYTES;
+  if (!isSameData || plan.kind === 'create') return undefined;
+  const changes = plan.kind === 'update' ? metadataChanges(plan.live, plan.change) : ['ownership of keys'];
+  return changes.length === 0 ? undefined : changes.join(', ');
 }
 
 function actionOf(plan: WritePlan): 'create' | 'update' | 'adopt' {

@@ -68,4 +68,38 @@ describe('audit records of commands', () => {
     const { stdout: all } = await bench.run('audit', 'export', '--format', 'jsonl');
     expect(all).not.toContain('hunter2');
   });
+
+  it('a command that is refused is recorded as refused, with the code', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    await bench.run('unpin', 'db');
+    await bench.run('release', '5f2c9a01d3e4');
+    const { json } = await bench.run(
+      'audit',
+      'list',
+      '--action',
+      'command',
+      '--outcome',
+      'refused',
+      '--output',
+      'json',
+    );
+    expect((json as { records: object[] }).records).toMatchObject([
+      { note: 'release 5f2c9a01d3e4', outcome: 'refused', code: 'NOT_HELD' },
+      { note: 'unpin db', mapping: 'db', outcome: 'refused', code: 'NOT_PINNED' },
+    ]);
+  });
+
+  it('an update that changes no data says what it changed', async () => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const labelled = (await bench.read('secretbridge.yaml')).replace(
+      'namespace: apps',
+      'namespace: apps, labels: { team: pay }',
+    );
+    await bench.write('secretbridge.yaml', labelled);
+    await bench.run('sync');
+    const { stdout } = await bench.run('audit', 'list', '--action', 'update');
+    expect(stdout).toContain('label team');
+  });
 });

@@ -47,7 +47,7 @@ const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
 /** Simulates a process that reads sources with or without de-duplication. */
 function openReader(store: AuditStore, remembers: boolean) {
   const watched = watchForeignWrites(store);
-  const readings = remembers ? createReadDeduplication(watched.foreignVersion) : noReadDeduplication;
+  const readings = remembers ? createReadDeduplication(watched.foreignVersion) : noReadDeduplication();
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
   const clock = createManualTime();
   return async (source: SourceRef, readResult: ReadResult): Promise<boolean> => {
@@ -173,8 +173,9 @@ describe('read de-duplication', () => {
     for (let pass = 0; pass < 3; pass += 1) await readers.a({ key: 'db' }, FOUND);
     expect(queryCount).toBe(before);
     await readers.b({ key: 'api' }, { kind: 'absent' });
+    const since = queryCount;
     await readers.a({ key: 'db' }, FOUND);
-    expect(queryCount).toBe(before + 1);
+    expect(queryCount).toBe(since + 1);
   });
 
   it('read de-duplication ignores the result of a query if another process wrote to the audit log after the query', async () => {

@@ -42,6 +42,11 @@ const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, revie
   ['reviewTime', (_, review) => review?.time],
   ['reviewNote', (_, review) => review?.note],
   ['values', ({ values }) => (values === undefined ? '' : JSON.stringify(values))],
+  ['count', ({ count }) => count],
+  ['since', ({ since }) => since],
+  ['changes', ({ changes }) => (changes === undefined ? '' : JSON.stringify(changes))],
+  ['configHash', ({ configHash }) => configHash],
+  ['revision', ({ revision }) => revision],
 ];
 
 export function csvHeader(): string {

@@ -163,6 +163,7 @@ function entityName(record: AuditRecord): string {
 
 function unmapped(record: AuditRecord, review: Review | undefined): object {
   const { action, phase, outcome, mapping, keys, values, sources, counts, attempt, previousHash } = record;
+  const { count, since, changes, configHash, revision } = record;
   const reviewed = action === 'review' ? record.review : { state: 'unreviewed', ...review };
   return {
     actor_kind: record.actor.kind,
@@ -175,6 +176,11 @@ function unmapped(record: AuditRecord, review: Review | undefined): object {
     ...(values === undefined ? {} : { values }),
     sources,
     ...(counts === undefined ? {} : { counts }),
+    ...(count === undefined ? {} : { count }),
+    ...(since === undefined ? {} : { since }),
+    ...(changes === undefined ? {} : { changes }),
+    ...(configHash === undefined ? {} : { config_hash: configHash }),
+    ...(revision === undefined ? {} : { revision }),
     review: reviewed,
   };
 }

@@ -116,7 +116,7 @@ function chainText(
 function memberRows(
   name: string,
   value: unknown,
-  { actor, sources, keys, values, counts, review, reviewed }: ReviewedRecord,
+  { actor, sources, keys, values, counts, changes = [], review, reviewed }: ReviewedRecord,
 ): [string, string][] {
   switch (name) {
     case 'actor':
@@ -134,6 +134,11 @@ function memberRows(
       return Object.entries(values ?? {}).map(([key, fingerprint]) => ['value', `${key} ${fingerprint}`]);
     case 'counts':
       return Object.entries(counts ?? {}).map(([what, number]) => [what, String(number)]);
+    case 'changes':
+      return changes.map(({ path, before = '(none)', after = '(none)' }) => [
+        'change',
+        `${path}: ${before} → ${after}`,
+      ]);
     case 'review':
       return review === undefined ? [] : [[name, `record ${review.sequence}: ${review.state}`]];
     case 'reviewed':

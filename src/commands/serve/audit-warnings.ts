@@ -2,7 +2,7 @@ import type { ChainWatch } from '../../audit/verify/chain-watch.ts';
 import { areCheckpointsReadable } from '../../config/checks/service.ts';
 import type { Config } from '../../config/config.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Status, StatusWarning } from '../../service/service.ts';
+import type { StatusWarning } from '../../service/service.ts';
 
 /** The result of the verification in the background. */
 export type ChainState = Pick<ChainWatch, 'problem' | 'unverifiable'>;
@@ -28,9 +28,4 @@ export function auditDoubts(
   if (unverifiable > 0)
     errors.push(new AppError('RECORDS_UNVERIFIABLE', { detail: `${unverifiable} of its records` }));
   return errors;
-}
-
-export function unverifiableCount(chain: ChainState | undefined): Pick<Status['audit'], 'unverifiable'> {
-  const unverifiable = chain?.unverifiable() ?? 0;
-  return unverifiable === 0 ? {} : { unverifiable };
 }

@@ -8,6 +8,7 @@ import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
 import { shortHash } from '../../sync/ownership-metadata.ts';
+import type { ConfigurationFacts } from '../configuration-facts.ts';
 
 /** Maximum number of names for one kind of change. There can be ten thousand mappings, and records must stay small. */
 const MAX_NAMES = 20;
@@ -49,7 +50,7 @@ export function describeStart(
  */
 export interface ConfigurationRecords {
   /** Records that a configuration became active. */
-  configured(note: string): Promise<void>;
+  configured(note: string, facts?: ConfigurationFacts): Promise<void>;
   /** Records that the configuration, or the part in the note, was rejected because of this many problems. */
   refused(problems: number, note?: string): Promise<void>;
   /** Writes the queued records. */
@@ -95,7 +96,7 @@ export function createConfigurationRecords({
     return inTurn(append);
   }
 
-  function record(what: Pick<Entry, 'outcome' | 'note' | 'code' | 'counts'>): Promise<void> {
+  function record(what: Pick<Entry, 'outcome' | 'note' | 'code'> & ConfigurationFacts): Promise<void> {
     const requestId = randomUUID();
     const base = { actor: { kind }, action: 'configure', sources: [], keys: NO_KEYS } as const;
     // The first record has the actor `startup`; later records have the actor `event`.
@@ -106,7 +107,7 @@ export function createConfigurationRecords({
   }
 
   return {
-    configured: (note) => record({ outcome: 'ok', note }),
+    configured: (note, facts) => record({ outcome: 'ok', note, ...facts }),
     refused: (problems, note) =>
       record({
         ...{ outcome: 'failed', code: 'CONFIG_INVALID', counts: { problems } },

@@ -5,13 +5,11 @@ import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import { compareTargets, compareText, type TargetId } from '../../core/target.ts';
 import type { Queue } from '../../queue/queue.ts';
-import type { SyncContext } from '../../reconcile/context.ts';
-import { type Command, commandEntry, commandOf } from '../../reconcile/recorder.ts';
+import { commandEntry, commandOf, recordingCommand } from '../../reconcile/recorder.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import type { FailedRestarts } from '../../restart/failed-restarts.ts';
 import type { Controller } from '../../service/controller.ts';
 import type {
-  Health,
   HeldStatus,
   MappingStatus,
   OrphansAnswer,
@@ -26,7 +24,7 @@ import type {
 import { heldStatuses, sourcesAndSearches, targetStatuses, targetWarnings } from '../../service/status.ts';
 import { requestSync } from '../../service/sync-request.ts';
 import type { TargetState } from '../../service/target-state.ts';
-import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
+import { expectedCalls } from '../expected-calls.ts';
 import { includeStatuses, KeptTargets } from '../includes.ts';
 import { toHeld } from '../plan.ts';
 import { findHeldOrphan, listOrphansForCommand, pruneOrphans } from '../prune.ts';
@@ -35,7 +33,8 @@ import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '
 import type { SyncReport } from '../sync.ts';
 import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
 import { createAuditStatus } from './audit-trust.ts';
-import { auditWarnings, type ChainState, unverifiableCount } from './audit-warnings.ts';
+import { auditWarnings, type ChainState } from './audit-warnings.ts';
+import { callsStatus, clusterState, stateOf, unverifiableCount } from './part-states.ts';
 
 export interface RunningServiceOptions {
   readonly queue: Queue;
@@ -136,8 +135,10 @@ export class RunningService implements Service {
     if (!this.#isMapping(name)) return undefined;
     const target = selectOneTarget(this.#app, { mapping: name, namespace, mayUse: by.mayUse });
     if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
-    const context = await this.#beginCommand(commandOf('rollback', name, '--to', to), by, requestId);
-    await pinTarget(this.#app, context, target, to);
+    const context = await this.#app.createContext(commandContext(by, requestId));
+    await recordingCommand(context.recorder, commandOf('rollback', name, '--to', to), (accept) =>
+      pinTarget(this.#app, context, target, to, accept),
+    );
     return this.#request([target], by, requestId);
   }
 
@@ -151,19 +152,27 @@ export class RunningService implements Service {
     const which = { mapping: name, namespace, mayUse: by.mayUse };
     const targets = selectTargetsToUnpin(this.#app, which);
     if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
-    const context = await this.#beginCommand(commandOf('unpin', name), by, requestId);
-    return this.#request(await unpinTargets(context, targets, which), by, requestId);
+    const context = await this.#app.createContext(commandContext(by, requestId));
+    const unpinned = await recordingCommand(context.recorder, commandOf('unpin', name), (accept) =>
+      unpinTargets(context, targets, which, accept),
+    );
+    return this.#request(unpinned, by, requestId);
   }
 
   async release(id: string, by: Requester, requestId: string): Promise<SyncAnswer> {
-    await this.#app.audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
+    const entry = (refusal?: AppError) => commandEntry(releaseCommand(id), operator(by), requestId, refusal);
     // If no target state contains the change, `prune` may have held it. No job proposes such changes, so search for
     // them on each request.
     const heldChange =
       this.held().find((heldStatus) => heldStatus.id === id) ??
       (await findHeldOrphan(this.#app, id, { reuseResolved: true }));
     // Do not include the id in the error, because it may be any text.
-    if (heldChange === undefined || !mayUse(by, heldChange)) throw new AppError('NOT_HELD');
+    if (heldChange === undefined || !mayUse(by, heldChange)) {
+      const refusal = new AppError('NOT_HELD');
+      await this.#app.audit.append([entry(refusal)]);
+      throw refusal;
+    }
+    await this.#app.audit.append([entry()]);
     const { mapping } = heldChange;
     const report = await releaseHeld(this.#app, id, {
       ...(this.#isMapping(mapping) ? { only: mapping } : {}),
@@ -238,12 +247,6 @@ export class RunningService implements Service {
     return this.#app.config.mappings.some((mapping) => mapping.name === name);
   }
 
-  async #beginCommand(command: Command, by: Requester, requestId: string): Promise<SyncContext> {
-    const context = await this.#app.createContext(commandContext(by, requestId));
-    await context.recorder.command(command);
-    return context;
-  }
-
   /** Requests a run of the targets and waits for the outcomes. */
   #request(
     targets: readonly DesiredTarget[],
@@ -279,21 +282,4 @@ function commandContext(by: Requester, requestId: string) {
 /** Returns the id with which a person releases a held change of this target. */
 export function heldId({ config }: App, { mapping, target, keys }: TargetState): string {
   return toHeld(config.instance, { mapping, target, keys }).id;
-}
-
-function callsStatus(expected: StoreCalls | undefined, lastHour: number | undefined): Partial<StoreStatus> {
-  return {
-    ...(expected?.way === undefined ? {} : { way: expected.way }),
-    ...(lastHour === undefined ? {} : { callsPerHour: lastHour }),
-    ...(expected === undefined ? {} : { expectedCallsPerHour: expected.perHour }),
-  };
-}
-
-function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health; code?: string } {
-  return { state, ...(error === undefined ? {} : { code: error.code }) };
-}
-
-function clusterState(controller: Controller): { state: Health; code?: string } {
-  const error = controller.clusterError();
-  return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
 }

@@ -110,6 +110,7 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   const credentials = watchAppCredentials(app, { ...deps, credential, controller, intakes });
   stack.use(runRetentionPeriodically(app));
   const owned = stack.move();
-  const parts = { app, queue, presence, service, controller, intakes, credentials };
+  const { env } = deps;
+  const parts = { env, app, queue, presence, service, controller, intakes, credentials };
   return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

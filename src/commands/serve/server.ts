@@ -10,6 +10,7 @@ import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
 import { type Loop, watchStalls } from '../../service/liveness/loops.ts';
 import type { Service } from '../../service/service.ts';
+import { configurationFacts } from '../configuration-facts.ts';
 import { includeError } from '../includes.ts';
 import {
   type ConfigurationRecords,
@@ -23,6 +24,7 @@ import type { Presence } from './presence.ts';
 
 /** The parts of the running service, in the order in which they were opened. */
 export interface ServerParts extends AsyncDisposable {
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly app: App;
   readonly queue: Queue;
   readonly presence: Presence;
@@ -61,16 +63,17 @@ export class Server {
 
   /** Records the start. @param previous The configuration that this process used last, if any. */
   async started(previous: Config | undefined): Promise<void> {
-    const { app } = this.#parts;
-    await this.#records.configured(describeStart(app.config, previous && diffConfig(previous, app.config)));
+    const { app, env } = this.#parts;
+    const note = describeStart(app.config, previous && diffConfig(previous, app.config));
+    await this.#records.configured(note, configurationFacts(app.config, env, previous));
     app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
     await this.#reportIncludes(previous?.includes ?? []);
   }
 
   /** Applies a new configuration. Sections in `diff.restart` need a new server. */
   async apply(next: Config, diff: ConfigDiff): Promise<void> {
-    const { app, controller, intakes, presence } = this.#parts;
-    const { includes } = app.config;
+    const { app, controller, intakes, presence, env } = this.#parts;
+    const before = app.config;
     const replaced = replacedStores(app.config.stores, next.stores);
     const users = next.mappings.filter((mapping) =>
       storesOfMappings([mapping]).some((store) => replaced.has(store)),
@@ -84,9 +87,9 @@ export class Server {
     });
     for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
     await intakes.refresh();
-    await this.#records.configured(describeDiff(diff));
+    await this.#records.configured(describeDiff(diff), configurationFacts(next, env, before));
     app.logger.info('the new configuration is active', { count: app.targets.length });
-    await this.#reportIncludes(includes);
+    await this.#reportIncludes(before.includes);
   }
 
   /** Reports the included files that are broken now and were not broken in the same way before. */
@@ -125,7 +128,8 @@ export class Server {
   /** Reports that the files contain the active configuration again, after an invalid one. */
   async validAgain(): Promise<void> {
     this.#parts.app.logger.info('the configuration is valid again');
-    await this.#records.configured('valid again');
+    const { app, env } = this.#parts;
+    await this.#records.configured('valid again', configurationFacts(app.config, env));
   }
 
   /** Checks immediately whether credentials have changed. Called on SIGHUP. */

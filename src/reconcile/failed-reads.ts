@@ -1,0 +1,83 @@
+import type { AuditRecord } from '../audit/entry.ts';
+import { type AuditStore, pagesOf } from '../audit/store.ts';
+import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
+import { isReadOf } from './last-read-version.ts';
+
+/** How many reads, over which time, prove an absence. */
+export interface AbsenceRule {
+  readonly readings: number;
+  readonly overMs: number;
+}
+
+/** The members that a record of a failure, and of its end, has. */
+export interface FailureSpan {
+  readonly count: number;
+  readonly since: string;
+}
+
+type Failed = Pick<AuditRecord, 'time' | 'count' | 'since'>;
+
+/** Counts the failed reads of each source. The reads of ended processes count as far as they are recorded. */
+export class FailureCounts {
+  readonly #spans = new Map<string, FailureSpan>();
+
+  /** Counts a failed read. @param previous The last recorded read, if it failed. */
+  add(source: StoreRef, previous: Failed | undefined, now: number): FailureSpan {
+    const before = this.#spanOf(source, previous) ?? { count: 0, since: new Date(now).toISOString() };
+    const span = { ...before, count: before.count + 1 };
+    this.#spans.set(refId(source), span);
+    return span;
+  }
+
+  /** Returns the failure that a successful read ends, and forgets it. */
+  end(source: StoreRef, previous: Failed | undefined): FailureSpan | undefined {
+    const span = this.#spanOf(source, previous);
+    this.#spans.delete(refId(source));
+    return span;
+  }
+
+  #spanOf(source: StoreRef, previous: Failed | undefined): FailureSpan | undefined {
+    if (previous === undefined) return undefined;
+    const recorded = { count: previous.count ?? 1, since: previous.since ?? previous.time };
+    const counted = this.#spans.get(refId(source));
+    // Another process may have recorded the end of the counted failure, and the beginning of another one.
+    return counted?.since === recorded.since && counted.count > recorded.count ? counted : recorded;
+  }
+}
+
+const PAGE = 20;
+/** The records of other objects and versions with the same name that are skipped. */
+const MAX_UNRELATED_RECORDS = 200;
+
+/**
+ * Whether a reading of an absence adds to its proof: it is one of the first, or the first that passes the time. Further
+ * readings are counted, but get no record.
+ */
+export async function addsToProof(
+  audit: Pick<AuditStore, 'list'>,
+  { store, ref }: StoreRef,
+  reading: { readonly code: string; readonly note: string; readonly at: number },
+  { readings, overMs }: AbsenceRule,
+): Promise<boolean> {
+  if (!Number.isFinite(readings)) return true;
+  const source = { object: objectTypeOf(ref), version: ref.version };
+  let count = 0;
+  let newest: number | undefined;
+  let oldest = reading.at;
+  let unrelated = 0;
+  search: for await (const page of pagesOf(audit, { store, key: ref.key, action: 'read' }, PAGE))
+    for (const record of page) {
+      if (!isReadOf(record, source)) {
+        unrelated += 1;
+        // Record too much rather than search too long.
+        if (unrelated > MAX_UNRELATED_RECORDS) return true;
+        continue;
+      }
+      if (record.code !== reading.code || record.note !== reading.note) break search;
+      oldest = Date.parse(record.time);
+      newest ??= oldest;
+      count += 1;
+      if (count >= readings && newest - oldest >= overMs) return false;
+    }
+  return count < readings || reading.at - oldest >= overMs;
+}

@@ -1,0 +1,42 @@
+import { expect, it } from 'vitest';
+import { configChanges, configHash } from '../../src/config/changes.ts';
+import type { Config } from '../../src/config/config.ts';
+import { loadText } from './memory-fs.ts';
+
+async function configOf(mappings: string, more = ''): Promise<Config> {
+  const loaded = await loadText(`apiVersion: secretbridge.dev/v1
+instance: prod
+cluster: { kind: directory, path: ./cluster }
+stores: [ { name: vault, kind: files, path: ./store } ]
+${more}
+mappings: [ ${mappings} ]
+`);
+  if (loaded.kind === 'invalid') throw new Error('invalid');
+  return loaded.config;
+}
+
+const db = (key: string, more = '') =>
+  `{ name: db, target: { namespace: apps }, data: { USER: { store: vault, key: ${key} } }${more} }`;
+const OTHER = '{ name: other, target: { namespace: apps }, data: { A: { store: vault, key: a } } }';
+
+it('the changes of a configuration name each changed field with its old and new value', async () => {
+  const before = await configOf(`${db('old')}, ${OTHER}`);
+  const after = await configOf(db('new', ', refresh: 1m'), 'brake: { share: 0.5 }');
+  const changes = configChanges(before, after);
+  expect(changes).toMatchObject([
+    { path: 'brake.share', after: '0.5' },
+    { path: 'mappings.db.data.USER.key', before: 'old', after: 'new' },
+    { path: 'mappings.db.refreshMs', before: expect.any(String), after: '60000' },
+    { path: 'mappings.other', before: expect.stringContaining('"name":"other"') },
+  ]);
+  expect(changes.at(-1)).not.toHaveProperty('after');
+  expect(changes.every(({ before: value = '' }) => value.length <= 161)).toBe(true);
+});
+
+it('the hash of a configuration does not depend on the order of its mappings', async () => {
+  const one = await configOf(`${db('a')}, ${OTHER}`);
+  expect(configHash(await configOf(`${OTHER}, ${db('a')}`))).toBe(configHash(one));
+  expect(configHash(await configOf(`${OTHER}, ${db('b')}`))).not.toBe(configHash(one));
+  expect(configHash(one)).toMatch(/^[0-9a-f]{64}$/);
+  expect(configChanges(one, await configOf(`${OTHER}, ${db('a')}`))).toEqual([]);
+});
