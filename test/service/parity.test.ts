@@ -281,14 +281,26 @@ function endOf({ kind, error, keys }: Outcome) {
 
 const ALONE = ['command', 'configure', 'release'];
 
-/** Returns all distinct records, without their actor, time and duration. */
+/** Returns all distinct records, without their actor, times and number of failed reads. */
 function recordsOf(world: World, after: number): readonly string[] {
   const records = world.records
     .slice(after)
     .filter(({ action, secret }) => !ALONE.includes(action) && (action !== 'sweep' || secret !== undefined))
     .map((record: AuditRecord) => {
-      const { sequence, time, replica, actor, requestId, durationMs, previousHash, hmac, hash, ...rest } =
-        record;
+      const {
+        sequence,
+        time,
+        replica,
+        actor,
+        requestId,
+        durationMs,
+        previousHash,
+        hmac,
+        hash,
+        count,
+        since,
+        ...rest
+      } = record;
       return JSON.stringify(rest);
     });
   return [...new Set(records)].toSorted();
