@@ -104,10 +104,13 @@ describe.each(['names', 'namespace'] as const)(
       await bench.vault.put('m42', valuesOf(42, 1));
       const before = await counts();
       expect(await bench.run('plan', '--output', 'json')).toMatchObject({ code: 2 });
-      expect(changesBetween(before, await counts())).toEqual({});
+      expect(changesBetween(before, await counts())).toEqual({ 'PUT secrets (dry run)': 1 });
       const report = await bench.sync();
       expect(report).toMatchObject({ code: 0, summary: { updated: 1, unchanged: COUNT - 1 } });
-      expect(changesBetween(before, await counts())).toEqual({ 'PUT secrets': 1 });
+      expect(changesBetween(before, await counts())).toEqual({
+        'PUT secrets (dry run)': 1,
+        'PUT secrets': 1,
+      });
       expect(await wrongTargets(bench, COUNT, (n) => (n === 42 ? 1 : 0))).toEqual([]);
     });
 

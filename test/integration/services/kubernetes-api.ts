@@ -96,7 +96,8 @@ export function parseRequestCounts(metrics: string): RequestCounts {
   for (const [, labels = '', value = ''] of metrics.matchAll(/^apiserver_request_total\{(.*)\} (\S+)$/gm)) {
     const label = (name: string) => new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? '';
     const resource = [label('resource'), label('subresource')].filter((part) => part !== '').join('/');
-    const key = `${label('verb')} ${resource}`.trim();
+    const dryRun = label('dry_run') === '' ? '' : ' (dry run)';
+    const key = `${label('verb')} ${resource}${dryRun}`.trim();
     counts[key] = (counts[key] ?? 0) + Number(value);
   }
   return counts;
