@@ -58,12 +58,12 @@ export class ApiWorkloads implements Workloads {
     return this.#toLive(item, id);
   };
 
-  readonly list: Workloads['list'] = async (kind, namespace, matchLabels, { signal } = {}) => {
+  readonly list: Workloads['list'] = async (kind, namespace, selector, { signal } = {}) => {
     checkNamespace(namespace);
     const { group, version, plural } = WORKLOAD_APIS[kind];
     const request = {
       path: `/apis/${group}/${version}/namespaces/${namespace}/${plural}`,
-      selector: selectorOf(matchLabels),
+      selector: selectorOf(selector),
       format: { apiVersion: `${group}/${version}`, kind: `${kind}List` },
       subject: `${kind}s of namespace ${namespace}`,
       signal,

@@ -1,4 +1,5 @@
 import type { AppError } from '../core/errors.ts';
+import type { LabelSelector } from '../core/label-selector.ts';
 import type { LiveSecret, MergeManifest, OwnedFields, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
@@ -147,11 +148,8 @@ export interface Cluster extends AsyncDisposable {
     label: { readonly name: string; readonly value: string },
     options?: CallOptions,
   ): Promise<readonly LiveSecret[]>;
-  /** Returns the sorted names of the namespaces that carry all these labels and are not terminating. */
-  namespaces(
-    matchLabels: Readonly<Record<string, string>>,
-    options?: CallOptions,
-  ): Promise<readonly string[]>;
+  /** Returns the sorted names of the namespaces that the selector matches and that are not terminating. */
+  namespaces(selector: LabelSelector, options?: CallOptions): Promise<readonly string[]>;
   /** Reads one key of a Secret in the namespace of secretbridge, for `secretRef`. */
   ownSecret(name: string, key: string, options?: CallOptions): Promise<SecretValue | undefined>;
   /** Returns the namespace in which secretbridge itself runs. No mapping may target this namespace. */

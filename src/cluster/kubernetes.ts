@@ -162,7 +162,7 @@ class KubernetesCluster implements Cluster {
     checkNamespace(namespace);
     const items = await listAll(this.#client, {
       path: collectionOf({ namespace }),
-      selector: selectorOf({ [name]: value }),
+      selector: selectorOf({ matchLabels: { [name]: value } }),
       subject: `Secrets of namespace ${namespace}`,
       signal,
     });
@@ -172,9 +172,9 @@ class KubernetesCluster implements Cluster {
     );
   };
 
-  readonly namespaces: Cluster['namespaces'] = async (matchLabels, { signal } = {}) => {
-    const selector = selectorOf(matchLabels);
-    const items = await listAll(this.#client, { path: NAMESPACES, selector, subject: 'namespaces', signal });
+  readonly namespaces: Cluster['namespaces'] = async (selector, { signal } = {}) => {
+    const request = { path: NAMESPACES, selector: selectorOf(selector), subject: 'namespaces', signal };
+    const items = await listAll(this.#client, request);
     return items
       .filter((item) => !isTerminating(item))
       .map(nameOf)

@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { formatSelector, type LabelSelector } from '../core/label-selector.ts';
 import {
   formatTarget,
   isLabelKey,
@@ -36,18 +37,18 @@ export function formatScope({ namespace, secret }: WatchScope): string {
 }
 
 /**
- * Formats labels as a label selector. The check rejects characters that would widen the selection, such as a comma, `!`
- * or parenthesis.
+ * Formats a label selector for the API server. The check rejects characters that would widen the selection, such as a
+ * comma, `!` or parenthesis.
  */
-export function selectorOf(labels: Readonly<Record<string, string>>): string {
-  for (const [name, value] of Object.entries(labels)) {
-    if (isLabelKey(name) && isLabelValue(value)) continue;
+export function selectorOf(selector: LabelSelector): string {
+  const { matchLabels = {}, matchExpressions = [] } = selector;
+  const required = matchExpressions.map(({ key, values }) => [key, ...values] as const);
+  for (const [name, ...values] of [...Object.entries(matchLabels), ...required]) {
+    if (isLabelKey(name) && values.every(isLabelValue)) continue;
     throw new AppError('CONFIG_INVALID', {
       subject: `label ${JSON.stringify(name)}`,
       detail: 'the name or value is not valid for a label',
     });
   }
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(',');
+  return formatSelector(selector);
 }

@@ -1,3 +1,5 @@
+import type { LabelSelector } from '../core/label-selector.ts';
+
 /** The kinds of workloads that replace their pods when the pod template changes. */
 export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'] as const;
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
@@ -50,7 +52,7 @@ export interface Workloads {
   list(
     kind: WorkloadKind,
     namespace: string,
-    matchLabels: Readonly<Record<string, string>>,
+    selector: LabelSelector,
     options?: { signal?: AbortSignal },
   ): Promise<readonly LiveWorkload[]>;
   /** Sets annotations of the pod template, which restarts the pods. `missing`: the workload no longer exists. */

@@ -39,7 +39,7 @@ async function lookUp(
     const isThere =
       kind !== undefined &&
       (name === undefined
-        ? (await workloads.list(kind, namespace, selector?.matchLabels ?? {}, call)).length > 0
+        ? (await workloads.list(kind, namespace, selector ?? {}, call)).length > 0
         : (await workloads.read({ kind, namespace, name }, call)) !== undefined);
     return isThere ? undefined : new AppError('WORKLOAD_MISSING', { subject });
   } catch (thrown) {

@@ -1,8 +1,14 @@
 import { AppError } from './errors.ts';
+import type { LabelSelector } from './label-selector.ts';
 
-/** How target keys are derived from names in a store. `case` is applied first, and then `prefix` is added unchanged. */
+/**
+ * How target keys are derived from names in a store. `case` is applied first, then `replace`, and then `prefix` is added
+ * unchanged.
+ */
 export interface Rename {
   readonly prefix?: string | undefined;
+  /** Replaces each occurrence of the text `from`. */
+  readonly replace?: { readonly from: string; readonly to: string } | undefined;
   readonly case?: 'upper' | 'lower' | undefined;
   /**
    * With `replace`, each character that Kubernetes does not allow becomes `_`. Without `replace`, a name with such a
@@ -58,7 +64,7 @@ export interface Search extends Naming {
 
 export interface TargetSpec {
   readonly namespaces: readonly string[];
-  readonly namespaceSelector?: { readonly matchLabels: Readonly<Record<string, string>> } | undefined;
+  readonly namespaceSelector?: LabelSelector | undefined;
   readonly secret: string;
   readonly type: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -71,7 +77,7 @@ export interface TargetSpec {
 export interface Workload {
   readonly kind: string;
   readonly name?: string | undefined;
-  readonly selector?: { readonly matchLabels: Readonly<Record<string, string>> } | undefined;
+  readonly selector?: LabelSelector | undefined;
 }
 
 /**
@@ -119,11 +125,14 @@ export function isTargetKey(name: string): boolean {
   return /^[-._a-zA-Z0-9]{1,253}$/.test(name) && name !== '.' && !name.startsWith('..');
 }
 
-/** Makes the target key from a name in a store. Applies `case`, then `prefix`, then `invalid`. */
+/** Makes the target key from a name in a store. Applies `case`, `replace`, `prefix` and `invalid`, in this order. */
 export function targetKey(name: string, rename: Rename | undefined, subject: string): string {
   const cased =
     rename?.case === 'upper' ? name.toUpperCase() : rename?.case === 'lower' ? name.toLowerCase() : name;
-  const prefixed = `${rename?.prefix ?? ''}${cased}`;
+  const { from, to } = rename?.replace ?? { from: '', to: '' };
+  // A function as the second argument: in a text, `$&` and similar patterns would have a meaning.
+  const replaced = from === '' ? cased : cased.replaceAll(from, () => to);
+  const prefixed = `${rename?.prefix ?? ''}${replaced}`;
   const key = rename?.invalid === 'replace' ? replaceInvalid(prefixed) : prefixed;
   if (!isTargetKey(key)) throw new AppError('KEY_INVALID', { subject, detail: `key ${JSON.stringify(key)}` });
   return key;

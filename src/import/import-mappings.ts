@@ -80,8 +80,7 @@ function targetsOf(
 ): readonly MappingTarget[] {
   const where = whereOf(spec, status, notes);
   if (where === undefined) return [];
-  if (where.kind === 'labels')
-    return [{ name, where: { namespaceSelector: { matchLabels: where.matchLabels } }, users: [] }];
+  if (where.kind === 'labels') return [{ name, where: { namespaceSelector: where.selector }, users: [] }];
   const { names } = where;
   if (isObject(raw.externalSecretSpec) && usesNamespaced(raw.externalSecretSpec))
     return names.map((namespace) => ({

@@ -70,10 +70,10 @@ export function ruleOf(stores: readonly string[], { namespaces }: Bounds): Json 
   return { namespaces: namespaces ?? ['**'], stores, keys: ['**'] };
 }
 
-/** The namespaces of a ClusterExternalSecret: a list of names, or labels that a mapping can select. */
+/** The namespaces of a ClusterExternalSecret: a list of names, or a label selector. */
 type Where =
   | { readonly kind: 'names'; readonly names: readonly string[] }
-  | { readonly kind: 'labels'; readonly matchLabels: Json };
+  | { readonly kind: 'labels'; readonly selector: Json };
 
 /**
  * Returns the namespaces that the object selects. Returns `undefined` and adds a note if a mapping cannot express them.
@@ -84,7 +84,10 @@ export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefin
   const additional = spec.children('namespaceSelectors');
   const selectors = single === undefined ? additional : [single, ...additional];
   const [selector] = selectors;
-  const read = selectors.map((node) => ({ labels: node.texts('matchLabels'), named: namedBy(node) }));
+  const read = selectors.map((node) => {
+    const parts = partsOf(node);
+    return { ...parts, named: namedBy(parts) };
+  });
   const listed = read.flatMap(({ named }) => named ?? []);
   if (read.every(({ named }) => named !== undefined)) {
     const all = [...new Set([...names, ...listed])].toSorted();
@@ -95,10 +98,9 @@ export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefin
     names.length === 0 &&
     read.length === 1 &&
     first !== undefined &&
-    Object.keys(first.labels).length > 0 &&
-    selector?.has('matchExpressions') !== true
+    Object.keys(first.labels).length + first.expressions.length > 0
   )
-    return { kind: 'labels', matchLabels: first.labels };
+    return { kind: 'labels', selector: selectorOf(first) };
   const provisioned = createNode(status, 'status', notes).list('provisionedNamespaces').toSorted();
   const at = selector?.path ?? 'spec';
   if (provisioned.length > 0) {
@@ -117,14 +119,36 @@ export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefin
   return undefined;
 }
 
+type SelectorParts = ReturnType<typeof partsOf>;
+
+function partsOf(selector: Node) {
+  return {
+    labels: selector.texts('matchLabels'),
+    expressions: selector.children('matchExpressions').map((node) => ({
+      key: node.text('key'),
+      operator: node.text('operator'),
+      values: node.list('values').filter(isText),
+    })),
+  };
+}
+
+function selectorOf({ labels, expressions }: SelectorParts): Json {
+  return {
+    ...(Object.keys(labels).length === 0 ? {} : { matchLabels: labels }),
+    ...(expressions.length === 0
+      ? {}
+      : {
+          matchExpressions: expressions.map(({ key = '', operator = '', values }) => ({
+            key,
+            operator,
+            ...(values.length === 0 ? {} : { values }),
+          })),
+        }),
+  };
+}
+
 /** Returns the namespace names of a selector that selects only by name. */
-function namedBy(selector: Node): readonly string[] | undefined {
-  const labels = selector.texts('matchLabels');
-  const expressions = selector.children('matchExpressions').map((node) => ({
-    key: node.text('key'),
-    operator: node.text('operator'),
-    values: node.list('values').filter(isText),
-  }));
+function namedBy({ labels, expressions }: SelectorParts): readonly string[] | undefined {
   const name = labels[NAME];
   const [expression, ...more] = expressions;
   if (expression === undefined)

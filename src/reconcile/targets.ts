@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
+import { formatSelector, type LabelSelector } from '../core/label-selector.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareTargets, compareText, type TargetId } from '../core/target.ts';
 import { type DecideDeps, type Decision, decide } from './decide.ts';
@@ -32,9 +33,9 @@ export async function resolveTargets(
   ownNamespace: string | undefined,
 ): Promise<readonly DesiredTarget[]> {
   const namespacesBySelector = new Map<string, Promise<readonly string[]>>();
-  const namespacesOf = (labels: Readonly<Record<string, string>>): Promise<readonly string[]> => {
-    const id = JSON.stringify(Object.entries(labels).sort());
-    const result = namespacesBySelector.get(id) ?? cluster.namespaces(labels);
+  const namespacesOf = (selector: LabelSelector): Promise<readonly string[]> => {
+    const id = formatSelector(selector);
+    const result = namespacesBySelector.get(id) ?? cluster.namespaces(selector);
     namespacesBySelector.set(id, result);
     return result;
   };
@@ -42,7 +43,7 @@ export async function resolveTargets(
     const { namespaces, namespaceSelector } = mapping.target;
     if (namespaceSelector === undefined) return inNamespaces(mapping, namespaces);
     try {
-      const chosen = await namespacesOf(namespaceSelector.matchLabels);
+      const chosen = await namespacesOf(namespaceSelector);
       return inNamespaces(
         mapping,
         chosen.filter((namespace) => namespace !== ownNamespace),

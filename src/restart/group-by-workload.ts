@@ -47,7 +47,7 @@ export async function groupByWorkload(
     }
     if (failures.isClusterDown()) continue;
     const key = JSON.stringify([namespace, note]);
-    const list = () => workloads.list(id.kind, namespace, selector.matchLabels, call);
+    const list = () => workloads.list(id.kind, namespace, selector, call);
     const answer = lists.get(key) ?? (await toResult(list));
     lists.set(key, answer);
     if ('error' in answer) {

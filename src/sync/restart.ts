@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { formatSelector, parseSelector } from '../core/label-selector.ts';
 import type { Workload } from '../core/mapping.ts';
-import { compareText } from '../core/target.ts';
 import { isContentDifferent } from './drift.ts';
 
 /** The content change of a target, in the format of its audit record. */
@@ -37,27 +37,16 @@ export function restartAnnotation(secret: string): string {
  */
 export const RESTART_AGAIN_ANNOTATION = 'restart.secretbridge.dev/again';
 
-/** Formats a workload for audit records: `Deployment/web`, or `Deployment with app=web,tier=front`. */
+/** Formats a workload for audit records: `Deployment/web`, or `Deployment with app=web,tier in (a,b)`. */
 export function formatWorkload({ kind, name, selector }: Workload): string {
   if (name !== undefined) return `${kind}/${name}`;
-  const labels = Object.entries(selector?.matchLabels ?? {}).sort(([a], [b]) => compareText(a, b));
-  return `${kind} with ${labels.map(([label, value]) => `${label}=${value}`).join(',')}`;
+  return `${kind} with ${formatSelector(selector ?? {})}`;
 }
 
-/**
- * Parses the format of `formatWorkload`. Returns undefined for another format. Names and labels contain none of the
- * separators.
- */
+/** Parses the format of `formatWorkload`. Returns undefined for another format. */
 export function parseWorkload(text: string): Workload | undefined {
-  const [, kind = '', name, labels] = /^(\w+)(?:\/([^\s/]+)| with (\S+))$/.exec(text) ?? [];
+  const [, kind = '', name, labels] = /^(\w+)(?:\/([^\s/]+)| with (.+))$/.exec(text) ?? [];
   if (name !== undefined) return { kind, name };
-  if (labels === undefined) return undefined;
-  const pairs = labels.split(',').map((pair) => {
-    const separator = pair.indexOf('=');
-    return separator < 1 ? undefined : ([pair.slice(0, separator), pair.slice(separator + 1)] as const);
-  });
-  const validPairs = pairs.filter((pair) => pair !== undefined);
-  return validPairs.length === pairs.length
-    ? { kind, selector: { matchLabels: Object.fromEntries(validPairs) } }
-    : undefined;
+  const selector = labels === undefined ? undefined : parseSelector(labels);
+  return selector && { kind, selector };
 }

@@ -132,12 +132,16 @@ describe('folders of a directory cluster', () => {
     await writeFile(join(d.path, 'config.yaml'), 'apiVersion: secretbridge.dev/v1\ninstance: test\n');
     await d.cluster.create(id, manifest());
     expect(await d.cluster.namespaces({})).toEqual(['new', 'team', 'web']);
-    expect(await d.cluster.namespaces({ tier: 'web' })).toEqual(['new', 'web']);
-    expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
+    expect(await d.cluster.namespaces({ matchLabels: { tier: 'web' } })).toEqual(['new', 'web']);
+    expect(await d.cluster.namespaces({ matchLabels: { 'kubernetes.io/metadata.name': 'team' } })).toEqual([
+      'team',
+    ]);
     // As in Kubernetes, a namespace cannot have the name label of another namespace.
     const lie = { labels: { 'kubernetes.io/metadata.name': 'team' } };
     await writeFile(join(d.path, 'web.yaml'), namespace('web', lie));
-    expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
+    expect(await d.cluster.namespaces({ matchLabels: { 'kubernetes.io/metadata.name': 'team' } })).toEqual([
+      'team',
+    ]);
   });
 
   it('lists no namespaces if the path does not exist, and does not create the path', async () => {
@@ -157,7 +161,7 @@ describe('folders of a directory cluster', () => {
     async (_, text) => {
       await using d = await open();
       await writeFile(join(d.path, 'team.yaml'), text);
-      await expect(d.cluster.namespaces({ tier: 'web' })).rejects.toMatchObject({
+      await expect(d.cluster.namespaces({ matchLabels: { tier: 'web' } })).rejects.toMatchObject({
         code: 'CLUSTER_UNAVAILABLE',
       });
     },

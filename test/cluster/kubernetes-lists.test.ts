@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
+import type { LabelSelector } from '../../src/core/label-selector.ts';
 import { type Answer, type ApiServer, json, secret, startApiServer, status } from './api-server.ts';
 
 const LABEL = { name: 'secretbridge.dev/instance', value: 'prod' };
@@ -118,6 +119,16 @@ describe('a list', () => {
   });
 });
 
+const SELECTOR: LabelSelector = {
+  matchLabels: { team: 'a', tier: '' },
+  matchExpressions: [
+    { key: 'kind', operator: 'In', values: ['b', 'a'] },
+    { key: 'env', operator: 'NotIn', values: ['dev'] },
+    { key: 'new', operator: 'Exists', values: [] },
+    { key: 'old', operator: 'DoesNotExist', values: [] },
+  ],
+};
+
 describe('namespaces', () => {
   it('lists namespaces in sorted order, and omits terminating namespaces', async () => {
     await using server = await startApiServer();
@@ -133,9 +144,9 @@ describe('namespaces', () => {
       named('api'),
     ];
     server.answer(json(200, list(items, undefined, 'NamespaceList')));
-    expect(await cluster.namespaces({ team: 'a', tier: '' })).toEqual(['api', 'web']);
+    expect(await cluster.namespaces(SELECTOR)).toEqual(['api', 'web']);
     const { searchParams, pathname } = new URL(server.seen[0]?.url ?? '', server.address);
     expect(pathname).toBe('/api/v1/namespaces');
-    expect(searchParams.get('labelSelector')).toBe('team=a,tier=');
+    expect(searchParams.get('labelSelector')).toBe('!old,env notin (dev),kind in (a,b),new,team=a,tier=');
   });
 });

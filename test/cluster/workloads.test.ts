@@ -118,7 +118,7 @@ describe('a workload', () => {
       await using h = await open(server);
       server.answer(routes(table));
       expect(await h.workloads.read(rollout)).toBeUndefined();
-      expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
+      expect(await h.workloads.list('Rollout', 'team', { matchLabels: { app: 'x' } })).toEqual([]);
     },
   );
 
@@ -142,7 +142,9 @@ describe('a workload', () => {
     await using h = await open(server);
     const list = { apiVersion: 'apps/v1', kind: 'DeploymentList', metadata: {}, items: [workload()] };
     server.answer(routes({ [`GET ${PATH}`]: json(200, list) }));
-    expect(await h.workloads.list('Deployment', 'team', { app: 'x' })).toMatchObject([{ id, uid: 'u1' }]);
+    expect(await h.workloads.list('Deployment', 'team', { matchLabels: { app: 'x' } })).toMatchObject([
+      { id, uid: 'u1' },
+    ]);
     expect(server.seen[0]?.url).toContain('labelSelector=app%3Dx');
   });
 

@@ -227,4 +227,27 @@ describe('names and sizes in Kubernetes', () => {
       found.filter((line) => line.includes('matchLabels')).map((line) => line.split(' CONFIG')[0]),
     ).toEqual(['target.namespaceSelector.matchLabels["a b"]', 'target.namespaceSelector.matchLabels.d']);
   });
+
+  it.each([
+    ['[{ key: a, operator: In, values: [b] }, { key: c, operator: Exists }]', undefined],
+    ['[]', 'at least one expression'],
+    ['[{ key: a b, operator: Exists }]', 'a name like `team`'],
+    ['[{ key: a, operator: Equals, values: [b] }]', '`In`'],
+    ['[{ key: a, operator: NotIn }]', 'at least one value for `In` and `NotIn`'],
+    ['[{ key: a, operator: DoesNotExist, values: [b] }]', 'no `values` for'],
+    ['[{ key: a, operator: In, values: ["b c"] }]', 'at most 63 letters'],
+  ])('the loader checks the expressions of a selector: %s', async (expressions, expected) => {
+    const selector = `{ matchExpressions: ${expressions} }`;
+    const found = await problems(
+      `name: m, target: { secret: s, namespaceSelector: ${selector} }, restart: [{ kind: Deployment, selector: ${selector} }]`,
+    );
+    if (expected === undefined) return expect(found).toEqual([]);
+    expect(found).toEqual([expect.stringContaining(expected), expect.stringContaining(expected)]);
+  });
+
+  it('the loader refuses a selector that selects everything', async () => {
+    expect(await problems('name: m, target: { secret: s, namespaceSelector: {} }')).toEqual([
+      expect.stringContaining('`matchLabels`, `matchExpressions` or both'),
+    ]);
+  });
 });

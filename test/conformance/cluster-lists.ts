@@ -52,21 +52,40 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       await using h = await open();
       const error = { code: 'CONFIG_INVALID' };
       await expect(h.cluster.list(h.namespace, { name: label, value })).rejects.toMatchObject(error);
-      await expect(h.cluster.namespaces({ [label]: value })).rejects.toMatchObject(error);
+      await expect(h.cluster.namespaces({ matchLabels: { [label]: value } })).rejects.toMatchObject(error);
       await expect(h.cluster.list('..', LABEL)).rejects.toMatchObject(error);
     });
 
-    it('returns the namespaces that have all given labels, and accepts a label with the name of the namespace', async () => {
+    it('returns the namespaces that have all given labels, and accepts a label with the name of the namespace, and evaluates expressions', async () => {
       await using h = await open();
       const name = { 'kubernetes.io/metadata.name': h.namespace };
       await h.put(foreign(h), { data: {} });
       await h.label({ team: h.namespace, tier: 'web' });
-      expect(await h.cluster.namespaces({ team: h.namespace })).toEqual([h.namespace]);
-      expect(await h.cluster.namespaces({ team: h.namespace, tier: 'web', ...name })).toEqual([h.namespace]);
-      expect(await h.cluster.namespaces({ team: h.namespace, tier: 'db' })).toEqual([]);
-      expect(await h.cluster.namespaces(name)).toEqual([h.namespace]);
+      expect(await h.cluster.namespaces({ matchLabels: { team: h.namespace } })).toEqual([h.namespace]);
+      expect(
+        await h.cluster.namespaces({ matchLabels: { team: h.namespace, tier: 'web', ...name } }),
+      ).toEqual([h.namespace]);
+      expect(await h.cluster.namespaces({ matchLabels: { team: h.namespace, tier: 'db' } })).toEqual([]);
+      expect(await h.cluster.namespaces({ matchLabels: name })).toEqual([h.namespace]);
+      for (const [key, operator, values, isSelected] of [
+        ['tier', 'In', ['db', 'web'], true],
+        ['tier', 'In', ['db'], false],
+        ['tier', 'NotIn', ['db'], true],
+        ['tier', 'NotIn', ['web'], false],
+        ['other', 'NotIn', ['web'], true],
+        ['tier', 'Exists', [], true],
+        ['other', 'Exists', [], false],
+        ['tier', 'DoesNotExist', [], false],
+        ['other', 'DoesNotExist', [], true],
+      ] as const) {
+        const selector = { matchLabels: name, matchExpressions: [{ key, operator, values }] };
+        expect([selector, await h.cluster.namespaces(selector)]).toEqual([
+          selector,
+          isSelected ? [h.namespace] : [],
+        ]);
+      }
       await h.label({ team: 'another' });
-      expect(await h.cluster.namespaces({ team: h.namespace })).toEqual([]);
+      expect(await h.cluster.namespaces({ matchLabels: { team: h.namespace } })).toEqual([]);
     });
   });
 }

@@ -8,7 +8,7 @@ export function describeNamespaceWatch(name: string, open: () => Promise<Cluster
     it("reports a change of a namespace's labels that affects a selector", async () => {
       await using h = await open();
       await h.put({ namespace: h.namespace, secret: 'foreign' }, { data: {} });
-      const selected = () => h.cluster.namespaces({ team: h.namespace });
+      const selected = () => h.cluster.namespaces({ matchLabels: { team: h.namespace } });
       const errors: AppError[] = [];
       let changes = 0;
       let progress = 0;

@@ -294,7 +294,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       exclusivelyOwnedIn(objectIn(rawOf(live), 'metadata') ?? {}, managers),
     async list(namespace, { name, value }, { signal } = {}) {
       checkNamespace(namespace);
-      selectorOf({ [name]: value });
+      selectorOf({ matchLabels: { [name]: value } });
       enter('list', signal);
       return [...objects.keys()]
         .filter((key) => key.startsWith(`${namespace}/`))
@@ -303,12 +303,12 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         .filter((live) => live !== undefined)
         .filter(({ labels }) => labels[name] === value);
     },
-    async namespaces(matchLabels, { signal } = {}) {
-      selectorOf(matchLabels);
+    async namespaces(selector, { signal } = {}) {
+      selectorOf(selector);
       enter('namespaces', signal);
       const used = namespacesOf([...objects.keys()].map((key) => key.slice(0, key.indexOf('/'))));
       const all = { ...used, ...Object.fromEntries(existing) };
-      return selectedIn(all, matchLabels).filter((name) => !ending.has(name));
+      return selectedIn(all, selector).filter((name) => !ending.has(name));
     },
     async ownSecret(name, key) {
       enter('ownSecret');

@@ -1,3 +1,4 @@
+import { type LabelSelector, selects } from '../../src/core/label-selector.ts';
 import { compareText } from '../../src/core/target.ts';
 
 /** The labels of each namespace. */
@@ -7,12 +8,12 @@ export function namespacesOf(list: readonly string[] | Namespaces): Namespaces {
   return 'length' in list ? Object.fromEntries((list as readonly string[]).map((name) => [name, {}])) : list;
 }
 
-/** Returns the names of the namespaces that have all these labels, sorted. */
-export function selectedIn(all: Namespaces, matchLabels: Readonly<Record<string, string>>): string[] {
+/** Returns the names of the namespaces that the selector matches, sorted. */
+export function selectedIn(all: Namespaces, selector: LabelSelector): string[] {
   return Object.entries(all)
     .filter(([name, labels]) => {
       const carried = new Map(Object.entries({ ...labels, 'kubernetes.io/metadata.name': name }));
-      return Object.entries(matchLabels).every(([label, value]) => carried.get(label) === value);
+      return selects(selector, carried);
     })
     .map(([name]) => name)
     .sort(compareText);

@@ -15,7 +15,9 @@ it('memory workloads start a rollout when an annotation changes, and end the rol
     rolling: true,
   });
   workloads.settle(id);
-  expect(await workloads.list('Deployment', 'team', { tier: 'web' })).toMatchObject([{ id, rolling: false }]);
+  expect(await workloads.list('Deployment', 'team', { matchLabels: { tier: 'web' } })).toMatchObject([
+    { id, rolling: false },
+  ]);
   await workloads.annotatePods(live, { mark: 'v1' });
   expect(await workloads.read(id)).toMatchObject({ rolling: false });
   workloads.fail('read', new AppError('CLUSTER_FORBIDDEN'));

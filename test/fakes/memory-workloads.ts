@@ -1,5 +1,6 @@
 import type { LiveWorkload, WorkloadId, Workloads } from '../../src/cluster/workloads.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { selects } from '../../src/core/label-selector.ts';
 
 export interface MemoryWorkload {
   readonly labels?: Readonly<Record<string, string>>;
@@ -75,11 +76,11 @@ export function createMemoryWorkloads(): MemoryWorkloads {
       const stored = objects.get(keyOf(id));
       return stored && live(stored);
     },
-    async list(kind, namespace, matchLabels, { signal } = {}) {
+    async list(kind, namespace, selector, { signal } = {}) {
       enter('list', signal);
       return [...objects.values()]
         .filter(({ id }) => id.kind === kind && id.namespace === namespace)
-        .filter(({ labels }) => Object.entries(matchLabels).every(([name, value]) => labels[name] === value))
+        .filter(({ labels }) => selects(selector, new Map(Object.entries(labels))))
         .map(live);
     },
     async annotatePods({ id, uid }, annotations, { signal } = {}) {

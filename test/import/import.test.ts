@@ -33,6 +33,10 @@ describe('a ClusterExternalSecret', () => {
       { namespaceSelectors: [{ matchLabels: { team: 'a' } }] },
       { namespaceSelector: { matchLabels: { team: 'a' } } },
     ],
+    [
+      { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'Exists' }] } },
+      { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'Exists' }] } },
+    ],
     [{ namespaces: ['b', 'a'] }, { namespaces: ['a', 'b'] }],
     [{ namespaceSelectors: [{ matchLabels: { 'kubernetes.io/metadata.name': 'a' } }] }, { namespace: 'a' }],
   ])(

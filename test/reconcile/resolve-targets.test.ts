@@ -34,7 +34,7 @@ describe('targets in namespaces chosen by a selector', () => {
     const port = cluster(['a', 'bridge', 'c']);
     const targets = await resolveTargets([selecting('y', '1'), selecting('x', '1'), fixed], port, 'bridge');
     expect(names(targets)).toEqual(['a fixed', 'a x', 'a y', 'b fixed', 'c x', 'c y']);
-    expect(port.queries).toEqual([{ team: '1' }]);
+    expect(port.queries).toEqual([{ matchLabels: { team: '1' } }]);
   });
 
   it('namespaces are not queried if no mapping has a selector', async () => {

@@ -71,6 +71,17 @@ describe('desired content', () => {
     });
   });
 
+  it('the desired content has keys in which each occurrence of a text is replaced, but not in the prefix', () => {
+    const spread = { ...source(), rename: { replace: { from: '-', to: '$&' }, prefix: 'a-' } } as const;
+    const replaced = {
+      ...spread,
+      rename: { ...spread.rename, case: 'upper', replace: { from: '-', to: '_' } },
+    } as const;
+    const values = { app: found('{"db-user-name":"x"}') };
+    expect(dataOf(shape(mapping({ dataFrom: [replaced] }), values))).toEqual({ 'a-DB_USER_NAME': 'x' });
+    expect(shape(mapping({ dataFrom: [spread] }), values)).toMatchObject({ error: { code: 'KEY_INVALID' } });
+  });
+
   it('the desired content has keys without invalid characters if the mapping asks for a replacement', () => {
     const spread = { ...source(), rename: { invalid: 'replace' } } as const;
     expect(

@@ -220,11 +220,12 @@ describe('keys that a search no longer finds', () => {
   it('findLostKeys derives the recorded keys from the keys of the Secret if the annotation is too small to list the sources', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
-    const rename = { case: 'upper' } as const;
-    expect(() =>
-      findLostKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'], mapping({})),
-    ).toThrow(expect.objectContaining({ code: 'SOURCE_ABSENT' }));
-    expect(findLostKeys({ search: { ...it_, rename }, keys: [] }, at, [], mapping({}))).toEqual([]);
+    for (const rename of [{ case: 'upper' }, { replace: { from: '-', to: '_' } }] as const) {
+      expect(() =>
+        findLostKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'], mapping({})),
+      ).toThrow(expect.objectContaining({ code: 'SOURCE_ABSENT' }));
+      expect(findLostKeys({ search: { ...it_, rename }, keys: [] }, at, [], mapping({}))).toEqual([]);
+    }
     const flat = search({ path: 'flag-' }, { isFlat: true });
     expect(findLostKeys({ search: flat, keys: ['flag-a'] }, at, ['b'], mapping({}))).toEqual(['flag-b']);
   });

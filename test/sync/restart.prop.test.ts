@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { LabelRequirement } from '../../src/core/label-selector.ts';
 import type { Workload } from '../../src/core/mapping.ts';
+import { compareText } from '../../src/core/target.ts';
 import { formatWorkload, isContentChange, parseWorkload, restartAnnotation } from '../../src/sync/restart.ts';
 
 const kind = fc.constantFrom('Deployment', 'StatefulSet', 'DaemonSet', 'Rollout');
@@ -8,9 +10,19 @@ const name = fc.stringMatching(/^[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?$/);
 const label = fc.stringMatching(/^([a-z0-9.-]{1,20}\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?$/);
 const value = fc.stringMatching(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?)?$/);
 const matchLabels = fc.dictionary(label, value, { minKeys: 1, maxKeys: 3, noNullPrototype: true });
+const requirement: fc.Arbitrary<LabelRequirement> = fc.oneof(
+  fc.record({
+    key: label,
+    operator: fc.constantFrom('In', 'NotIn'),
+    values: fc.uniqueArray(value, { minLength: 1, maxLength: 3 }).map((values) => values.sort(compareText)),
+  }),
+  fc.record({ key: label, operator: fc.constantFrom('Exists', 'DoesNotExist'), values: fc.constant([]) }),
+);
 const workload: fc.Arbitrary<Workload> = fc.oneof(
   fc.record({ kind, name }),
   fc.record({ kind, selector: fc.record({ matchLabels }) }),
+  fc.record({ kind, selector: fc.record({ matchLabels, matchExpressions: fc.tuple(requirement) }) }),
+  fc.record({ kind, selector: fc.record({ matchExpressions: fc.tuple(requirement) }) }),
 );
 
 describe('text form of a workload in a record', () => {
@@ -37,6 +49,9 @@ describe('text form of a workload in a record', () => {
     'Deployment/a/b',
     'Deployment with ',
     'Deployment with =x',
+    'Deployment with !a=x',
+    'Deployment with a in b',
+    'Deployment with a of (b)',
     'x y',
   ])('the text %j is not parsed as a workload', (text) => expect(parseWorkload(text)).toBeUndefined());
 });

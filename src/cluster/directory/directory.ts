@@ -146,7 +146,7 @@ class DirectoryCluster implements Cluster {
 
   readonly list: Cluster['list'] = async (namespace, { name, value }) => {
     checkNamespace(namespace);
-    selectorOf({ [name]: value });
+    selectorOf({ matchLabels: { [name]: value } });
     return withDiskErrors(namespace, async () => {
       const matching: LiveSecret[] = [];
       for (const secret of await secretsIn(this.#root, namespace)) {
@@ -159,9 +159,9 @@ class DirectoryCluster implements Cluster {
     });
   };
 
-  readonly namespaces: Cluster['namespaces'] = async (matchLabels) => {
-    selectorOf(matchLabels);
-    return withDiskErrors(this.#root, () => namespacesIn(this.#root, matchLabels));
+  readonly namespaces: Cluster['namespaces'] = async (selector) => {
+    selectorOf(selector);
+    return withDiskErrors(this.#root, () => namespacesIn(this.#root, selector));
   };
 
   async ownSecret(): Promise<never> {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { isFolder, namesIn } from '../../core/folders.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { type LabelSelector, selects } from '../../core/label-selector.ts';
 import { compareText, isNamespaceName, isSecretName } from '../../core/target.ts';
 import { objectIn } from '../json.ts';
 import { stringMapIn } from '../manifest.ts';
@@ -23,14 +24,11 @@ export async function secretsIn(root: string, namespace: string): Promise<readon
 }
 
 /**
- * Returns the sorted names of the namespaces that carry all these labels and are not terminating. A namespace is a
+ * Returns the sorted names of the namespaces that the selector matches and that are not terminating. A namespace is a
  * folder, a manifest `PATH/<name>.yaml` of kind Namespace, or both. The manifest can set labels. As in Kubernetes, each
  * namespace also has a label with its own name.
  */
-export async function namespacesIn(
-  root: string,
-  matchLabels: Readonly<Record<string, string>>,
-): Promise<readonly string[]> {
+export async function namespacesIn(root: string, selector: LabelSelector): Promise<readonly string[]> {
   const manifests = await manifestsIn(root, isNamespaceName);
   const namespaceManifests = new Map([...manifests].filter(([, { kind }]) => kind === 'Namespace'));
   const names = (await namesIn(root)).filter(isNamespaceName);
@@ -39,8 +37,7 @@ export async function namespacesIn(
   const selected = [...all].filter((name) => {
     const metadata = metadataOf(namespaceManifests.get(name), name, root);
     const labels = new Map([...Object.entries(metadata.labels), [NAME_LABEL, name]]);
-    const matches = Object.entries(matchLabels).every(([label, value]) => labels.get(label) === value);
-    return matches && !metadata.ending;
+    return selects(selector, labels) && !metadata.ending;
   });
   return selected.sort(compareText);
 }

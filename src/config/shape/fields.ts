@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DURATION, durationMs, isInRange } from '../../core/clock.ts';
+import { OPERATORS } from '../../core/label-selector.ts';
 import { isTargetKey } from '../../core/mapping.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/target.ts';
 import { isValidPath, PATH_RULE } from '../../providers/credentials.ts';
@@ -121,12 +122,35 @@ export const LabelValue = z.string().refine(isLabelValue, {
   error: 'empty text, or at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends',
 });
 
-export const MatchLabels = z
+const LabelRequirement = z
+  .strictObject({
+    key: AnyLabelKey.meta({ description: 'Key of the label.', examples: ['tier'] }),
+    operator: z.enum(OPERATORS).meta({
+      description:
+        '`In`: the label has one of the values. `NotIn`: the label has none of them, or is missing. `Exists`: the label is there. `DoesNotExist`: the label is missing.',
+    }),
+    values: z.array(LabelValue).default([]).meta({ description: 'Values for `In` and `NotIn`.' }),
+  })
+  .refine(({ operator, values }) => values.length > 0 === (operator === 'In' || operator === 'NotIn'), {
+    error: 'at least one value for `In` and `NotIn`, and no `values` for `Exists` and `DoesNotExist`',
+    path: ['values'],
+  });
+
+export const LabelSelector = z
   .strictObject({
     matchLabels: z
       .record(AnyLabelKey, LabelValue)
       .refine((labels) => Object.keys(labels).length > 0, { error: 'at least one label' })
+      .optional()
       .meta({ description: 'Labels that must all match.' }),
+    matchExpressions: z
+      .array(LabelRequirement)
+      .min(1, { error: 'at least one expression' })
+      .optional()
+      .meta({ description: 'Requirements that must all be met.' }),
+  })
+  .refine(({ matchLabels, matchExpressions }) => (matchLabels ?? matchExpressions) !== undefined, {
+    error: '`matchLabels`, `matchExpressions` or both',
   })
   .meta({ id: 'LabelSelector', title: 'Label selector', description: 'A label selector.' });
 

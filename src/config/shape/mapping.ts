@@ -4,9 +4,9 @@ import { FORBIDDEN_TYPES } from '../../sync/checks.ts';
 import {
   duration,
   LabelKey,
+  LabelSelector,
   LabelValue,
   linearRegExp,
-  MatchLabels,
   Name,
   Namespace,
   SecretName,
@@ -112,6 +112,16 @@ export const Source = z.strictObject(source).meta({ title: 'Source', id: 'Source
 const rename = z
   .strictObject({
     case: z.enum(['upper', 'lower']).optional().meta({ description: 'Letter case, applied first.' }),
+    replace: z
+      .strictObject({
+        from: z
+          .string()
+          .min(1)
+          .meta({ description: 'The text to replace, not a regular expression.', examples: ['-'] }),
+        to: z.string().meta({ description: 'The new text.', examples: ['_'] }),
+      })
+      .optional()
+      .meta({ description: 'Replaces each occurrence of a text, after `case` and before `prefix`.' }),
     prefix: z
       .string()
       .optional()
@@ -177,7 +187,7 @@ const Target = z
   .strictObject({
     namespace: Namespace.optional().meta({ description: 'The namespace.', examples: ['payments'] }),
     namespaces: z.array(Namespace).min(1).optional().meta({ description: 'A list of namespaces.' }),
-    namespaceSelector: MatchLabels.optional().meta({ description: 'Every namespace with these labels.' }),
+    namespaceSelector: LabelSelector.optional().meta({ description: 'Every namespace with these labels.' }),
     secret: SecretName.optional().meta({ description: "Name of the Secret. Default: the mapping's name." }),
     type: z
       .string()
@@ -226,7 +236,7 @@ const Workload = z
       .enum(['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'])
       .meta({ description: 'Kind of the workload.' }),
     name: SecretName.optional().meta({ description: 'Name of the workload.' }),
-    selector: MatchLabels.optional().meta({ description: 'Selects every workload with these labels.' }),
+    selector: LabelSelector.optional().meta({ description: 'Selects every workload with these labels.' }),
   })
   .refine(({ name, selector }) => (name === undefined) !== (selector === undefined), {
     error: 'either `name` or `selector`, not both',

@@ -139,7 +139,7 @@ describe('the rights that rbac prints', () => {
     await using h = await openReal();
     const error = { code: 'CLUSTER_FORBIDDEN' };
     await expect(h.cluster.list(h.namespace, LABEL)).rejects.toMatchObject(error);
-    await expect(h.cluster.namespaces({ team: 'a' })).rejects.toMatchObject(error);
+    await expect(h.cluster.namespaces({ matchLabels: { team: 'a' } })).rejects.toMatchObject(error);
   });
 
   it('the rights allow lists of Secrets only in the target namespace if the scope is `namespace`', async () => {
@@ -166,7 +166,7 @@ describe('the rights that rbac prints', () => {
       code: 'CLUSTER_FORBIDDEN',
     });
     const name = { 'kubernetes.io/metadata.name': other.namespace };
-    expect(await h.cluster.namespaces(name)).toEqual([other.namespace]);
+    expect(await h.cluster.namespaces({ matchLabels: name })).toEqual([other.namespace]);
   });
 });
 
@@ -187,8 +187,8 @@ describe('lists on a real API server', () => {
   it('a list omits a terminating namespace', async () => {
     await using h = await openReal({ selected: [{ secret: 'app' }] });
     const name = { 'kubernetes.io/metadata.name': h.namespace };
-    expect(await h.cluster.namespaces(name)).toEqual([h.namespace]);
+    expect(await h.cluster.namespaces({ matchLabels: name })).toEqual([h.namespace]);
     assertStatus(await admin()('DELETE', `/api/v1/namespaces/${h.namespace}`), 200, 'delete namespace');
-    expect(await h.cluster.namespaces(name)).toEqual([]);
+    expect(await h.cluster.namespaces({ matchLabels: name })).toEqual([]);
   });
 });

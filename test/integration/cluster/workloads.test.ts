@@ -132,7 +132,8 @@ describe('the workloads port (on a real API server, with the rights that rbac pr
     await untilAllowed(h, 'Deployment');
     await createWorkload(h, 'Deployment', 'web');
     await createWorkload(h, 'Deployment', 'api');
-    const list = (labels: Record<string, string>) => h.workloads.list('Deployment', h.namespace, labels);
+    const list = (labels: Record<string, string>) =>
+      h.workloads.list('Deployment', h.namespace, { matchLabels: labels });
     expect((await list({ tier: 'front' })).map(({ id }) => id.name)).toEqual(['api', 'web']);
     expect(await list({ tier: 'back' })).toEqual([]);
   });
@@ -142,7 +143,7 @@ describe('the workloads port (on a real API server, with the rights that rbac pr
     await untilAllowed(h, 'Rollout');
     const id: WorkloadId = { kind: 'Rollout', namespace: h.namespace, name: 'web' };
     expect(await h.workloads.read(id)).toBeUndefined();
-    expect(await h.workloads.list('Rollout', h.namespace, { tier: 'front' })).toEqual([]);
+    expect(await h.workloads.list('Rollout', h.namespace, { matchLabels: { tier: 'front' } })).toEqual([]);
   });
 
   it('the account may access only the configured names', async () => {
