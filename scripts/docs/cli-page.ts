@@ -158,24 +158,24 @@ marks a field that may be missing.
 
 | command | object |
 | --- | --- |
-| \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
-| \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys, how?, pinned? } ], held, kept?, waiting?, unseen? }\` |
-| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys, pinned? } ], held, waiting?, unseen?, unrestarted?, notRotated? }\` |
+| \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ], warnings?: [ { file, line, column, path, code, message } ] }\` |
+| \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys, how?, pinned? } ], held, warnings, kept?, waiting?, unseen? }\` |
+| \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys, pinned? } ], held, warnings, waiting?, unseen?, unrestarted?, notRotated? }\` |
 | \`sync --server\` | as \`sync\`. \`held\` contains all held changes of the service, or with \`--mapping\` the held changes of this mapping. \`pending\` counts the targets in progress. If several mappings are synced, \`requestId\` is the id of the request for the last mapping |
-| \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence, code? }, cluster: { kind, state, code? }, config: { valid, problems, differing }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
+| \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence, code? }, cluster: { kind, state, code? }, config: { valid, problems, differing }, includes: [ { path, state, problems } ], warnings, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the affected targets |
 | \`prune\` | as \`plan\`, with the targets that no mapping wants. \`prune --yes\` deletes these targets, or holds their deletions if \`brake\` requires it |
 | \`prune --yes --server\` | as \`sync --server\`, with \`waiting?\` and \`unseen?\` |
 | \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, pinned?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ], calls? }\` |
 | \`init\` | \`{ path, schema?, instance, cluster, store, at, mount?, login?, key, namespace, secret }\` |
 | \`version\` | \`{ version, node, platform, arch }\` |
-| \`doctor\` | \`{ ok, checks: [ { name, ok, code?, message?, remedy? } ] }\` |
+| \`doctor\` | \`{ ok, checks: [ { name, ok, mapping?, namespace?, secret?, code?, message?, remedy? } ], warnings }\` |
 | \`rbac\` | a \`List\` of Roles and RoleBindings for \`kubectl apply\` |
 | \`audit list\` | \`{ records: [ … ], next? }\`; \`next\` is the \`--cursor\` of the next page. A reviewed record also has \`reviewed: { state, by?, time, note?, sequence }\`, which is not part of the hash |
 | \`audit list --value\`, \`audit list --trace\` | as \`audit list\`, and \`versions: [ { store, key, version, fingerprint, firstRead } ], more\` |
 | \`audit show\` | one record, see [audit format](audit-format.md), and \`counterpart?\`: the outcome of an intent or the intent of an outcome, and \`chain: { previous?, next?, head, fits }\` |
 | \`audit review\` | \`{ records: [ … ] }\`: the reviewed records, as in \`audit list\` |
-| \`audit verify\` | \`{ ok, records, checkpoints, problem?: { kind, sequence, after?, unknownKey? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked, missing? }\`, see [its fields](#fields-of-audit-verify) |
+| \`audit verify\` | \`{ ok, covered, records, checkpoints, problem?: { kind, sequence, after?, unknownKey? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked, missing? }\`, see [its fields](#fields-of-audit-verify) |
 | \`audit verify --public-key\` | \`{ keyId, publicKey }\` |
 | \`audit accept\` | \`{ accepted: true, audit, end, missing: [ { place, sequence, hash, time } ], record, time }\`; \`{ accepted: false }\` if no record is missing |
 | \`audit migrate\` | \`{ ok: true, records, head, resumed }\`, where \`resumed\` means that an earlier move was continued; \`{ ok: false, reason }\` |
@@ -206,6 +206,8 @@ marks a field that may be missing.
   code](errors.md), \`message\` is a sentence about the error, and \`remedy\` says what to do.
 - \`config-schema\` prints the JSON Schema, and \`completion\` prints the script. Neither command has the option
   \`--output\`.
+- \`warnings\` is \`[ { code, mapping?, namespace?, secret?, message } ]\`: what works, but needs attention, such as a
+  \`find\` without results. Warnings affect neither the exit code nor \`ok\`.
 - A command that cannot do its work prints \`{ error: { code, message, remedy } }\`. If the configuration is invalid,
   the command prints \`{ error: { code, message, problems } }\`. With exit code 64, standard output is empty.
 
@@ -217,7 +219,6 @@ marks a field that may be missing.
 | \`unseen\` | \`[ { what, code } ]\` | targets that may have left the configuration, but could not be checked |
 | \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. These workloads affect the exit code, but never affect \`ok\` |
 | \`notRotated\` | \`[ { mapping, store, key, since, days, maxDays } ]\` | sources that are older than \`maxAge\`. These sources affect neither the exit code nor \`ok\` |
-| \`warnings\` | \`[ { code, mapping?, namespace?, secret?, message } ]\` | what works, but needs attention, such as a \`find\` without results. Warnings affect neither the exit code nor \`ok\` |
 
 ### Fields of audit verify
 

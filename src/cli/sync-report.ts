@@ -1,4 +1,4 @@
-import { skippedOrphans } from '../commands/serve/answers.ts';
+import { skippedOrphans, warningsData } from '../commands/serve/answers.ts';
 import type { SyncReport } from '../commands/sync.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
@@ -7,15 +7,7 @@ import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './errors.ts';
 import type { SyncedTarget, SyncResult } from './service/answers.ts';
 import { safeText } from './service/error.ts';
-import {
-  type HeldChange,
-  heldText,
-  isListedAsHeld,
-  pinText,
-  targetData,
-  warningLines,
-  warningsData,
-} from './targets.ts';
+import { type HeldChange, heldText, isListedAsHeld, pinText, targetData, warningLines } from './targets.ts';
 import { count, type Paint, painter, print, printErrorHint, printNotice } from './texts/output.ts';
 
 /** The printable result of a run, either of this process or of a service. */
@@ -59,7 +51,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       ...skippedOrphans(report),
       ...(unrestarted.length === 0 ? {} : { unrestarted: unrestarted.map(restartData) }),
       ...(includes === undefined ? {} : { includes }),
-      ...warnings,
+      warnings,
       ...(unrotated.length === 0 ? {} : { notRotated: unrotated.map(overdueData) }),
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
@@ -115,7 +107,8 @@ export function printServiceResult(
   { output }: GlobalOptions,
   result: SyncResult,
 ): ExitCode {
-  const { ok, summary, held, pending } = result;
+  const { ok, summary, held, warnings, pending } = result;
+  for (const line of warningLines(warnings, painter(context.color))) printNotice(context, line);
   const targets = result.targets.map(runTarget);
   const unfinished =
     pending > 0

@@ -25,32 +25,14 @@ export function targetData(
   return { mapping, namespace, secret, [word]: what, ...error?.toJSON(), keys, ...pin };
 }
 
-/** Returns the warnings about targets as they appear in the JSON of `plan` and `sync`. */
-export function warningsData(
-  targets: readonly (Pick<TargetResult, 'mapping' | 'target'> & {
-    readonly warnings?: readonly AppError[];
-  })[],
-): { readonly warnings?: readonly TargetWarning[] } {
-  const warnings = targets.flatMap(({ mapping, target, warnings: own = [] }) =>
-    own.map(({ code, message }) => ({ code, mapping, ...target, message })),
-  );
-  return warnings.length === 0 ? {} : { warnings };
-}
-
-interface TargetWarning extends TargetId {
-  readonly code: string;
-  readonly mapping: string;
-  readonly message: string;
-}
-
 /** Returns one line for each warning about a target. */
 export function warningLines(
-  { warnings = [] }: { readonly warnings?: readonly TargetWarning[] },
+  warnings: readonly (TargetId & { readonly code: string; readonly message: string })[],
   paint: Paint,
 ): readonly string[] {
   return warnings.map(
     ({ code, message, ...target }) =>
-      `${paint('yellow', 'warning')} ${code}: ${formatTarget(target)}: ${safeText(message)}`,
+      `${paint('yellow', 'warning')} ${safeText(code)}: ${safeText(formatTarget(target))}: ${safeText(message)}`,
   );
 }
 

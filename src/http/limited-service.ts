@@ -8,6 +8,7 @@ import type {
   Service,
   SkippedTargets,
   Status,
+  StatusWarning,
   SyncAnswer,
 } from '../service/service.ts';
 import type { NamespaceSet } from './auth.ts';
@@ -86,6 +87,11 @@ class Limits {
     return targets.filter(({ namespace }) => this.#namespaces.has(namespace));
   }
 
+  /** Warnings without a namespace are about the whole service. */
+  warnings(warnings: readonly StatusWarning[]): readonly StatusWarning[] {
+    return warnings.filter(({ namespace }) => namespace !== undefined && this.#namespaces.has(namespace));
+  }
+
   mappings(mappings: readonly MappingStatus[]): readonly MappingStatus[] {
     return mappings
       .map((mapping) => ({ ...mapping, targets: this.targets(mapping.targets) }))
@@ -93,7 +99,11 @@ class Limits {
   }
 
   syncAnswer(answer: SyncAnswer): SyncAnswer {
-    return { ...answer, targets: this.targets(answer.targets), held: this.targets(answer.held) };
+    const { targets, held, warnings } = answer;
+    return {
+      ...answer,
+      ...{ targets: this.targets(targets), held: this.targets(held), warnings: this.warnings(warnings) },
+    };
   }
 
   orphans(answer: OrphansAnswer): OrphansAnswer {
@@ -134,11 +144,7 @@ class Limits {
         // Without the numbers of calls, which include the calls for other namespaces.
         .map(({ way: _, callsPerHour: __, expectedCallsPerHour: ___, ...store }) => store),
       ...{ events: [], includes: [] },
-      warnings: this.targets(
-        status.warnings.flatMap(({ namespace, ...warning }) =>
-          namespace === undefined ? [] : [{ ...warning, namespace }],
-        ),
-      ),
+      warnings: this.warnings(status.warnings),
       targets,
       held: this.targets(status.held),
     };

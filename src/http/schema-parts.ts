@@ -53,3 +53,11 @@ export const recordExtras = {
 } as const;
 
 export const auditDoubt = { code: text, unverifiable: integer } as const;
+
+export const pinned = {
+  ...integer,
+  description: 'The sequence of the record whose source versions the target is pinned to.',
+} as const;
+
+/** What works, but needs attention. Warnings about the service have no target. */
+export const warnings = list(object({ code: text, ...target, message: text }, Object.keys(target)));

@@ -9,6 +9,7 @@ import {
   list,
   nullable,
   object,
+  pinned,
   problem,
   recordExtras,
   reference,
@@ -16,6 +17,7 @@ import {
   target,
   text,
   time,
+  warnings,
 } from './schema-parts.ts';
 
 // The JSON Schemas of API responses, which are only used for the OpenAPI document. Fields may be added, but never
@@ -23,11 +25,6 @@ import {
 
 const error = { code: text, message: text, remedy: text } as const;
 const component = { kind: text, state: health } as const;
-
-const pinned = {
-  ...integer,
-  description: 'The sequence of the record whose source versions the target is pinned to.',
-} as const;
 
 const RUN_OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
 
@@ -48,6 +45,7 @@ const run = {
     ),
   ),
   held: list(reference('Held')),
+  warnings,
   pending: integer,
 } as const;
 
@@ -183,7 +181,7 @@ export const SCHEMAS = {
     replica: text,
     engine: object({ ...component, code: text }, ['code']),
     audit: object({ ...component, sequence: integer, ...auditDoubt }, Object.keys(auditDoubt)),
-    warnings: list(object({ code: text, ...target, message: text }, Object.keys(target))),
+    warnings,
     cluster: object({ ...component, code: text }, ['code']),
     config: object({
       valid: boolean,

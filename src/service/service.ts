@@ -163,6 +163,8 @@ export interface SyncAnswer {
   readonly summary: Readonly<Record<string, number>>;
   readonly targets: readonly (TargetId & { readonly mapping: string })[];
   readonly held: readonly HeldStatus[];
+  /** What works, but needs attention. */
+  readonly warnings: readonly StatusWarning[];
   /** Number of targets whose run had not ended at the time of the answer. These runs continue. */
   readonly pending: number;
 }

@@ -130,6 +130,9 @@ function answerOf(
       ...(pinned === undefined ? {} : { pinned }),
     })),
     held,
+    warnings: sorted.flatMap(({ mapping, target, warnings = [] }) =>
+      warnings.map(({ code, message }) => ({ code, mapping, ...target, message })),
+    ),
     pending,
   };
 }

@@ -50,6 +50,9 @@ const MAPPINGS = [
 
 const answer = (requestId: string): SyncAnswer => ({
   ...{ ok: true, requestId, summary: { updated: 2 }, targets: TARGETS, held: HELD, pending: 0 },
+  warnings: TARGETS.map(({ mapping, namespace, secret }) => ({
+    ...{ code: 'SOURCE_ABSENT', mapping, namespace, secret, message: `of ${mapping}` },
+  })),
 });
 
 /** Answers everything to everybody, as the service does for a person with access to all namespaces. */

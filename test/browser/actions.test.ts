@@ -183,7 +183,15 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
         async sync(_, __, requestId) {
           syncCalls += 1;
           await gate.promise;
-          return { ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 };
+          return {
+            ok: true,
+            requestId,
+            summary: { updated: 1 },
+            targets: [],
+            held: [],
+            warnings: [],
+            pending: 0,
+          };
         },
       },
     });

@@ -20,7 +20,7 @@ function pinningService() {
     });
   };
   const answer = (requestId: string): SyncAnswer => ({
-    ...{ ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 },
+    ...{ ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], warnings: [], pending: 0 },
   });
   const service: Partial<Service> = {
     mappings: () => mappingsOf(targets),
@@ -109,7 +109,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
 
   it('shows a warning if a rollback pins the target but cannot change the target', async () => {
     const rollback: Service['rollback'] = async (_, __, ___, requestId) => ({
-      ...{ ok: false, requestId, summary: { failed: 1 }, held: [], pending: 0 },
+      ...{ ok: false, requestId, summary: { failed: 1 }, held: [], warnings: [], pending: 0 },
       targets: [{ mapping: 'payments-db', namespace: 'payments', secret: 'payments-db', ...FAILED }],
     });
     await using tab = await visit({ role: 'operator', at: '/records/13', service: { rollback } });

@@ -121,7 +121,15 @@ describeInChromium('the sign-in', (visit) => {
       service: {
         async sync(_, __, requestId) {
           await gate.promise;
-          return { ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 };
+          return {
+            ok: true,
+            requestId,
+            summary: { updated: 1 },
+            targets: [],
+            held: [],
+            warnings: [],
+            pending: 0,
+          };
         },
       },
     });

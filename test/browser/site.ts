@@ -53,11 +53,19 @@ export async function openSite(
     async release(id, by, requestId) {
       calls.push({ what: `release ${id}`, by: by.name });
       held = held.filter((one) => one.id !== id);
-      return { ok: true, requestId, summary: { deleted: 1 }, targets: [], held, pending: 0 };
+      return { ok: true, requestId, summary: { deleted: 1 }, targets: [], held, warnings: [], pending: 0 };
     },
     async sync(name, by, requestId) {
       calls.push({ what: `sync ${name}`, by: by.name });
-      return { ok: true, requestId, summary: { updated: 1, unchanged: 2 }, targets: [], held, pending: 0 };
+      return {
+        ok: true,
+        requestId,
+        summary: { updated: 1, unchanged: 2 },
+        targets: [],
+        held,
+        warnings: [],
+        pending: 0,
+      };
     },
     ...deps.service,
   };

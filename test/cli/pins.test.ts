@@ -274,6 +274,7 @@ describe('rollback and unpin with --server', () => {
       { mapping: 'db', namespace: 'apps', secret: 'db', outcome: 'updated', keys: [], pinned: 41, later: 1 },
     ],
     held: [],
+    warnings: [],
     pending: 0,
   };
   const ask = (bench: Bench, ...args: readonly string[]) =>

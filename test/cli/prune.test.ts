@@ -191,6 +191,7 @@ const PRUNED = {
   summary: { created: 0, updated: 0, deleted: 1, unchanged: 0, refused: 0, held: 0, failed: 0 },
   targets: [{ mapping: 'old', namespace: 'apps', secret: 'old', outcome: 'deleted', keys: [] }],
   held: [],
+  warnings: [],
   pending: 0,
 };
 const REST = {
@@ -233,6 +234,7 @@ orphaned target apps/before of mapping db stays until apps/after exists
     expect((await ask(bench, service.url, 'prune', '--output', 'json')).json).toEqual({
       ...NOTHING,
       ...REST,
+      warnings: [],
     });
     expect((await ask(bench, service.url, 'prune', '--yes')).stderr).toBe(messages);
   });

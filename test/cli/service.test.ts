@@ -433,16 +433,27 @@ const answer = (mapping: string, more: object = {}) => ({
     },
   ],
   held: [],
+  warnings: [],
   pending: 0,
   ...more,
 });
 
 describe('sync --server', () => {
   it('`sync --server` syncs one mapping through the service, and changes no local files', async () => {
-    await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body: answer('db') } });
+    const target = { mapping: 'db', namespace: 'apps', secret: 'db' };
+    const body = answer('db', { warnings: [{ code: 'SOURCE_ABSENT', ...target, message: 'm' }] });
+    await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
     await using bench = await openBench();
-    const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
+    const { code, stdout, stderr } = await withToken(
+      bench,
+      'sync',
+      '--mapping',
+      'db',
+      '--server',
+      service.url,
+    );
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'updated   apps/db  A\n\n1 target: 1 updated.\n' });
+    expect(stderr).toBe('warning SOURCE_ABSENT: apps/db: m\n');
     await expect(bench.read('cluster/apps/db.yaml')).rejects.toThrow('ENOENT');
     await expect(bench.read('state/audit.db')).rejects.toThrow('ENOENT');
   });

@@ -122,6 +122,7 @@ Plan for 1 target: 1 to create.
     expect(json).toEqual({
       changes: 1,
       held: [],
+      warnings: [],
       targets: [
         {
           mapping: 'db',
@@ -204,6 +205,7 @@ describe('sync', () => {
         },
       ],
       held: [],
+      warnings: [],
     });
   });
 

@@ -182,6 +182,7 @@ function fakeService(calls: { what: string; by: Requester; requestId: string }[]
     summary: { updated: 1 },
     targets: [],
     held: [],
+    warnings: [],
     pending: 0,
   });
   return {

@@ -57,9 +57,13 @@ describe('a sync request', () => {
     expect(requests).toEqual(['a mine', 'b mine']);
     clock.time += 10;
     end(B, failed('TIMEOUT'), states);
-    end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }] });
+    const warnings = [{ code: 'SOURCE_ABSENT', message: 'the search finds nothing' }];
+    end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }], warnings });
     const { summary, targets, ...rest } = await answer;
-    expect(rest).toMatchObject({ ok: false, requestId: 'mine', pending: 0, held: [] });
+    expect(rest).toEqual({
+      ...{ ok: false, requestId: 'mine', pending: 0, held: [] },
+      warnings: [{ ...warnings[0], mapping: 'a', namespace: 'apps', secret: 'a' }],
+    });
     expect(summary).toMatchObject({ updated: 1, failed: 1, unchanged: 0 });
     expect(targets).toMatchObject([
       { mapping: 'a', namespace: 'apps', secret: 'a', outcome: 'updated', keys: [{ name: 'X' }] },

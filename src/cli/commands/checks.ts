@@ -113,10 +113,13 @@ function warningText({ code, message, namespace, secret }: Warning, paint: Paint
   return `${paint('yellow', 'warning')} ${code}: ${about}${message}`;
 }
 
-/** Lists the targets that fail for one reason as one finding. While a store is down, there may be thousands of them. */
+/**
+ * Lists the targets whose check of one kind fails for one reason as one finding. While a store is down, there may be
+ * thousands of them.
+ */
 function foldTargets(findings: readonly Finding[]): readonly Finding[] {
   const reasonOf = ({ name, about, error }: Finding) =>
-    about !== undefined && error !== undefined ? JSON.stringify(error) : name;
+    about !== undefined && error !== undefined ? JSON.stringify([/^\w+: \w+/.exec(name), error]) : name;
   return [...Map.groupBy(findings, reasonOf).values()].flatMap(([first, ...more]) => {
     if (first === undefined || more.length === 0) return first ?? [];
     return { ...first, name: `${first.name} and ${count(more.length, 'more target')}` };

@@ -2,22 +2,14 @@ import type { Command } from 'commander';
 import type { App } from '../../app/app.ts';
 import type { PlanReport } from '../../commands/plan.ts';
 import type { PlannedTarget } from '../../commands/planned-targets.ts';
-import { skippedOrphans } from '../../commands/serve/answers.ts';
+import { skippedOrphans, warningsData } from '../../commands/serve/answers.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../errors.ts';
 import { command, nonEmpty, type Run } from '../options.ts';
 import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report.ts';
-import {
-  heldText,
-  isListedAsHeld,
-  keyLines,
-  pinText,
-  targetData,
-  warningLines,
-  warningsData,
-} from '../targets.ts';
+import { heldText, isListedAsHeld, keyLines, pinText, targetData, warningLines } from '../targets.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
 import { reportBrokenIncludes, withApp } from '../with-app.ts';
@@ -121,7 +113,7 @@ export function printPlan(
       held: report.held,
       ...skippedOrphans(report),
       ...(report.kept === undefined ? {} : { kept: report.kept }),
-      ...warningsData(report.targets),
+      warnings: warningsData(report.targets),
     },
     human: (paint) => planText(report, all, summary, paint),
   });

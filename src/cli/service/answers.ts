@@ -90,6 +90,12 @@ export const SyncResult = z.looseObject({
   summary: z.record(z.string(), z.number()),
   targets: z.array(Target.extend({ outcome: z.string(), keys: z.array(KeyChange) })),
   held: z.array(Held),
+  // Older services omit this field.
+  warnings: z
+    .array(
+      z.looseObject({ code: z.string(), namespace: z.string(), secret: z.string(), message: z.string() }),
+    )
+    .default([]),
   pending: z.number().default(0),
 });
 export type SyncResult = z.output<typeof SyncResult>;

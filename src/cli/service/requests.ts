@@ -112,6 +112,7 @@ function mergeResults(results: readonly SyncResult[]): SyncResult {
     summary: Object.fromEntries(OUTCOMES.map((kind) => [kind, sum(kind)])),
     targets: results.flatMap(({ targets }) => targets).toSorted(compareTargets),
     held: results.flatMap(({ held }) => held).toSorted(compareTargets),
+    warnings: results.flatMap(({ warnings }) => warnings).toSorted(compareTargets),
     pending: results.reduce((total, { pending }) => total + pending, 0),
   };
 }

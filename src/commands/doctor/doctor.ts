@@ -85,19 +85,23 @@ export async function runDoctor(
   return isBlocked ? findings : [...findings, ...(await checkTargets(plan, signal))];
 }
 
-type Attempt = <T>(name: string, work: () => Promise<T>) => Promise<T | undefined>;
+type Attempt = <T>(
+  check: string | Pick<Finding, 'name' | 'about'>,
+  work: () => Promise<T>,
+) => Promise<T | undefined>;
 
 /**
  * Returns a function that runs a check and adds a finding about it. The function returns undefined if the check fails.
  */
 function attemptsIn(findings: Finding[]): Attempt {
-  return async (name, work) => {
+  return async (check, work) => {
+    const finding = typeof check === 'string' ? { name: check } : check;
     try {
       const result = await work();
-      findings.push({ name });
+      findings.push(finding);
       return result;
     } catch (thrown) {
-      findings.push({ name, error: toAppError(thrown) });
+      findings.push({ ...finding, error: toAppError(thrown) });
       return undefined;
     }
   };
@@ -185,7 +189,7 @@ async function checkCluster(
   for (const target of targets.filter(({ error }) => error === undefined)) {
     const { mapping, id } = target;
     const barred = current.forbiddenTarget(mapping, id);
-    if (barred !== undefined) await attempt(writeName(target), () => Promise.reject(barred));
+    if (barred !== undefined) await attempt(writeCheck(target), () => Promise.reject(barred));
     else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) allowed.push(target);
   }
   const creating = allowed.filter(({ mapping }) => mapping.target.mode === 'own');
@@ -200,15 +204,15 @@ async function checkCluster(
   // misleading.
   const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
   for (const target of open)
-    await attempt(writeName(target), () =>
+    await attempt(writeCheck(target), () =>
       requireRights(cluster, target.id, requiredVerbs(target.mapping), remedy),
     );
   await checkRestarts(cluster, open, attempt);
   return targets;
 }
 
-function writeName({ id, mapping }: DesiredTarget): string {
-  return `target: write ${formatTarget(id)} (mapping ${mapping.name})`;
+function writeCheck({ id, mapping: { name: mapping } }: DesiredTarget): Pick<Finding, 'name' | 'about'> {
+  return { name: `target: write ${formatTarget(id)} (mapping ${mapping})`, about: { mapping, ...id } };
 }
 
 /**
