@@ -12,7 +12,7 @@ it('the port of the API has no metrics, and the port of the metrics has nothing 
     ...{ tokens: [], metricsNeedToken: false, kubernetes: false, allowHttp: false },
   };
   const deps = { version: '1', logger: silentLogger, clock: systemClock, configProblems: () => [] };
-  const front = await openHttpFrontend({ http, instance: 'prod' }, deps);
+  const front = await openHttpFrontend({ http, instance: 'prod', includes: [] }, deps);
   try {
     const statusOf = async (url: string) => (await fetch(url)).status;
     const metrics = `http://127.0.0.1:${metricsPort}`;

@@ -4,6 +4,8 @@ import { systemClock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 
+const BROKEN = { path: 'teams/a.yaml', state: 'disabled', problems: [], namespaces: ['a'] } as const;
+
 it('the HTTP frontend reports why the service has not started yet', async () => {
   const http = {
     listen: '127.0.0.1:0',
@@ -13,7 +15,7 @@ it('the HTTP frontend reports why the service has not started yet', async () => 
     allowHttp: false,
   };
   const deps = { version: '1', logger: silentLogger, clock: systemClock, configProblems: () => [] };
-  const front = await openHttpFrontend({ http, instance: 'prod' }, deps);
+  const front = await openHttpFrontend({ http, instance: 'prod', includes: [BROKEN] }, deps);
   const ask = async (path: string) => {
     const answer = await fetch(`${front.url}${path}`, { headers: { authorization: 'Bearer x' } });
     return { status: answer.status, body: await answer.json() };
@@ -22,6 +24,8 @@ it('the HTTP frontend reports why the service has not started yet', async () => 
     expect(await ask('/readyz')).toMatchObject({ status: 503, body: { code: 'STARTING' } });
     expect(await ask('/api/v1/status')).toMatchObject({ status: 503, body: { code: 'STARTING' } });
     expect(await ask('/livez')).toMatchObject({ status: 200 });
+    const metrics = await fetch(`${front.url}/metrics`);
+    expect(await metrics.text()).toContain('secretbridge_config_valid 0\n');
     front.use({ waitingFor: new AppError('CLUSTER_UNAVAILABLE') });
     expect(await ask('/readyz')).toMatchObject({ status: 503, body: { code: 'CLUSTER_UNAVAILABLE' } });
   } finally {

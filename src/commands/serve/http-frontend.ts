@@ -1,6 +1,6 @@
 import type { AppDeps } from '../../app/deps.ts';
 import type { Identities } from '../../cluster/cluster.ts';
-import type { Config } from '../../config/config.ts';
+import { brokenIncludes, type Config } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import { startBackgroundTimer } from '../../core/timer.ts';
@@ -29,7 +29,7 @@ export interface HttpFrontendDeps extends Pick<AppDeps, 'logger' | 'clock' | 've
 }
 
 export async function openHttpFrontend(
-  { http, instance }: Pick<Config, 'http' | 'instance'>,
+  { http, instance, includes }: Pick<Config, 'http' | 'instance' | 'includes'>,
   { logger, clock, version, configProblems }: HttpFrontendDeps,
 ): Promise<HttpFrontend> {
   const opened = new OpenedParts();
@@ -39,7 +39,8 @@ export async function openHttpFrontend(
     async observe() {
       const { controller } = opened.now;
       if (controller !== undefined) reportAges(controller, metrics);
-      return snapshotOf(opened, configProblems().length === 0);
+      const isValid = configProblems().length === 0 && brokenIncludes({ includes }).length === 0;
+      return snapshotOf(opened, isValid);
     },
   });
   const httpDeps: HttpDeps = {
