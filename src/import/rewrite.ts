@@ -8,6 +8,7 @@ import { parseTemplate } from './template/parse.ts';
  */
 export interface Naming {
   readonly case?: 'upper' | 'lower';
+  readonly replace?: { readonly from: string; readonly to: string };
   readonly prefix: string;
   readonly replaceInvalid: boolean;
   /**
@@ -32,7 +33,7 @@ export function rewritten(naming: Naming, step: Node, path: string): Naming | un
   return undefined;
 }
 
-/** Supports only expressions that match whole names, prefixes, or invalid characters. */
+/** Supports only expressions that match whole names, prefixes, invalid characters, or a text. */
 function byRegExp(naming: Naming, source: string, target: string, path: string): Naming | undefined {
   const capture = /^\^?(.*?)\((\.\*|\.\+)\)\$?$/.exec(source);
   const into = /^((?:[^$]|\$\$)*)\$(?:1|\{1\})$/.exec(target);
@@ -50,7 +51,23 @@ function byRegExp(naming: Naming, source: string, target: string, path: string):
   if (target === '' && literalOf(source) === path && path !== '') return withoutPath(naming);
   // A pattern with `+` replaces several characters by a single `_`, and this has no equivalent.
   if (target === '_' && INVALID_CLASSES.has(source)) return { ...naming, replaceInvalid: true };
-  return undefined;
+  const to = unescapeTarget(target);
+  return to.includes('$') ? undefined : withReplacement(naming, literalOf(source), to);
+}
+
+/** `rename` replaces one text, before it adds the prefix and replaces invalid characters. */
+function withReplacement(naming: Naming, from: string | undefined, to: string): Naming | undefined {
+  const { withPath, prefix, replaceInvalid, replace } = naming;
+  const isFirst = !withPath && prefix === '' && !replaceInvalid && replace === undefined;
+  return from && isFirst ? { ...naming, replace: { from, to } } : undefined;
+}
+
+/** `rename` changes the case before it replaces a text. With letters in the text, the order matters. */
+function withCase(naming: Naming, letters: 'upper' | 'lower'): Naming | undefined {
+  const { replace: { from, to } = { from: '', to: '' } } = naming;
+  if ((from + to).toUpperCase() !== (from + to).toLowerCase()) return undefined;
+  const prefix = letters === 'upper' ? naming.prefix.toUpperCase() : naming.prefix.toLowerCase();
+  return { ...naming, case: letters, prefix };
 }
 
 /** Character classes whose replacement by `_` has the same effect as `invalid: replace`. */
@@ -136,17 +153,18 @@ function applied(naming: Naming, expression: Expression, path: string): Naming |
   const [first, second] = args;
   switch (`${name} ${args.length}`) {
     case 'upper 1':
-      return { ...inner, case: 'upper', prefix: inner.prefix.toUpperCase() };
+      return withCase(inner, 'upper');
     case 'lower 1':
-      return { ...inner, case: 'lower', prefix: inner.prefix.toLowerCase() };
+      return withCase(inner, 'lower');
     case 'toString 1':
       return inner;
     case 'trimPrefix 2':
       return first?.kind === 'text' && first.value === path && path !== '' ? withoutPath(inner) : undefined;
     case 'replace 3':
-      return first?.kind === 'text' && first.value === '/' && second?.kind === 'text' && second.value === '_'
+      if (first?.kind !== 'text' || second?.kind !== 'text') return undefined;
+      return first.value === '/' && second.value === '_'
         ? { ...inner, replaceInvalid: true }
-        : undefined;
+        : withReplacement(inner, first.value, second.value);
     case 'printf 2': {
       const format = first?.kind === 'text' ? /^([^%]*)%[sv]$/.exec(first.value) : null;
       return format === null ? undefined : withPrefix(inner, format[1] ?? '');
@@ -158,13 +176,14 @@ function applied(naming: Naming, expression: Expression, path: string): Naming |
 
 /** Formats the naming as `rename`. If names still include the search path, the path is appended to the prefix. */
 export function renameOf(
-  { case: letters, prefix, replaceInvalid, withPath }: Naming,
+  { case: letters, replace, prefix, replaceInvalid, withPath }: Naming,
   path: string,
 ): Json | undefined {
   const cased = letters === 'upper' ? path.toUpperCase() : letters === 'lower' ? path.toLowerCase() : path;
   const fullPrefix = `${prefix}${withPath ? cased : ''}`;
   const rename = {
     ...(letters === undefined ? {} : { case: letters }),
+    ...(replace === undefined ? {} : { replace }),
     ...(fullPrefix === '' ? {} : { prefix: fullPrefix }),
     ...(replaceInvalid ? { invalid: 'replace' } : {}),
   };

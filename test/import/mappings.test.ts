@@ -322,6 +322,17 @@ describe('dataFrom', () => {
       { extract: { key: 'app' }, rewrite: [{ regexp: { source: '[^a-zA-Z0-9._-]', target: '_' } }] },
       { key: 'app', rename: { invalid: 'replace' } },
     ],
+    [
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: '-', target: '_' } }] },
+      { key: 'app', rename: { replace: { from: '-', to: '_' } } },
+    ],
+    [
+      {
+        extract: { key: 'app' },
+        rewrite: [{ transform: { template: 'x-{{ .value | replace "." "-" | upper }}' } }],
+      },
+      { key: 'app', rename: { case: 'upper', replace: { from: '.', to: '-' }, prefix: 'x-' } },
+    ],
   ])('an entry of dataFrom is converted: %j', async (entry, expected) => {
     const { mapping, report } = await from(entry);
     expect(mapping?.dataFrom).toEqual([{ store: 'vault', ...expected }]);
@@ -330,7 +341,7 @@ describe('dataFrom', () => {
 
   it.each([
     [
-      { extract: { key: 'app' }, rewrite: [{ regexp: { source: 'a', target: 'b' } }] },
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: 'a+', target: 'b' } }] },
       'spec.dataFrom[0].rewrite[0]',
     ],
     [
@@ -344,6 +355,17 @@ describe('dataFrom', () => {
     [
       { find: { name: { regexp: '.*' } }, rewrite: [{ merge: { into: 'x', strategy: 'JSON' } }] },
       'spec.dataFrom[0].rewrite[0]',
+    ],
+    // `rename` changes the case before it replaces a text.
+    [
+      {
+        extract: { key: 'app' },
+        rewrite: [
+          { regexp: { source: 'a', target: 'b' } },
+          { transform: { template: '{{ .value | upper }}' } },
+        ],
+      },
+      'spec.dataFrom[0].rewrite[1]',
     ],
     // The first rewrite step replaces a `/` in the name, so the second rewrite step can no longer find the path.
     ...[
