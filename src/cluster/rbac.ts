@@ -153,7 +153,7 @@ function secretComments(unlimited: readonly PolicyRule[], where: string): readon
   if (unlimited.some(({ verbs }) => verbs.includes('get'))) {
     return [
       `This allows secretbridge to read every Secret in ${where}.`,
-      '`cluster: { scope: names }` limits it to the Secrets that secretbridge writes.',
+      '`cluster: { kind: kubernetes, scope: names }` limits it to the Secrets that secretbridge writes.',
     ];
   }
   return unlimited.length > 0
