@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Head } from '../../src/audit/chain.ts';
-import { waitForTrustedAudit } from '../../src/commands/serve/audit-trust.ts';
+import { verifyChainPeriodically, waitForTrustedAudit } from '../../src/commands/serve/audit-trust.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Status } from '../../src/service/service.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
+import { entry } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { recordKeys } from '../fakes/record-keys.ts';
 
 /**
  * Returns the status of a service that waits for a person to accept a truncated audit log. `head` reads the end of that
@@ -68,4 +71,21 @@ describe('status while the audit log cannot be trusted', () => {
       });
     }
   });
+});
+
+it('the log says how many records no known key verifies', async () => {
+  const audit = createMemoryAudit({ keys: recordKeys(1) });
+  await audit.append([entry(), entry()]);
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const app = {
+    ...{ audit, recordKeys: recordKeys(2), checkpoints: undefined, clock: systemClock },
+    config: { audit: {} },
+    logger: { ...silentLogger, warn: (message: string, fields: object) => resolve({ message, ...fields }) },
+  } as unknown as Parameters<typeof verifyChainPeriodically>[0];
+  using chain = verifyChainPeriodically(app, { use: () => undefined });
+  expect(await promise).toEqual({
+    message: 'the audit log needs attention',
+    error: new AppError('RECORDS_UNVERIFIABLE', { detail: '2 of its records' }),
+  });
+  expect(chain.unverifiable()).toBe(2);
 });

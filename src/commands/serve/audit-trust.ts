@@ -10,7 +10,7 @@ import { systemSleep } from '../../providers/timing.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { Status } from '../../service/service.ts';
 import { includeStatuses } from '../includes.ts';
-import { auditWarnings, type ChainState } from './audit-warnings.ts';
+import { auditWarnings, type ChainState, recordsUnverifiable } from './audit-warnings.ts';
 import type { HttpFrontend, HttpFrontendDeps } from './http-frontend.ts';
 
 interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>, Pick<AppDeps, 'replica'> {
@@ -92,6 +92,7 @@ export function verifyChainPeriodically(app: App, front: Pick<HttpFrontend, 'use
     pause: () => systemSleep(PAUSE_MS, closing.signal),
   });
   front.use({ chain: watch });
+  let loggedCount = 0;
   const verify = createSharedRun(async (): Promise<void> => {
     try {
       await watch.run();
@@ -101,6 +102,10 @@ export function verifyChainPeriodically(app: App, front: Pick<HttpFrontend, 'use
           kind: problem.kind,
           sequence: problem.sequence,
         });
+      const count = watch.unverifiable();
+      if (count > loggedCount)
+        logger.warn('the audit log needs attention', { error: recordsUnverifiable(count) });
+      loggedCount = count;
     } catch (thrown) {
       if (closing.signal.aborted) return;
       logger.warn('the hash chain of the audit log could not be verified', { error: toAppError(thrown) });

@@ -25,7 +25,10 @@ export function auditDoubts(
   if (problem !== undefined)
     errors.push(new AppError('AUDIT_ALTERED', { detail: `${problem.kind} at record ${problem.sequence}` }));
   const unverifiable = chain?.unverifiable() ?? 0;
-  if (unverifiable > 0)
-    errors.push(new AppError('RECORDS_UNVERIFIABLE', { detail: `${unverifiable} of its records` }));
+  if (unverifiable > 0) errors.push(recordsUnverifiable(unverifiable));
   return errors;
+}
+
+export function recordsUnverifiable(count: number): AppError {
+  return new AppError('RECORDS_UNVERIFIABLE', { detail: `${count} of its records` });
 }
