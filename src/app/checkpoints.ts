@@ -89,9 +89,7 @@ export async function checkpointAudit(
 ): Promise<void> {
   const { checkpoints } = config.audit;
   if (checkpoints.length === 0) return;
-  await using cluster = checkpoints.some(({ kind }) => kind === 'configMap' || kind === 'ownConfigMap')
-    ? await openCluster(config.cluster, deps)
-    : undefined;
+  await using cluster = await openClusterFor(checkpoints, config.cluster, deps);
   const checkpointer = await openCheckpointer(config, { ...deps, cluster: cluster ?? NO_CLUSTER });
   await checkpointer.checkStore();
   await checkpointer.write();
@@ -99,7 +97,26 @@ export async function checkpointAudit(
   if (trouble !== undefined) throw trouble;
 }
 
-const NO_CLUSTER = { configMaps: undefined, ownNamespace: () => undefined, inCluster: false };
+/**
+ * Opens the cluster if a place needs it. The default place is a ConfigMap only in a pod, where the cluster can always be
+ * opened. Elsewhere it is a file, also on a machine without a kubeconfig.
+ */
+export async function openClusterFor(
+  places: readonly CheckpointPlace[],
+  config: Config['cluster'],
+  deps: ClusterDeps,
+): Promise<Cluster | undefined> {
+  const kinds = places.map(({ kind }) => kind);
+  if (!kinds.includes('configMap') && !kinds.includes('ownConfigMap')) return undefined;
+  try {
+    return await openCluster(config, deps);
+  } catch (thrown) {
+    if (kinds.includes('configMap') || !(thrown instanceof AppError)) throw thrown;
+    return undefined;
+  }
+}
+
+export const NO_CLUSTER = { configMaps: undefined, ownNamespace: () => undefined, inCluster: false };
 
 async function openCheckpointer(config: CheckpointConfig, deps: CheckpointDeps): Promise<Checkpointer> {
   const { checkpoints, store } = config.audit;

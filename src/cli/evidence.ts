@@ -116,11 +116,10 @@ async function readLocation(
     stderr.write(`Checkpoints in standard output are not read: ${save}`);
     return undefined;
   }
-  const { openCluster } = await import('../app/cluster.ts');
-  const { placeOf } = await import('../app/checkpoints.ts');
+  const { NO_CLUSTER, openClusterFor, placeOf } = await import('../app/checkpoints.ts');
   try {
-    await using cluster = await openCluster(config.cluster, { env, clock, stop: signal });
-    const { name, read } = placeOf(place, { cluster, print: () => undefined });
+    await using cluster = await openClusterFor([place], config.cluster, { env, clock, stop: signal });
+    const { name, read } = placeOf(place, { cluster: cluster ?? NO_CLUSTER, print: () => undefined });
     return { name, checkpoints: await read() };
   } catch (thrown) {
     const { code } = toAppError(thrown);

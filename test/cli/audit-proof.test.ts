@@ -197,6 +197,19 @@ describe('audit verify', () => {
     expect(await verified(bench, '--audit', STORE)).toMatchObject({ code: 2, ok: true, covered: false });
   });
 
+  it('`audit verify` finds the checkpoints of a PostgreSQL store in a file, on a machine without a cluster', async () => {
+    await using bench = await synced();
+    const keys =
+      'fingerprint: [ { file: state/fingerprint.key } ], checkpoint: { file: state/checkpoint.key }';
+    const audit = 'audit: { store: { kind: postgres, url: { env: DATABASE_URL } } }';
+    const config = `${HEAD.replace(/cluster: .*/, 'cluster: { kind: kubernetes }')}${audit}\nkeys: { ${keys} }\n${DB}`;
+    await bench.write('postgres.yaml', config);
+    const { stdout } = await bench.run('audit', 'export');
+    await bench.write('export.jsonl', stdout);
+    const proof = await verified(bench, '--audit', 'export.jsonl', '--config', 'postgres.yaml');
+    expect(proof).toMatchObject({ code: 0, covered: true, stderr: '' });
+  });
+
   it('`audit verify` checks the HMACs of records with the key of the configuration or of an option', async () => {
     await using bench = await synced(`${HEAD}audit: { checkpoints: [] }\n${DB}`);
     const { record, hash } = forgedRecord(bench, 5);
