@@ -1,6 +1,10 @@
-import { type Entry, type FieldChange, MAX_CHANGES } from '../audit/entry.ts';
+import { randomUUID } from 'node:crypto';
+import type { App } from '../app/app.ts';
+import { type Actor, type Entry, type FieldChange, MAX_CHANGES, NO_KEYS } from '../audit/entry.ts';
 import { configChanges, configHash } from '../config/changes.ts';
 import type { Config } from '../config/config.ts';
+import { instancesOf } from '../core/target.ts';
+import { latestRecord } from '../reconcile/latest-records.ts';
 
 /** What the record of an active configuration says about it. */
 export type ConfigurationFacts = Pick<Entry, 'changes' | 'configHash' | 'revision' | 'counts'>;
@@ -34,4 +38,17 @@ function limitChanges(all: readonly FieldChange[]): Pick<Entry, 'changes' | 'cou
     ...(changes.length === 0 ? {} : { changes }),
     ...(changesLeftOut === 0 ? {} : { counts: { changesLeftOut } }),
   };
+}
+
+/** Records the configuration of a one-shot run, if it differs from the last recorded one. */
+export async function recordConfiguration(
+  { audit, config }: Pick<App, 'audit' | 'config'>,
+  { actor, env }: { readonly actor: Actor; readonly env: Env },
+): Promise<void> {
+  const facts = configurationFacts(config, env);
+  const last = await latestRecord(audit, { outcome: 'ok' }, ['configure'], instancesOf(config));
+  if (last?.configHash === facts.configHash) return;
+  const note = `stores: ${config.stores.length}, mappings: ${config.mappings.length}`;
+  const base = { actor, action: 'configure', outcome: 'ok', sources: [], keys: NO_KEYS } as const;
+  await audit.append([{ ...base, ...facts, requestId: randomUUID(), note, durationMs: 0, attempt: 1 }]);
 }

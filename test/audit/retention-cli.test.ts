@@ -26,8 +26,8 @@ it('one-shot runs prune old records before they exit, and verification still acc
   await synced(bench, 9);
   await expect(archived(bench)).rejects.toThrow('ENOENT');
   await synced(bench, 9);
-  expect(await archived(bench)).toEqual(['audit-1-5.checkpoint', 'audit-1-5.jsonl']);
-  expect(await verified(bench)).toMatchObject({ code: 0, ok: true, from: 6, cutProved: true });
+  expect(await archived(bench)).toEqual(['audit-1-6.checkpoint', 'audit-1-6.jsonl']);
+  expect(await verified(bench)).toMatchObject({ code: 0, ok: true, from: 7, cutProved: true });
   await synced(bench, 9);
   await synced(bench, 9);
   const files = await archived(bench);
@@ -79,8 +79,8 @@ it('`audit verify` detects that somebody deleted the oldest records', async () =
   await synced(bench, 9);
   const { DatabaseSync } = await import('node:sqlite');
   const db = new DatabaseSync(join(bench.folder, 'state/audit.db'));
-  db.exec(`update base set sequence = 6, hash = (select hash from records where sequence = 6);
-    delete from records where sequence <= 6`);
+  db.exec(`update base set sequence = 7, hash = (select hash from records where sequence = 7);
+    delete from records where sequence <= 7`);
   db.close();
   expect(await verified(bench)).toMatchObject({
     code: 4,

@@ -48,8 +48,8 @@ it('`audit migrate` exits with 4 and reports the reason if it cannot copy the lo
 it.each([
   [
     'edited',
-    `update records set record = replace(record, '"sync"', '"plan"') where sequence = 1`,
-    'at record 1',
+    `update records set record = replace(record, '"sync"', '"plan"') where sequence = 2`,
+    'at record 2',
   ],
   ['deleted', 'delete from records where sequence = 2', 'at record 2'],
   ['cut off', 'delete from records where sequence > 3', 'truncated at record 4'],

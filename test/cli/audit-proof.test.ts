@@ -10,6 +10,8 @@ import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
 const STORE = 'state/audit.db';
 const CHECKPOINTS = 'state/checkpoints.jsonl';
+/** The last record of the first sync. */
+const LAST = 6;
 
 function sql(bench: Bench, text: string): void {
   const db = new DatabaseSync(join(bench.folder, STORE));
@@ -73,7 +75,7 @@ describe('checkpoints of one-shot runs', () => {
   it('a one-shot run ends by writing its checkpoints next to the audit store, into files that only their owner can access', async () => {
     await using bench = await synced();
     const [line] = (await bench.read(CHECKPOINTS)).trim().split('\n');
-    expect(JSON.parse(line ?? '')).toMatchObject({ instance: 'prod', sequence: 5 });
+    expect(JSON.parse(line ?? '')).toMatchObject({ instance: 'prod', sequence: LAST });
     for (const file of [CHECKPOINTS, 'state/checkpoint.key'])
       expect((await stat(join(bench.folder, file))).mode & 0o777).toBe(0o600);
   });
@@ -120,10 +122,12 @@ describe('checkpoints of one-shot runs', () => {
 describe('audit verify', () => {
   it('`audit verify` verifies a store, and reports the last record that a checkpoint covers', async () => {
     await using bench = await synced();
-    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, records: 5, checkpoints: 1 });
+    expect(await verified(bench)).toMatchObject({ code: 0, ok: true, records: LAST, checkpoints: 1 });
     const { stdout } = await bench.run('audit', 'verify');
-    expect(stdout).toContain('The chain is intact: 5 records, 1 to 5.');
-    expect(stdout).toContain('1 signed checkpoint of 1 matches; the last one covers all records up to 5');
+    expect(stdout).toContain(`The chain is intact: ${LAST} records, 1 to ${LAST}.`);
+    expect(stdout).toContain(
+      `1 signed checkpoint of 1 matches; the last one covers all records up to ${LAST}`,
+    );
   });
 
   it('`audit verify` reports records after the last checkpoint as not verified', async () => {
@@ -132,18 +136,18 @@ describe('audit verify', () => {
     await bench.run('sync');
     await bench.write(CHECKPOINTS, checkpoints);
     expect((await bench.run('audit', 'verify')).stdout).toMatch(
-      /Not verified: records 6 to \d+ are newer than that checkpoint/,
+      /Not verified: records 7 to \d+ are newer than that checkpoint/,
     );
   });
 
   it.each([
     [
       'edited',
-      `update records set record = replace(record, '"apps"', '"apple"') where sequence = 3`,
-      { kind: 'edited', sequence: 3 },
+      `update records set record = replace(record, '"apps"', '"apple"') where sequence = 4`,
+      { kind: 'edited', sequence: 4 },
     ],
     ['deleted', 'delete from records where sequence = 2', { kind: 'deleted', sequence: 2 }],
-    ['cut off', 'delete from records where sequence > 4', { kind: 'truncated', sequence: 5 }],
+    ['cut off', 'delete from records where sequence > 5', { kind: 'truncated', sequence: LAST }],
   ])('`audit verify` detects that a record was %s', async (_, text, problem) => {
     await using bench = await synced();
     sql(bench, text);
@@ -152,15 +156,18 @@ describe('audit verify', () => {
 
   it('`audit verify` detects rewritten records at the end of the log if a copy of a checkpoint was kept elsewhere', async () => {
     await using bench = await synced();
-    cut(bench, 3);
+    cut(bench, 4);
     await bench.write('away.jsonl', await bench.read(CHECKPOINTS));
     await bench.write(CHECKPOINTS, '');
     await bench.run('sync');
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true });
     const verification = await verified(bench, '--checkpoints', 'away.jsonl');
-    expect(verification).toMatchObject({ code: 4, problem: { kind: 'checkpoint', sequence: 5, after: 0 } });
+    expect(verification).toMatchObject({
+      code: 4,
+      problem: { kind: 'checkpoint', sequence: LAST, after: 0 },
+    });
     const { stdout } = await bench.run('audit', 'verify', '--checkpoints', 'away.jsonl');
-    expect(stdout).toContain('The first altered record is between 1 and 5');
+    expect(stdout).toContain(`The first altered record is between 1 and ${LAST}`);
     expect(stdout).toContain('Good: 0 records.');
   });
 
@@ -212,10 +219,10 @@ describe('audit verify', () => {
 
   it('`audit verify` checks the HMACs of records with the key of the configuration or of an option', async () => {
     await using bench = await synced(`${HEAD}audit: { checkpoints: [] }\n${DB}`);
-    const { record, hash } = forgedRecord(bench, 5);
-    sql(bench, `update records set record = '${record}', hash = '${hash}' where sequence = 5`);
+    const { record, hash } = forgedRecord(bench, LAST);
+    sql(bench, `update records set record = '${record}', hash = '${hash}' where sequence = ${LAST}`);
     sql(bench, `update head set hash = '${hash}'`);
-    const problem = { kind: 'edited', sequence: 5 };
+    const problem = { kind: 'edited', sequence: LAST };
     expect(await verified(bench)).toMatchObject({ code: 4, problem });
     expect(await verified(bench, '--audit', STORE)).toMatchObject({ code: 2, ok: true });
     const key = ['--fingerprint-key', 'state/fingerprint.key'];
@@ -245,12 +252,12 @@ describe('audit verify', () => {
     expect(await verified(bench, '--audit', 'export.jsonl', ...proof)).toMatchObject({
       code: 0,
       ok: true,
-      records: 5,
+      records: LAST,
       checkpoints: 1,
     });
     expect(await verified(bench, '--audit', 'part.jsonl', ...proof)).toMatchObject({
       code: 0,
-      records: 3,
+      records: LAST - 2,
       from: 3,
       cutProved: false,
     });
@@ -319,10 +326,10 @@ describe('audit verify', () => {
     const otherKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
     expect(await verified(bench, '--key', otherKey)).toMatchObject({
       code: 4,
-      problem: { kind: 'checkpoint', sequence: 5, unknownKey: true },
+      problem: { kind: 'checkpoint', sequence: LAST, unknownKey: true },
     });
     expect((await bench.run('audit', 'verify', '--key', otherKey)).stdout).toMatch(
-      /^The audit log cannot be trusted: the checkpoint of record 5 matches, but its signing key is unknown\./,
+      /^The audit log cannot be trusted: the checkpoint of record 6 matches, but its signing key is unknown\./,
     );
     await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'export.jsonl');
     const { stdout } = await bench.run(
@@ -334,15 +341,15 @@ describe('audit verify', () => {
 
   it('`audit verify` reports an altered log even if a key is unknown', async () => {
     await using bench = await synced();
-    sql(bench, `update records set record = replace(record, '"apps"', '"apple"') where sequence = 3`);
+    sql(bench, `update records set record = replace(record, '"apps"', '"apple"') where sequence = 4`);
     const { publicKey } = generateKeyPairSync('ed25519');
     const otherKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
     expect(await verified(bench, '--key', otherKey)).toHaveProperty('problem', {
       kind: 'edited',
-      sequence: 3,
+      sequence: 4,
     });
     const { stdout } = await bench.run('audit', 'verify', '--key', otherKey);
-    expect(stdout).toMatch(/^The audit log was altered: record 3 was edited\./);
+    expect(stdout).toMatch(/^The audit log was altered: record 4 was edited\./);
   });
 
   it('`audit verify` accepts checkpoints that were signed with an earlier key', async () => {
@@ -382,7 +389,7 @@ describe('a truncated audit log', () => {
   it('a truncated audit log blocks changes to the cluster until a person accepts the loss', async () => {
     await using bench = await synced();
     const before = await target(bench);
-    cut(bench, 4);
+    cut(bench, LAST - 1);
     for (const command of [['sync'], ['prune', '--yes'], ['release', '5f2c9a01d3e4']]) {
       const { code, stderr } = await bench.run(...command);
       expect({ command, code }).toEqual({ command, code: 4 });
@@ -393,7 +400,7 @@ describe('a truncated audit log', () => {
 
     const { code, stdout, json } = await bench.run('audit', 'accept', '--output', 'json');
     expect(code).toBe(0);
-    expect(json).toMatchObject({ accepted: true, missing: [{ sequence: 5 }] });
+    expect(json).toMatchObject({ accepted: true, missing: [{ sequence: LAST }] });
     expect(stdout).toContain('checkpoints.jsonl');
     expect((await bench.run('audit', 'list', '--code', 'AUDIT_TRUNCATED')).stdout).toContain('ann');
 
@@ -416,12 +423,12 @@ describe('a truncated audit log', () => {
 
   it('`audit verify` reports an accepted loss with the missing records and the name of the person', async () => {
     await using bench = await synced();
-    cut(bench, 4);
+    cut(bench, LAST - 1);
     const { stdout } = await bench.run('audit', 'accept');
     expect(stdout).toMatch(
-      /ends at record 4\. Missing or altered:\n {2}record 5, by a checkpoint of .* in file/,
+      /ends at record 5\. Missing or altered:\n {2}record 6, by a checkpoint of .* in file/,
     );
-    expect(stdout).toContain('Accepted by ann in record 5.');
+    expect(stdout).toContain('Accepted by ann in record 6.');
   });
 
   it('an unreadable checkpoint file counts as a truncated audit log, so the sync stops', async () => {

@@ -14,12 +14,12 @@ ${DB}  - name: theirs
     await bench.run('sync');
     bench.clock.set(bench.clock.now() + 6 * DAY);
     await bench.run('sync');
-    await bench.run('audit', 'review', '1', '--state', 'flagged', '--note', 'not announced');
+    await bench.run('audit', 'review', '2', '--state', 'flagged', '--note', 'not announced');
     const { code, stdout } = await bench.run('audit', 'report', '--since', '7d');
     expect(code).toBe(0);
     expect(stdout.split('\n')[0]).toBe('Audit report, 2027-02-28 12:00:00 to 2027-03-07 12:00:00 UTC');
     expect(stdout).toMatch(/^Review: \d+ unreviewed, 0 reviewed, 1 flagged\.$/m);
-    expect(stdout).toContain('Flagged: 1\n  2027-03-01 12:00:00  ann: sync  (1) "not announced"\n');
+    expect(stdout).toContain('Flagged: 1\n  2027-03-01 12:00:00  ann: sync  (2) "not announced"\n');
     expect(stdout).toMatch(/^Refused: 1\n {2}NOT_OWNED {2}apps\/theirs {2}2027-03-01 12:00:00 {2}\(\d+\)$/m);
     expect(stdout).toMatch(
       /^Older than `maxAge`: 1\n {2}local: db.json .* since 2027-03-01 12:00:00, 6 days of 5$/m,
@@ -27,6 +27,7 @@ ${DB}  - name: theirs
     expect(stdout).toContain('Read for the first time: 1\n  2027-03-01 12:00:00  local: db.json\n');
     expect(stdout).toMatch(/^Changed: 1\n {2}apps\/db {2}1 change, .* {2}\+PASSWORD \+USER$/m);
     expect(stdout).toMatch(/^Commands: 2$/m);
+    expect(stdout).toContain('The configuration was loaded 1 time');
   });
 
   it('`audit report` lists keys that a search found and that were not rotated in time', async () => {

@@ -42,9 +42,9 @@ describe('audit list', () => {
     expect(code).toBe(0);
     const lines = stdout.split('\n').map((line) => line.replace(/ {2,}/g, ' ').trim());
     expect(lines[0]).toBe('SEQUENCE TIME ACTION OUTCOME SUBJECT ACTOR DETAILS');
-    expect(lines[1]).toBe('12 2027-03-02 12:00:00 sweep ok ann 1 target: 1 updated');
-    expect(lines[2]).toBe('11 2027-03-02 12:00:00 update ok apps/db ann ~PASSWORD');
-    expect(lines[3]).toBe('10 2027-03-02 12:00:00 update (intent) ok apps/db ann ~PASSWORD');
+    expect(lines[1]).toBe('13 2027-03-02 12:00:00 sweep ok ann 1 target: 1 updated');
+    expect(lines[2]).toBe('12 2027-03-02 12:00:00 update ok apps/db ann ~PASSWORD');
+    expect(lines[3]).toBe('11 2027-03-02 12:00:00 update (intent) ok apps/db ann ~PASSWORD');
     expect(stdout).toContain('NOT_OWNED');
     expect(stdout).not.toMatch(/first|second/);
   });
@@ -119,7 +119,7 @@ describe('audit list', () => {
       cursor = ['--cursor', next];
     }
     expect(seen).toEqual(all.map(({ sequence }) => sequence));
-    expect((await bench.run('audit', 'list', '--limit', '5')).stdout).toContain('Next page: --cursor 8');
+    expect((await bench.run('audit', 'list', '--limit', '5')).stdout).toContain('Next page: --cursor 9');
     const exact = await bench.run('audit', 'list', '--limit', String(all.length), '--output', 'json');
     expect(exact.json).not.toHaveProperty('next');
   });
@@ -153,11 +153,11 @@ describe('audit show', () => {
   it('`audit show` prints one complete record', async () => {
     await using bench = await openStory();
     const [, update] = await list(bench);
-    const { code, json } = await bench.run('audit', 'show', '11', '--output', 'json');
+    const { code, json } = await bench.run('audit', 'show', '12', '--output', 'json');
     expect(code).toBe(0);
     expect(json).toMatchObject(update ?? {});
     expect(json).toMatchObject({
-      sequence: 11,
+      sequence: 12,
       time: '2027-03-02T12:00:00.000Z',
       instance: 'prod',
       actor: { kind: 'cli', name: 'ann' },
@@ -171,16 +171,16 @@ describe('audit show', () => {
       attempt: 1,
       previousHash: expect.stringMatching(/^[0-9a-f]{64}$/),
       hash: expect.stringMatching(/^[0-9a-f]{64}$/),
-      counterpart: { sequence: 10, phase: 'intent', action: 'update' },
-      chain: { previous: 10, next: 12, head: 12, fits: true },
+      counterpart: { sequence: 11, phase: 'intent', action: 'update' },
+      chain: { previous: 11, next: 13, head: 13, fits: true },
     });
-    const { stdout } = await bench.run('audit', 'show', '11');
-    expect(stdout).toMatch(/^sequence +11$/m);
+    const { stdout } = await bench.run('audit', 'show', '12');
+    expect(stdout).toMatch(/^sequence +12$/m);
     expect(stdout).toMatch(/^actor +cli ann$/m);
     expect(stdout).toMatch(/^changed +PASSWORD$/m);
     expect(stdout).toMatch(/^review +unreviewed$/m);
-    expect(stdout).toMatch(/^ +INTENT 10 +OUTCOME 11$/m);
-    expect(stdout).toContain('Record 11 of 12, after 10 and before 12: it matches its neighbors.');
+    expect(stdout).toMatch(/^ +INTENT 11 +OUTCOME 12$/m);
+    expect(stdout).toContain('Record 12 of 13, after 11 and before 13: it matches its neighbors.');
     expect(stdout).toMatch(/^source +local: db.json # password version [0-9a-f]{8}:/m);
   });
 

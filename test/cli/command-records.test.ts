@@ -90,6 +90,27 @@ describe('audit records of commands', () => {
     ]);
   });
 
+  it('a one-shot `sync` records its configuration when the configuration has changed', async () => {
+    await using bench = await openBench();
+    const env = { SECRETBRIDGE_CONFIG_REVISION: 'abc123' };
+    const configured = async () => {
+      const { json } = await bench.run('audit', 'list', '--action', 'configure', '--output', 'json');
+      return (json as { records: { configHash: string; revision?: string }[] }).records;
+    };
+    await bench.runWith({ env }, 'sync');
+    await bench.runWith({ env }, 'sync');
+    const [first, ...none] = await configured();
+    expect(none).toEqual([]);
+    expect(first).toMatchObject({ revision: 'abc123', configHash: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    await bench.write(
+      'secretbridge.yaml',
+      `${await bench.read('secretbridge.yaml')}\nbrake: { share: 0.5 }\n`,
+    );
+    await bench.run('sync');
+    const [second] = await configured();
+    expect(second?.configHash).not.toBe(first?.configHash);
+  });
+
   it('an update that changes no data says what it changed', async () => {
     await using bench = await openBench();
     await bench.run('sync');

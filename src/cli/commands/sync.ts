@@ -56,12 +56,15 @@ async function letService(
 
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
   const { syncTargets } = await import('../../commands/sync.ts');
+  const { env, user, signal } = context;
+  const { recordConfiguration } = await import('../../commands/configuration-facts.ts');
+  await recordConfiguration(app, { actor: { kind: 'cli', name: user }, env });
   using progress = createProgress(context, 'Syncing');
   // Await here, because the progress line is cleared at the end of this scope.
   return await syncTargets(app, {
     ...(only === undefined ? {} : { only }),
     onOutcome: ({ target, kind, proposal }, done, total) =>
       progress.step(done, total, `${formatTarget(target)} ${proposal === undefined ? kind : 'proposed'}`),
-    signal: context.signal,
+    signal,
   });
 }
