@@ -217,7 +217,7 @@ marks a field that may be missing.
 | --- | --- | --- |
 | \`waiting\` | \`[ { mapping, namespace, secret, until } ]\` | targets that left the configuration, and stay until the Secret that replaces them exists |
 | \`unseen\` | \`[ { what, code } ]\` | targets that may have left the configuration, but could not be checked |
-| \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. These workloads affect the exit code, but never affect \`ok\` |
+| \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code, message, remedy } ]\` | workloads that could not be restarted after a change. The Secret is written all the same, but \`ok\` is \`false\` |
 | \`notRotated\` | \`[ { mapping, store, key, since, days, maxDays } ]\` | sources that are older than \`maxAge\`. These sources affect neither the exit code nor \`ok\` |
 
 ### Fields of audit verify

@@ -1,3 +1,5 @@
+import type { AppError } from '../core/errors.ts';
+
 export const ACTOR_KINDS = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'] as const;
 
 /** The person or component that caused the action. */
@@ -143,12 +145,45 @@ export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };
 const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
 
 /** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */
-export function startsChange({ phase, action, note }: Entry): boolean {
-  if (action === 'command') return !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
+export function startsChange({ phase, action, note, outcome }: Entry): boolean {
+  if (action === 'command') return outcome === 'ok' && !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
   return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);
 }
 
 /** Whether an entry pins a target or ends a pin. */
 export function isPinChange({ action, outcome }: Entry): boolean {
   return (action === 'rollback' || action === 'unpin') && outcome === 'ok';
+}
+
+/** A command that a person ran, with its mapping if the command names one. */
+export interface Command {
+  readonly name: string;
+  readonly mapping?: string | undefined;
+}
+
+/** Formats a command in the way people type it: verb, mapping if any, options. */
+export function commandOf(verb: string, mapping?: string, ...options: readonly (string | number)[]): Command {
+  const parts = [verb, ...(mapping === undefined ? [] : [mapping]), ...options];
+  return { name: parts.join(' '), mapping };
+}
+
+/** Returns the record of a command that a person ran. @param refusal Why the command was refused. */
+export function commandEntry(
+  { name, mapping }: Command,
+  actor: Actor,
+  requestId: string,
+  refusal?: AppError,
+): Entry {
+  return {
+    actor,
+    requestId,
+    action: 'command',
+    ...(mapping === undefined ? {} : { mapping }),
+    ...(refusal === undefined ? { outcome: 'ok' } : { outcome: 'refused', code: refusal.code }),
+    note: name,
+    sources: [],
+    keys: NO_KEYS,
+    durationMs: 0,
+    attempt: 1,
+  };
 }

@@ -66,13 +66,13 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
 
 type FailedRestart = SyncReport['unrestarted'][number];
 
-function restartData({ error: { code }, ...restart }: FailedRestart): object {
-  return { ...restart, code };
+function restartData({ error, ...restart }: FailedRestart): object {
+  return { ...restart, ...error.toJSON() };
 }
 
 /** The Secret is updated, but the pods of the workload still use the old content. */
 function failedRestartText({ workload, namespace, secret, error }: FailedRestart): string {
-  return `not restarted after the change of ${namespace}/${secret}: ${workload}: ${error.code}: ${error.message}`;
+  return `not restarted after the change of ${namespace}/${secret}: ${workload}: ${error.code}: ${error.message}\n  ${error.remedy}`;
 }
 
 type OverdueSource = NonNullable<SyncReport['unrotated']>[number];

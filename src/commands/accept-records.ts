@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import { evidenceOf } from '../app/checkpoints.ts';
-import type { Actor } from '../audit/entry.ts';
+import { type Actor, commandEntry } from '../audit/entry.ts';
 import { renewedPin } from '../audit/last-pins.ts';
 import { ACCEPT_RECORDS_NOTE } from '../audit/verify/hmac-check.ts';
 import { readVerifyInput, verifyWithEvidence } from '../audit/verify/verify.ts';
 import { AppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
 import { pinnedTo } from '../reconcile/pins.ts';
-import { commandEntry } from '../reconcile/recorder.ts';
 
 export interface AcceptedRecords {
   /** The number of records that no known key verified. */

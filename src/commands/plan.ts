@@ -1,4 +1,5 @@
 import type { App } from '../app/app.ts';
+import { commandOf } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
@@ -8,7 +9,6 @@ import type { Unreadable } from '../reconcile/orphans.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
 import { type PreviewDeps, previewRemoval } from '../reconcile/preview.ts';
-import { commandOf } from '../reconcile/recorder.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';

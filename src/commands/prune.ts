@@ -1,10 +1,12 @@
 import type { App } from '../app/app.ts';
 import type { SyncContextOptions } from '../app/sync-context.ts';
-import { destroy } from '../reconcile/destroy.ts';
+import { commandOf } from '../audit/entry.ts';
+import type { SyncContext } from '../reconcile/context.ts';
+import { type DestroyDeps, destroy } from '../reconcile/destroy.ts';
 import { proposeRemoval, type Unreadable } from '../reconcile/orphans.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, deferReplaced, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
-import { commandOf } from '../reconcile/recorder.ts';
+import { recordingCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { findOrphanedTargets, isStillProposed, populationOf } from './orphans.ts';
 import { type Held, toHeld } from './plan.ts';
@@ -80,21 +82,41 @@ export async function findHeldOrphan(
 
 export interface PruneOptions extends SyncContextOptions {
   /** Throws if deletions are currently not allowed. */
-  readonly check?: () => void;
+  readonly check?: (() => void) | undefined;
   /** Keeps the targets in all other namespaces. Default: none. */
   readonly mayUse?: ((namespace: string) => boolean) | undefined;
 }
 
-/** Deletes the orphaned targets. The brake applies as for all other deletions. */
+/**
+ * Deletes the orphaned targets. The brake applies as for all other deletions. If it holds all of them, the command is
+ * recorded as refused.
+ */
 export async function pruneOrphans(
   app: App,
-  { check = () => undefined, mayUse = () => true, ...contextOptions }: PruneOptions = {},
+  { check, mayUse, ...contextOptions }: PruneOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
   const context = await app.createContext(contextOptions);
-  const isInForce = isStillProposed(app);
   const { recorder } = context;
-  await recorder.command(commandOf('prune'));
+  const pruned = await recordingCommand(
+    recorder,
+    commandOf('prune'),
+    (accept) => prune(app, context, { check, mayUse, accept }),
+    ({ targets }) => targets.find(({ kind }) => kind === 'held')?.error,
+  );
+  return report(app, { ...pruned, recorder });
+}
+
+async function prune(
+  app: App,
+  context: SyncContext,
+  {
+    check = () => undefined,
+    mayUse = () => true,
+    accept,
+  }: Pick<PruneOptions, 'check' | 'mayUse'> & Pick<DestroyDeps, 'accept'>,
+): Promise<Pick<SyncReport, 'targets' | 'unseen' | 'waiting'>> {
+  const isInForce = isStillProposed(app);
   check();
   const { proposals, waiting, unseen, count } = await findOrphans(app);
   const others = { targets: app.targets, leaving: 0 };
@@ -112,11 +134,6 @@ export async function pruneOrphans(
   const stillProposed = proposals.filter(
     (proposal) => isMeant(proposal) && mayUse(proposal.live.id.namespace),
   );
-  const targets = await destroy(
-    stillProposed,
-    population,
-    { ...app, ...context, brake, isStillWanted: isMeant },
-    HELD_BY_PRUNE,
-  );
-  return report(app, { targets, unseen, waiting, recorder });
+  const deps = { ...app, ...context, brake, isStillWanted: isMeant, accept };
+  return { targets: await destroy(stillProposed, population, deps, HELD_BY_PRUNE), unseen, waiting };
 }

@@ -1,12 +1,13 @@
 import type { App } from '../app/app.ts';
 import type { SyncContextOptions } from '../app/sync-context.ts';
+import { type Command, commandOf } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
 import { formatTarget } from '../core/target.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { findAlreadyRemoved, remove } from '../reconcile/destroy.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
-import { type Command, commandOf, recordingCommand } from '../reconcile/recorder.ts';
+import { recordingCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { planRemoval } from '../sync/plan.ts';
 import { recordedAsHeld } from './orphans.ts';

@@ -1,5 +1,5 @@
 import type { App } from '../app/app.ts';
-import type { AuditRecord } from '../audit/entry.ts';
+import { type AuditRecord, commandOf } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { decide } from '../reconcile/decide.ts';
@@ -7,7 +7,7 @@ import { destroy } from '../reconcile/destroy.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { recordedPin, shortHash } from '../reconcile/pins.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
-import { commandOf, recordingCommand } from '../reconcile/recorder.ts';
+import { recordingCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { targetKey } from '../service/config-snapshot.ts';

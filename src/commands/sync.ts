@@ -1,4 +1,5 @@
 import type { App } from '../app/app.ts';
+import { commandOf } from '../audit/entry.ts';
 import { brokenIncludes } from '../config/config.ts';
 import { abortAfterGrace, undefinedIfStopped } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
@@ -15,7 +16,7 @@ import type { Unreadable } from '../reconcile/orphans.ts';
 import { OUTCOMES, type Outcome, type OutcomeKind, type Proposal } from '../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
 import { reconcile, recordUndecidable } from '../reconcile/reconcile.ts';
-import { commandOf } from '../reconcile/recorder.ts';
+import { acceptCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/failures.ts';
@@ -71,7 +72,7 @@ export async function syncTargets(app: App, options: SyncOptions = {}): Promise<
   const context = await app.createContext({ signal: abortAfterGrace(signal, wake) });
   const wanted = selectTargets(app, only);
   const { recorder } = context;
-  await recorder.command(commandOf('sync', only));
+  await acceptCommand(recorder, commandOf('sync', only));
   app.tracing.tracer.recordTrigger(recorder.requestId, { reason: 'manual' });
   const ages = new SourceAges(app);
   const outcomes = await runTargets(app, context, wanted, ages, options);
@@ -273,7 +274,7 @@ export async function report(
   const ok = !interrupted && summary.refused + summary.held + summary.failed === 0;
   await recorder.sweep({ targets: targets.length, ...summary }, ok);
   return {
-    ok,
+    ok: ok && unrestarted.length === 0,
     requestId: recorder.requestId,
     summary,
     targets: ordered,

@@ -137,6 +137,7 @@ export function addAccessControl(
       request.headers.authorization,
       networkOf(request.ip),
     );
+    request.requester = { name: identity.name, address: request.ip };
     const namespaces = await identity.namespaces(access, views.namespaces);
     if (namespaces === undefined)
       throw new AppError('FORBIDDEN', { detail: `the role ${access} is required` });
@@ -145,7 +146,6 @@ export function addAccessControl(
       name: identity.name,
       namespaces: (role) => identity.namespaces(role, views.namespaces),
     };
-    request.requester = { name: identity.name, address: request.ip };
   });
 
   app.addHook('onError', async (request, _, thrown) => {

@@ -139,9 +139,20 @@ export interface Caller {
   namespaces(role: Role): Promise<Namespaces | undefined>;
 }
 
+/** A command as a request names it. */
+export interface RequestedCommand {
+  readonly verb: string;
+  /** The name of a mapping. It may be any text. */
+  readonly mapping?: string;
+  /** An argument that can be no secret value. */
+  readonly argument?: string | number;
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** The command that a request to this route gives. Undefined: a request changes nothing. */
+    command?: (request: FastifyRequest) => RequestedCommand;
   }
   interface FastifyRequest {
     /** The authenticated caller. Undefined on public routes. */

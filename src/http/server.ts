@@ -12,6 +12,7 @@ import { listenError, parseListen, trackConnections } from './connections.ts';
 import { type HttpDeps, LIMITS, type Limits, type RouteDeps } from './deps.ts';
 import { answerUnparsable, rejectExpectation, sendError } from './errors.ts';
 import { addOpenApi } from './openapi.ts';
+import { recordRefusedCommands } from './refused-commands.ts';
 import { addMonitoringRoutes, addRoutes } from './routes/routes.ts';
 import { createViews } from './view.ts';
 
@@ -59,8 +60,7 @@ async function build(
   const app = createApp(certificate, limits);
   await protect(app, limits, certificate !== undefined);
   await addOpenApi(app, deps.version);
-  const views = createViews(backend, closing.signal);
-  addAccessControl(app, { ...deps, auth: common.auth, views });
+  addAccess(app, deps, httpDeps);
   await addAll(app, deps, limits);
   await app.ready();
 
@@ -98,6 +98,11 @@ async function build(
     close,
     [Symbol.asyncDispose]: () => close(0),
   };
+}
+
+function addAccess(app: FastifyInstance, deps: RouteDeps, { auth, backend }: HttpDeps): void {
+  addAccessControl(app, { ...deps, auth, views: createViews(backend, deps.closing) });
+  recordRefusedCommands(app, { ...deps, ...backend });
 }
 
 /** Adds the common error format, the headers of every answer, and the limits of requests. */

@@ -1,4 +1,4 @@
-import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
+import { type AuditRecord, type Command, commandEntry, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AppError } from '../core/errors.ts';
 import type { PendingRecord, ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -24,16 +24,14 @@ import {
 } from './latest-records.ts';
 import { pinNote } from './pins.ts';
 import { ReadRecorder } from './read-records.ts';
-import {
-  type ChangeResult,
-  type Command,
-  type CurrentTarget,
-  commandEntry,
-  type RecordedState,
-  type Recorder,
-  type RecorderDeps,
-  type RestartsNeeded,
-  type TargetFailure,
+import type {
+  ChangeResult,
+  CurrentTarget,
+  RecordedState,
+  Recorder,
+  RecorderDeps,
+  RestartsNeeded,
+  TargetFailure,
 } from './recorder.ts';
 
 /** The default values of fields that most records do not need. */

@@ -23,6 +23,8 @@ export interface DestroyDeps extends BrakeDeps {
    * default, all proposals are carried out.
    */
   readonly isStillWanted?: ((proposal: Proposal) => boolean) | undefined;
+  /** Called before the first removal, if the brake allows any. */
+  readonly accept?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -43,6 +45,7 @@ export async function destroy(
     const alreadyRemoved = await findAlreadyRemoved(proposals, deps);
     const unheld = proposals.filter((proposal) => !proposal.held && !alreadyRemoved.has(proposal));
     const braked = await brakeReason(unheld, population, deps);
+    if (braked === undefined && unheld.length > 0) await deps.accept?.();
     const outcomes: Outcome[] = [];
     const removeUntilAway = stopWhenAway((proposal) => remove(proposal, deps), clusterError);
     for (const proposal of proposals) {
@@ -219,13 +222,8 @@ async function endMerge(
   const ownKeys = new Set(keys.map(({ name }) => name));
   const data = new Map([...live.data].filter(([name]) => ownKeys.has(name)));
   const change = changeOf(proposal, 'update', data, deps);
-  const { error } = await recordChange(
-    proposal,
-    change,
-    (how) => deps.cluster.merge(live, manifest, how),
-    deps,
-    note,
-  );
+  const merge = (how?: WriteOptions) => deps.cluster.merge(live, manifest, how);
+  const { error } = await recordChange(proposal, change, merge, deps, note);
   return outcomeOf(proposal, error === undefined ? 'updated' : 'failed', error);
 }
 

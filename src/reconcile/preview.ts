@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
+import type { TargetId } from '../core/target.ts';
 import type { DecideDeps, Decision } from './decide.ts';
 import type { Proposal } from './outcome.ts';
 import { type DesiredTarget, decideTarget } from './targets.ts';
@@ -9,15 +10,19 @@ export interface PreviewDeps extends DecideDeps {
   readonly cluster: Cluster;
 }
 
-/**
- * Decides about a target as a sync does, and changes nothing. Only the cluster itself knows whether it accepts a write:
- * the namespace may be missing, or a quota, a policy or a Role may be in the way. So the write is made as a dry run.
- */
+/** Decides about a target as a sync does, and changes nothing. */
 export async function previewTarget(desired: DesiredTarget, deps: PreviewDeps): Promise<Decision> {
-  const decision = await decideTarget(desired, deps);
+  return withDryRun(await decideTarget(desired, deps), desired.id, deps.cluster);
+}
+
+/**
+ * Only the cluster itself knows whether it accepts a write: the namespace may be missing, or a quota, a policy or a Role
+ * may be in the way. So the write is made as a dry run. Returns the decision with the error, if there is one.
+ */
+export async function withDryRun(decision: Decision, id: TargetId, cluster: Cluster): Promise<Decision> {
   const { plan } = decision;
   if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') return decision;
-  const error = await dryRunWrite(plan, desired.id, deps.cluster);
+  const error = await dryRunWrite(plan, id, cluster);
   return error === undefined ? decision : { ...decision, plan: { kind: 'fail', keys: plan.keys, error } };
 }
 

@@ -1,4 +1,4 @@
-import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
+import type { Actor, AuditRecord, Command } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
@@ -131,48 +131,17 @@ export interface RecorderDeps {
   readonly readDeduplication?: ReadDeduplication | undefined;
 }
 
-/** A command that a person ran, with its mapping if the command names one. */
-export interface Command {
-  readonly name: string;
-  readonly mapping?: string | undefined;
-}
-
-/** Formats a command in the way people type it: verb, mapping if any, options. */
-export function commandOf(verb: string, mapping?: string, ...options: readonly (string | number)[]): Command {
-  const parts = [verb, ...(mapping === undefined ? [] : [mapping]), ...options];
-  return { name: parts.join(' '), mapping };
-}
-
-/** Returns the record of a command that a person ran. @param refusal Why the command was refused. */
-export function commandEntry(
-  { name, mapping }: Command,
-  actor: Actor,
-  requestId: string,
-  refusal?: AppError,
-): Entry {
-  return {
-    actor,
-    requestId,
-    action: 'command',
-    ...(mapping === undefined ? {} : { mapping }),
-    ...(refusal === undefined ? { outcome: 'ok' } : { outcome: 'refused', code: refusal.code }),
-    note: name,
-    sources: [],
-    keys: NO_KEYS,
-    durationMs: 0,
-    attempt: 1,
-  };
-}
-
 /**
  * Carries out a command and records it: as refused if it is refused, so that the audit does not show it as carried out.
  * A failure that a retry may solve is no refusal.
  * @param work Calls `accept` when nothing refuses the command any more, and before it changes anything.
+ * @param refusalIn Returns why the command was refused, if `work` ends without calling `accept`.
  */
 export async function recordingCommand<T>(
   recorder: Pick<Recorder, 'command'>,
   command: Command,
   work: (accept: () => Promise<void>) => Promise<T>,
+  refusalIn: (result: T) => AppError | undefined = () => undefined,
 ): Promise<T> {
   let isRecorded = false;
   const accept = async () => {
@@ -180,10 +149,17 @@ export async function recordingCommand<T>(
     isRecorded = true;
   };
   try {
-    return await work(accept);
+    const result = await work(accept);
+    if (!isRecorded) await recorder.command(command, refusalIn(result));
+    return result;
   } catch (thrown) {
     if (thrown instanceof AppError && !thrown.isTransient) await recorder.command(command, thrown);
     else if (!isRecorded) await accept();
     throw thrown;
   }
+}
+
+/** Records a command that is about to be carried out, or that is refused because the audit cannot be trusted. */
+export function acceptCommand(recorder: Pick<Recorder, 'command'>, command: Command): Promise<void> {
+  return recordingCommand(recorder, command, (accept) => accept());
 }

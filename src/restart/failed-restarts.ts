@@ -11,7 +11,7 @@ import { HORIZON_MS } from './restarts.ts';
 export interface FailedRestarts {
   /** Returns the failed restarts that the last `refresh` found. */
   current(): readonly FailedRestart[];
-  /** Reads the records since the last call, at most once in a few seconds. While the audit is down, finds nothing new. */
+  /** Reads the records since the last call. While the audit is down, finds nothing new. */
   refresh(): Promise<void>;
 }
 
@@ -23,7 +23,6 @@ export interface FailedRestartsDeps {
   readonly isConfigured: IsRestartConfigured;
 }
 
-const EVERY_MS = 2_000;
 const PAGE = 500;
 
 /**
@@ -37,7 +36,8 @@ export function createFailedRestarts({
   isConfigured,
 }: FailedRestartsDeps): FailedRestarts {
   const failed = new Map<string, FailedRestart>();
-  let [lastSequence, refreshedAt] = [0, Number.NEGATIVE_INFINITY];
+  let lastSequence = 0;
+  let running: Promise<void> | undefined;
 
   function note(record: AuditRecord): void {
     const { instance, mapping = '', namespace = '', secret = '', note: workload = '' } = record;
@@ -50,10 +50,10 @@ export function createFailedRestarts({
     } else if (phase === 'outcome') failed.delete(key);
   }
 
-  async function readNew(now: number): Promise<void> {
-    const filter = { action: 'restart', since: new Date(now - HORIZON_MS).toISOString() } as const;
+  async function readNew(): Promise<void> {
+    const since = new Date(clock.now() - HORIZON_MS).toISOString();
     for (;;) {
-      const page = await audit.list(filter, { limit: PAGE, after: lastSequence });
+      const page = await audit.list({ action: 'restart', since }, { limit: PAGE, after: lastSequence });
       for (const record of page) note(record);
       lastSequence = page.at(-1)?.sequence ?? lastSequence;
       if (page.length < PAGE) return;
@@ -63,11 +63,12 @@ export function createFailedRestarts({
   return {
     current: () => [...failed.values()].filter(({ mapping, workload }) => isConfigured(mapping, workload)),
     async refresh() {
-      const now = clock.now();
-      if (Math.abs(now - refreshedAt) < EVERY_MS) return;
-      refreshedAt = now;
+      // Two readers at once would note the records twice, and in another order.
+      running ??= readNew().finally(() => {
+        running = undefined;
+      });
       try {
-        await readNew(now);
+        await running;
       } catch (thrown) {
         if (!(thrown instanceof AppError)) throw thrown;
       }

@@ -397,6 +397,15 @@ describe('a truncated audit log', () => {
     }
     expect((await bench.run('plan')).code).toBe(2);
     expect(await target(bench)).toBe(before);
+    const refused = ['--action', 'command', '--outcome', 'refused'];
+    const listed = await bench.run('audit', 'list', ...refused, '--output', 'json');
+    expect(listed.json).toMatchObject({
+      records: [
+        { note: 'release 5f2c9a01d3e4', code: 'NOT_HELD' },
+        { note: 'prune', code: 'AUDIT_TRUNCATED' },
+        { note: 'sync', code: 'AUDIT_TRUNCATED' },
+      ],
+    });
 
     const { code, stdout, json } = await bench.run('audit', 'accept', '--output', 'json');
     expect(code).toBe(0);

@@ -88,6 +88,30 @@ it('`explain` shows why the cluster refused the last write, until a write succee
   expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
 });
 
+it('`explain` says that a restart has failed', async () => {
+  const restart = DB.replace(
+    '  - name: db\n',
+    '  - name: db\n    restart: [ { kind: Deployment, name: web } ]\n',
+  );
+  await using bench = await synced(HEAD + restart);
+  const path = join(bench.folder, 'state/audit.db');
+  const keys = await recordKeysIn(join(bench.folder, 'state'));
+  {
+    await using audit = await openSqliteAudit({
+      path,
+      instance: 'prod',
+      replica: 'a',
+      clock: bench.clock,
+      keys,
+    });
+    const about = { namespace: 'apps', secret: 'db', mapping: 'db', note: 'Deployment/web' };
+    const missing = { phase: 'outcome', outcome: 'failed', code: 'WORKLOAD_MISSING' } as const;
+    await audit.append([entry({ ...about, ...missing, action: 'restart' })]);
+  }
+  const failed = { state: 'failed', code: 'WORKLOAD_MISSING', remedy: expect.any(String) };
+  expect(await explained(bench)).toMatchObject({ exit: 4, ...failed });
+});
+
 it('`explain` shows a contested target and its remedy', async () => {
   await using bench = await synced();
   {

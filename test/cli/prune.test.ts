@@ -142,14 +142,14 @@ describe('prune --server against a service with orphaned targets', () => {
     const { json } = await bench.run('audit', 'list', '--action', 'command', '--output', 'json');
     const commands = (json as { readonly records: readonly AuditRecord[] }).records
       .filter(({ note }) => note !== 'sync')
-      .map(({ actor, note }) => [actor.kind, note]);
+      .map(({ actor, note, code }) => [actor.kind, note, ...(code === undefined ? [] : [code])]);
     expect(commands.toReversed()).toEqual([
       ['cli', 'prune'],
       ['operator', 'prune'],
       // An argument that is not an id is not recorded.
-      ['operator', 'release'],
-      ['operator', 'release 0123456789ab'],
-      ['operator', 'prune'],
+      ['operator', 'release', 'NOT_HELD'],
+      ['operator', 'release 0123456789ab', 'NOT_HELD'],
+      ['operator', 'prune', 'HELD'],
       ['operator', `release ${id}`],
     ]);
   });

@@ -39,10 +39,12 @@ describe('a run without failed targets', () => {
   ] as const)(
     'a run without failed targets exits with a code for the failed restart %s: code %i',
     (code, expected) => {
-      const run = printed({ unrestarted: unrestarted(code) });
+      const run = printed({ unrestarted: unrestarted(code), ok: false });
       expect(run.code).toBe(expected);
-      expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });
+      const about = { workload: 'Deployment/web', code, remedy: expect.any(String) };
+      expect(run.answer).toMatchObject({ ok: false, unrestarted: [about] });
       expect(run.stderr).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
+      expect(run.stderr).toContain(`\n  ${run.answer.unrestarted[0].remedy}\n`);
     },
   );
 

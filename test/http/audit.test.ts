@@ -76,7 +76,8 @@ describe('the review route', () => {
     });
     expect(await postReview(api, 'x', { state: 'reviewed' })).toMatchObject({ status: 400 });
     await postReview(api, 1, { state: 'reviewed' });
-    expect(await postReview(api, 2, { state: 'reviewed' })).toMatchObject({ status: 409 });
+    const [{ sequence } = { sequence: 0 }] = await api.audit.list({ action: 'review' }, { limit: 1 });
+    expect(await postReview(api, sequence, { state: 'reviewed' })).toMatchObject({ status: 409 });
     api.audit.failure = new AppError('AUDIT_UNAVAILABLE');
     expect(await postReview(api, 1, { state: 'flagged' })).toMatchObject({
       status: 503,

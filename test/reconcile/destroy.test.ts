@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { commandEntry } from '../../src/audit/entry.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { planTargets } from '../../src/commands/plan.ts';
 import { listOrphans, pruneOrphans } from '../../src/commands/prune.ts';
@@ -8,7 +9,6 @@ import { brakeReason } from '../../src/reconcile/brake.ts';
 import { possibleLateRemovals } from '../../src/reconcile/late-writes.ts';
 import { findOrphans } from '../../src/reconcile/orphans.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
-import { commandEntry } from '../../src/reconcile/recorder.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { almostProve, exists, MINUTE, mappingsOf, NAMES, synced } from './destruction.ts';

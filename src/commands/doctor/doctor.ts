@@ -6,6 +6,7 @@ import { type CurrentConfig, createCurrentConfig } from '../../app/current-confi
 import type { AppDeps } from '../../app/deps.ts';
 import { type InstallationKeys, openKeys } from '../../app/keys.ts';
 import { createStores } from '../../app/stores.ts';
+import { commandEntry, commandOf } from '../../audit/entry.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
@@ -19,7 +20,6 @@ import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { ReadCredential, Reference } from '../../providers/credentials.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
 import { createSourceReaders } from '../../providers/source-reader.ts';
-import { commandEntry, commandOf } from '../../reconcile/recorder.ts';
 import { type DesiredTarget, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
 import { expectedCalls } from '../expected-calls.ts';
 import { includeError } from '../includes.ts';

@@ -1,5 +1,5 @@
 import type { App } from '../../app/app.ts';
-import type { Action, AuditRecord } from '../../audit/entry.ts';
+import { type Action, type AuditRecord, commandOf } from '../../audit/entry.ts';
 import { isErrorCode } from '../../core/error-codes.ts';
 import { AppError, isTransient } from '../../core/errors.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
@@ -7,12 +7,17 @@ import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import type { Decision } from '../../reconcile/decide.ts';
 import { isContested } from '../../reconcile/latest-records.ts';
-import { commandOf } from '../../reconcile/recorder.ts';
+import { withDryRun } from '../../reconcile/preview.ts';
 import { type DesiredTarget, decideTarget } from '../../reconcile/targets.ts';
+import { createFailedRestarts } from '../../restart/failed-restarts.ts';
+import type { FailedRestart } from '../../restart/failures.ts';
+import { targetKey } from '../../service/config-snapshot.ts';
 import type { SyncState } from '../../service/service.ts';
 import type { Plan } from '../../sync/plan-types.ts';
 import { expectedCalls, type StoreCalls, unsharedCallsPerHour } from '../expected-calls.ts';
 import { planInContext, selectTargets } from '../plan.ts';
+import type { PlannedTarget } from '../planned-targets.ts';
+import { isRestartConfigured } from '../restarts.ts';
 import { type ExplainedSource, explainSources } from './sources.ts';
 
 interface Verdict {
@@ -69,14 +74,22 @@ export async function explainMapping(
     target,
     decision: await decideTarget(target, context),
   }));
-  const held = await heldTargets(app, context, mapping, decisions);
+  const planned = await plannedRemovals(app, context, mapping, decisions);
+  const failedRestarts = createFailedRestarts({ ...app, isConfigured: isRestartConfigured(app) });
+  await failedRestarts.refresh();
+  const restarts = new Map(
+    failedRestarts.current().map((failed) => [targetKey(failed.mapping, failed), failed]),
+  );
   for (const { target, decision } of decisions) {
     const { id } = target;
     const { pinned, mapping: decided = target.mapping } = decision;
     const lastRecords = await app.storedAudit.list({ mapping, ...id }, { limit: MAX_RECORDS });
     explained.push({
       target: id,
-      ...(await verdictOf(app, target, { ...decision, isHeld: held.has(formatTarget(id)) }, lastRecords)),
+      ...withRestart(
+        await verdictOf(app, target, { ...decision, removal: planned.get(formatTarget(id)) }, lastRecords),
+        restarts.get(targetKey(mapping, id)),
+      ),
       ...(pinned === undefined ? {} : { pinned }),
       sources: await explainSources({ ...decision, mapping: decided, id }, context),
       lastRecords,
@@ -85,55 +98,64 @@ export async function explainMapping(
   return explained;
 }
 
-/** Returns the held targets, formatted with `formatTarget`. Deletions that the brake allows are not included. */
-async function heldTargets(
+/** The pods of a workload still use the old content. A problem of the target itself comes first. */
+function withRestart(verdict: Verdict, failed: FailedRestart | undefined): Verdict {
+  return failed === undefined || verdict.error !== undefined
+    ? verdict
+    : { state: 'failed', error: failed.error };
+}
+
+/** Returns what `plan` says about the targets that a sync would delete or recreate, by `formatTarget`. */
+async function plannedRemovals(
   app: App,
   context: SyncContext,
   mapping: string,
   decisions: readonly { readonly decision: Decision }[],
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, PlannedTarget>> {
   const destructive = decisions.filter(({ decision: { plan } }) => DESTRUCTIVE_PLANS.includes(plan.kind));
-  if (destructive.length === 0) return new Set();
+  if (destructive.length === 0) return new Map();
   const { targets } = await planInContext(app, context, mapping);
-  return new Set(targets.flatMap(({ action, target }) => (action === 'hold' ? [formatTarget(target)] : [])));
+  const removals = targets.filter(({ proposal }) => proposal !== undefined);
+  return new Map(removals.map((planned) => [formatTarget(planned.target), planned]));
 }
 
 const DESTRUCTIVE_PLANS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'];
 
-/** Returns the state that the service would report now. */
+/** Returns the state that the service would report now. Agrees with `plan` about what a sync would do. */
 async function verdictOf(
   app: App,
   { mapping, id }: DesiredTarget,
-  { plan, live, pinned, isHeld }: Decision & { readonly isHeld: boolean },
+  decision: Decision & { readonly removal: PlannedTarget | undefined },
   records: readonly AuditRecord[],
 ): Promise<Verdict> {
   const about = formatTarget(id);
   if (await isContested(app.audit, id, app.clock, app.instances))
     return { state: 'contested', error: new AppError('CONTESTED', { subject: about }) };
-  if (mapping.onDrift === 'report' && isDrifted(plan, records))
+  if (mapping.onDrift === 'report' && isDrifted(decision.plan, records))
     return { state: 'drifted', error: new AppError('DRIFTED', { subject: about }) };
-  if ('error' in plan) return { state: stateOf(plan, live !== undefined), error: plan.error };
-  if (isHeld) return { state: 'held', error: new AppError('HELD', { subject: about }) };
+  const { plan, live, pinned } = await withDryRun(decision, id, app.cluster);
+  const isThere = live !== undefined;
+  if ('error' in plan) return { state: stateOf(plan, isThere), error: plan.error };
+  const { removal } = decision;
+  if (removal?.action === 'hold') return { state: 'held', error: new AppError('HELD', { subject: about }) };
+  if (removal?.error !== undefined) return { state: 'failed', error: removal.error };
   if (plan.kind === 'unchanged') return { state: pinned === undefined ? 'synced' : 'pinned' };
   const error = lastFailure(records, about);
-  return {
-    state: stateOf(error === undefined ? plan : { kind: 'fail', keys: [], error }, live !== undefined),
-    error,
-  };
+  return { state: stateOf(error === undefined ? plan : { kind: 'fail', keys: [], error }, isThere), error };
 }
 
 /** Actions whose records do not describe the state of a target. */
 const STATELESS_ACTIONS: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
 
 /**
- * Returns the reason why the last attempt at a pending change failed. `explain` writes nothing, so it cannot find out
- * itself whether the cluster would reject the change.
+ * Returns the transient error of the last attempt, which a dry run may not meet. If an error is not transient, the dry
+ * run shows whether it is still there.
  */
 function lastFailure(records: readonly AuditRecord[], about: string): AppError | undefined {
   const last = records.find(({ action, phase }) => !STATELESS_ACTIONS.includes(action) && phase !== 'intent');
   if (last?.phase !== 'outcome' && last?.action !== 'giveUp') return undefined;
   const { outcome, code = '', time } = last;
-  if (outcome !== 'failed' || !isErrorCode(code)) return undefined;
+  if (outcome !== 'failed' || !isErrorCode(code) || !isTransient(code)) return undefined;
   return new AppError(code, { subject: about, detail: `at the last attempt, ${time}` });
 }
 

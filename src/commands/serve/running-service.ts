@@ -1,11 +1,11 @@
 import type { App } from '../../app/app.ts';
-import type { Actor } from '../../audit/entry.ts';
+import { type Actor, commandEntry, commandOf } from '../../audit/entry.ts';
 import { brokenIncludes } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import { compareTargets, compareText, type TargetId } from '../../core/target.ts';
 import type { Queue } from '../../queue/queue.ts';
-import { commandEntry, commandOf, recordingCommand } from '../../reconcile/recorder.ts';
+import { recordingCommand } from '../../reconcile/recorder.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import type { FailedRestarts } from '../../restart/failed-restarts.ts';
 import type { Controller } from '../../service/controller.ts';

@@ -4,7 +4,7 @@ import { PROVIDERS } from '../../providers/registry.ts';
 import { isUnresolved } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import { recoverIntents } from '../../reconcile/recover.ts';
-import { createFailedRestarts } from '../../restart/failed-restarts.ts';
+import { createFailedRestarts, type FailedRestarts } from '../../restart/failed-restarts.ts';
 import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
@@ -32,12 +32,17 @@ export async function startService(
   app: App,
   options: ServiceOptions,
 ): Promise<{ readonly service: Service; readonly controller: Controller }> {
-  const controller = await openController(app, options);
   const failedRestarts = createFailedRestarts({ ...app, isConfigured: isRestartConfigured(app) });
+  await failedRestarts.refresh();
+  const controller = await openController(app, options, failedRestarts);
   return { controller, service: new RunningService(app, controller, { ...options, failedRestarts }) };
 }
 
-async function openController(app: App, options: ServiceOptions): Promise<Controller> {
+async function openController(
+  app: App,
+  options: ServiceOptions,
+  failedRestarts: FailedRestarts,
+): Promise<Controller> {
   const { clock, logger, cluster, audit } = app;
   const { workloads } = cluster;
   const onFailure: OnRestartFailure = ({ workload: name, ...about }, isNew) => {
@@ -60,8 +65,11 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     steps: {
       openContext: (request) => app.createContext({ ...request, reuseResolved: true, boundToConfig: true }),
       destroy: (context, inputs) => destroyProposed(app, context, inputs),
-      restart: async (signal) =>
-        (await restarts?.run({ ...app.config.restarts, missingMs: MISSING_MS, signal }))?.nextMs,
+      async restart(signal) {
+        const done = await restarts?.run({ ...app.config.restarts, missingMs: MISSING_MS, signal });
+        await failedRestarts.refresh();
+        return done?.nextMs;
+      },
       recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
       hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
       heldId: (state) => heldId(app, state),

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
 import {
   type AuditQuery,
@@ -20,7 +20,7 @@ import { trace } from '../../audit/query/trace.ts';
 import type { RecordFilter } from '../../audit/store.ts';
 import { AppError } from '../../core/errors.ts';
 import { actorOf, viewOf } from '../access-control.ts';
-import type { RouteDeps } from '../deps.ts';
+import type { RequestedCommand, RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { listQuery } from '../paging.ts';
 
@@ -82,7 +82,7 @@ export function addReviewRoute(app: FastifyInstance): void {
   app.post<ReviewRequest>(
     '/api/v1/audit/records/:sequence/review',
     {
-      config: { access: 'reviewer' },
+      config: { access: 'reviewer', command: reviewCommand },
       schema: describe({
         id: 'review',
         tag: 'audit',
@@ -110,6 +110,12 @@ export function addReviewRoute(app: FastifyInstance): void {
       return recordWithReview;
     },
   );
+}
+
+function reviewCommand({ params }: FastifyRequest): RequestedCommand {
+  // The parameters may be unchecked texts.
+  const sequence = Number((params as ReviewRequest['Params']).sequence);
+  return { verb: 'audit review', ...(Number.isSafeInteger(sequence) ? { argument: sequence } : {}) };
 }
 
 const REVIEW_BODY = {

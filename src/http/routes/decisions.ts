@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { requesterOf, viewOf } from '../access-control.ts';
+import type { RequestedCommand } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
 import { NO_BODY } from '../request-input.ts';
@@ -31,7 +32,7 @@ export function addHeldRoutes(app: FastifyInstance): void {
   app.post<{ Params: { readonly id: string } }>(
     '/api/v1/held/:id/release',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', command: releaseCommand },
       schema: describe({
         id: 'release',
         tag: 'held',
@@ -69,7 +70,7 @@ export function addPruneRoutes(app: FastifyInstance): void {
   app.post(
     '/api/v1/prune',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', command: () => ({ verb: 'prune' }) },
       schema: describe({
         id: 'prune',
         tag: 'service',
@@ -84,4 +85,12 @@ export function addPruneRoutes(app: FastifyInstance): void {
     },
     (request) => viewOf(request).service.prune(requesterOf(request), request.id),
   );
+}
+
+/** Any other text may be a secret value. */
+const HELD_ID = /^[0-9a-f]{12}$/;
+
+function releaseCommand({ params }: FastifyRequest): RequestedCommand {
+  const { id } = params as { readonly id: string };
+  return { verb: 'release', ...(HELD_ID.test(id) ? { argument: id } : {}) };
 }

@@ -1,13 +1,18 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import type { RollbackRequest } from '../../service/service.ts';
 import { requesterOf, viewOf } from '../access-control.ts';
+import type { RequestedCommand } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
 import { NO_BODY } from '../request-input.ts';
 
 interface Named {
   Params: { readonly name: string };
+}
+
+function aboutMapping(verb: string): (request: FastifyRequest) => RequestedCommand {
+  return ({ params }) => ({ verb, mapping: (params as Named['Params']).name });
 }
 
 export function addMappingRoutes(app: FastifyInstance): void {
@@ -60,7 +65,7 @@ function addSyncRoute(app: FastifyInstance): void {
   app.post<Named>(
     '/api/v1/mappings/:name/sync',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', command: aboutMapping('sync') },
       schema: describe({
         id: 'syncMapping',
         tag: 'mappings',
@@ -86,7 +91,7 @@ function addPinRoutes(app: FastifyInstance): void {
   app.post<Named & { Body: RollbackRequest }>(
     '/api/v1/mappings/:name/rollback',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', command: aboutMapping('rollback') },
       schema: describe({
         id: 'rollBackMapping',
         tag: 'mappings',
@@ -111,7 +116,7 @@ function addPinRoutes(app: FastifyInstance): void {
   app.post<Named & { Body: Pick<RollbackRequest, 'namespace'> | undefined }>(
     '/api/v1/mappings/:name/unpin',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', command: aboutMapping('unpin') },
       schema: describe({
         id: 'unpinMapping',
         tag: 'mappings',

@@ -66,7 +66,7 @@ describe('a secret and a key with the same name', () => {
     expect(await sync('--mapping', 'b')).toEqual({ b: 'deleted' });
   });
 
-  it('uses a secret and a key as sources of one target even if both have the same name, and records the reads that prove an absence or return a new version', async () => {
+  it('uses a secret and a key as sources of one target even if both have the same name, and records new versions and the reads that prove an absence', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }
