@@ -1,4 +1,4 @@
-import type { AuditRecord, KeyChanges } from '../../audit/entry.ts';
+import type { AuditRecord, FieldChange, KeyChanges } from '../../audit/entry.ts';
 import { orderMembers, type ReviewedRecord } from '../../audit/query/query.ts';
 import type { RecordDetail } from '../../audit/query/record-detail.ts';
 import { largest } from '../../core/lists.ts';
@@ -34,10 +34,11 @@ function subject({ namespace, secret, mapping, store, key, review }: AuditRecord
   return review === undefined ? (mapping ?? '') : `record ${review.sequence}`;
 }
 
-function noteOf({ code, note, keys, sources, action, counts, review, reviewed }: ReviewedRecord): string {
+function noteOf(record: ReviewedRecord): string {
+  const { code, note, keys, sources, action, counts, review, reviewed } = record;
   const version =
     action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
-  const { targets, ...rest } = counts ?? {};
+  const { targets, changesLeftOut: _, ...rest } = counts ?? {};
   // For a restart, 0 is the answer to whether a workload was restarted.
   const totals = Object.entries(rest).filter(([, number]) => number > 0 || action === 'restart');
   const total = targets === undefined ? [] : [`${count(targets, 'target')}${totals.length === 0 ? '' : ':'}`];
@@ -47,13 +48,32 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
     // Omit the note of a `read` record, because such a note is written for programs.
     action === 'read' ? undefined : note,
     ...changedKeys(keys),
+    ...changedFields(record),
     ...version,
+    failedReads(record),
     ...total,
     totals.length === 0 ? undefined : totals.map(([name, number]) => `${number} ${name}`).join(', '),
     reviewed === undefined ? undefined : `[${reviewText(reviewed)}]`,
   ]
     .filter((part) => part !== undefined)
     .join(' ');
+}
+
+/** The number of changed fields in a list. `audit show` prints all. */
+const FIELDS_IN_LIST = 2;
+
+function changedFields({ changes = [], counts = {} }: AuditRecord): readonly string[] {
+  const shown = changes.slice(0, FIELDS_IN_LIST).map(fieldText);
+  const more = changes.length - shown.length + (counts.changesLeftOut ?? 0);
+  return more === 0 ? shown : [...shown, `and ${count(more, 'more field')}`];
+}
+
+function fieldText({ path, before = '(none)', after = '(none)' }: FieldChange): string {
+  return `${path}: ${before} → ${after}`;
+}
+
+function failedReads({ count: reads = 0, since }: AuditRecord): string | undefined {
+  return reads < 2 || since === undefined ? undefined : `${reads} failed reads since ${timeText(since)}`;
 }
 
 /** Returns the changed keys as `+added`, `~changed`, `-removed`. */
@@ -135,10 +155,7 @@ function memberRows(
     case 'counts':
       return Object.entries(counts ?? {}).map(([what, number]) => [what, String(number)]);
     case 'changes':
-      return changes.map(({ path, before = '(none)', after = '(none)' }) => [
-        'change',
-        `${path}: ${before} → ${after}`,
-      ]);
+      return changes.map((field) => ['change', fieldText(field)]);
     case 'review':
       return review === undefined ? [] : [[name, `record ${review.sequence}: ${review.state}`]];
     case 'reviewed':

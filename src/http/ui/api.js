@@ -10,7 +10,8 @@
  *   mapping?: string, namespace?: string, secret?: string, store?: string, key?: string, actor: Actor,
  *   note?: string, keys: { added: string[], changed: string[], removed: string[] }, sources: Source[],
  *   values?: Record<string, string>, counts?: Record<string, number>, before?: string, after?: string,
- *   resourceVersion?: string,
+ *   resourceVersion?: string, count?: number, since?: string, configHash?: string, revision?: string,
+ *   changes?: { path: string, before?: string, after?: string }[],
  *   requestId: string, attempt: number, durationMs: number, instance: string, replica: string,
  *   previousHash: string, hash: string, review?: { sequence: number, state: string }, reviewed?: Review,
  * }} AuditRecord

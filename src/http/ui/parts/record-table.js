@@ -1,8 +1,9 @@
 import { h } from '../dom.js';
-import { actorText, number, time } from '../format.js';
+import { actorText, time } from '../format.js';
 import { link } from '../router.js';
 import { badge, state } from './badge.js';
-import { changes, mappingLink, subject } from './subject.js';
+import { details } from './record-details.js';
+import { mappingLink, subject } from './subject.js';
 import { table } from './table.js';
 
 /** @typedef {import('../api.js').AuditRecord} AuditRecord */
@@ -22,7 +23,7 @@ const COLUMNS = [
     title: 'Outcome',
     cell: ({ outcome, code, phase }) => (phase === 'intent' ? '' : state(outcome, code)),
   },
-  { title: 'Changes', kind: 'wide', cell: changesCell },
+  { title: 'Changes', kind: 'wide', cell: details },
   { title: 'Review', cell: (record) => (record.action === 'review' ? '' : badge(reviewOf(record))) },
 ];
 
@@ -44,19 +45,6 @@ function subjectCell(record) {
       ? ''
       : h('div', { class: 'small' }, 'mapping ', mappingLink(mapping));
   return [subject(record), named];
-}
-
-/** @param {AuditRecord} record */
-function changesCell({ action, keys, note, counts = {} }) {
-  const words = Object.entries(counts)
-    .filter(([, count]) => count > 0 || action === 'restart')
-    .map(([name, count]) => `${number(count)} ${name}`);
-  return [
-    ...changes(keys),
-    words.length === 0 ? '' : h('span', { class: 'muted' }, `${words.join(', ')} `),
-    // Omit the note of a `read` record, because such a note is written for programs.
-    note === undefined || action === 'read' ? '' : h('q', { class: 'note' }, note),
-  ];
 }
 
 /** @param {AuditRecord} record */

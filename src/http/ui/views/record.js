@@ -3,6 +3,7 @@ import { h } from '../dom.js';
 import { actorText, isLocalTimeUtc, milliseconds, number, time, utc } from '../format.js';
 import { badge, state } from '../parts/badge.js';
 import { rollBack } from '../parts/pins.js';
+import { extraFacts, fieldsCard } from '../parts/record-details.js';
 import { recordLink } from '../parts/record-table.js';
 import { review } from '../parts/review.js';
 import { mappingLink, sourceLink, subject, targetLink } from '../parts/subject.js';
@@ -25,6 +26,7 @@ export const recordView = {
       steps(record),
       h('div', { class: 'halves' }, ...halves(record, record.counterpart)),
       keysCard(record.keys),
+      fieldsCard(record),
       valuesCard(record.values),
       sourcesCard(record.sources),
       rollBack(record, context),
@@ -91,6 +93,7 @@ function half(title, shown, current) {
       ['New state', shown.review && badge(shown.review.state)],
       ['Note', shown.note && h('q', { class: 'note' }, shown.note)],
       ...Object.entries(counts).map(([name, count]) => /** @type {const} */ ([name, number(count)])),
+      ...extraFacts(shown),
       ['Before', fingerprint(shown.before)],
       ['After', fingerprint(shown.after)],
       ['Object version', shown.resourceVersion],

@@ -4,8 +4,9 @@ import { actorText, time } from '../format.js';
 import { badge, code } from '../parts/badge.js';
 import { empty, notice } from '../parts/notice.js';
 import { pinnedTo, unpinButton } from '../parts/pins.js';
+import { details } from '../parts/record-details.js';
 import { recordLink, reviewOf } from '../parts/record-table.js';
-import { changes, sourceLink } from '../parts/subject.js';
+import { sourceLink } from '../parts/subject.js';
 import { link } from '../router.js';
 
 /**
@@ -125,7 +126,7 @@ function withoutEndedIntents(records) {
 
 /** @param {AuditRecord} record */
 function item(record) {
-  const { action, phase, outcome, actor, keys, sources, note } = record;
+  const { action, phase, outcome, actor, sources } = record;
   return h(
     'li',
     { class: phase === 'intent' ? 'plain' : outcome },
@@ -147,7 +148,7 @@ function item(record) {
       ` by ${actorText(actor)}`,
       action === 'review' ? '' : `, ${reviewOf(record)}`,
     ),
-    h('div', { class: 'keys-line' }, ...changes(keys)),
+    h('div', { class: 'keys-line' }, ...details(record)),
     sources.length > 0 &&
       h(
         'details',
@@ -155,7 +156,6 @@ function item(record) {
         h('summary', {}, `From ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}`),
         h('ul', {}, ...sources.map(source)),
       ),
-    note !== undefined && h('q', { class: 'note' }, note),
   );
 }
 
