@@ -3,17 +3,19 @@ import { expect, it } from 'vitest';
 import { createCurrentConfig } from '../../src/app/current-config.ts';
 import type { Finding } from '../../src/commands/doctor/sources.ts';
 import { checkTargets } from '../../src/commands/doctor/targets.ts';
+import { explainMapping } from '../../src/commands/explain/explain.ts';
 import { planTargets } from '../../src/commands/plan.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget, type TargetId } from '../../src/core/target.ts';
 import { createSourceReaders } from '../../src/providers/source-reader.ts';
+import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { RECORD_KEYS } from '../fakes/record-keys.ts';
 import { base64, openWorld, type World } from '../reconcile/world.ts';
 import { serve } from '../service/serving.ts';
 import { waitUntil } from '../wait-until.ts';
 
-// Makes random configurations with random faults, and asks four times what is wrong. `npm run test:long` sets
+// Makes random configurations with random faults, and asks five times what is wrong. `npm run test:long` sets
 // `SECRETBRIDGE_TEST_RUNS`.
 
 const RUNS = process.env.SECRETBRIDGE_TEST_RUNS === undefined ? 40 : 200;
@@ -51,6 +53,14 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     source: ', property: user',
     world: ({ store }, { secret }) => store.put(secret, 'text', '2'),
   },
+  'a Secret of another instance': {
+    world: ({ cluster }, id) =>
+      cluster.put(id, {
+        metadata: { labels: { [LABEL.instance]: 'other', [LABEL.mapping]: 'other' } },
+        type: 'Opaque',
+      }),
+  },
+  'text that is not base64': { source: ', property: user, decode: base64' },
   'a namespace that is missing': { namespace: 'gone' },
   'a template that fails': { more: ', template: { data: { T: \'{{ USER | fromJson | get "none" }}\' } }' },
   'a type without its keys': { target: ', type: kubernetes.io/tls' },
@@ -110,10 +120,22 @@ const findingCodes = (findings: readonly Finding[]) =>
 /** The words that `sync` uses for the actions of a plan. With the codes, they decide about the exit code. */
 const OUTCOME_OF = { refuse: 'refused', hold: 'held', fail: 'failed' } as const;
 
+async function explain({ app }: Awaited<ReturnType<World['start']>>): Promise<Codes> {
+  const explained = await Promise.all(app.config.mappings.map(({ name }) => explainMapping(app, name)));
+  return codesOf(explained.flat().map(({ target, error }) => ({ target, code: error?.code })));
+}
+
+interface AllCodes {
+  readonly planned: Codes;
+  readonly explained: Codes;
+  readonly synced: Codes;
+}
+
 /** Makes a plan and then a sync, and expects both to end in the same way. */
-async function planAndSync(world: World): Promise<{ readonly planned: Codes; readonly synced: Codes }> {
+async function planAndSync(world: World): Promise<AllCodes> {
   await using process = await world.start();
   const planned = (await planTargets(process.app)).targets;
+  const explained = await explain(process);
   const synced = (await world.sync()).targets;
   const expected = planned.flatMap(({ action }) =>
     action in OUTCOME_OF ? [OUTCOME_OF[action as 'hold']] : [],
@@ -122,7 +144,7 @@ async function planAndSync(world: World): Promise<{ readonly planned: Codes; rea
   expect(failing.sort()).toEqual(expected.sort());
   const codes = (targets: typeof planned | typeof synced) =>
     codesOf(targets.map(({ target, error }) => ({ target, code: error?.code })));
-  return { planned: codes(planned), synced: codes(synced) };
+  return { planned: codes(planned), explained, synced: codes(synced) };
 }
 
 /** Expects the service to reach these codes. */
@@ -138,7 +160,7 @@ async function expectStatus(world: World, codes: Codes): Promise<void> {
 
 const seen = new Set<string>();
 
-it(`doctor, plan, sync and status name the same targets and codes (${RUNS} configurations)`, {
+it(`doctor, plan, explain, sync and status name the same targets and codes (${RUNS} configurations)`, {
   timeout: 30_000 + RUNS * 500,
 }, async () => {
   await fc.assert(
@@ -164,7 +186,7 @@ it(`doctor, plan, sync and status name the same targets and codes (${RUNS} confi
         fault.world?.(world, { namespace: fault.namespace ?? 'apps', secret: `m${n}` });
 
       const found = findingCodes(await doctor(world));
-      expect(await planAndSync(world)).toEqual({ planned: found, synced: found });
+      expect(await planAndSync(world)).toEqual({ planned: found, explained: found, synced: found });
       await expectStatus(world, found);
       for (const code of Object.values(found)) seen.add(code);
     }),
