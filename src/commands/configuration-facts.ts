@@ -3,8 +3,7 @@ import type { App } from '../app/app.ts';
 import { type Actor, type Entry, type FieldChange, MAX_CHANGES, NO_KEYS } from '../audit/entry.ts';
 import { configChanges, configHash } from '../config/changes.ts';
 import type { Config } from '../config/config.ts';
-import { instancesOf } from '../core/target.ts';
-import { latestRecord } from '../reconcile/latest-records.ts';
+import { keepConfiguration, lastConfiguration } from './last-configuration.ts';
 
 /** What the record of an active configuration says about it. */
 export type ConfigurationFacts = Pick<Entry, 'changes' | 'configHash' | 'revision' | 'counts'>;
@@ -15,8 +14,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 const MAX_CHANGES_BYTES = 40 * 1_024;
 const MAX_REVISION = 200;
 
-/** @param before The configuration that was active before, if it is known. */
-export function configurationFacts(config: Config, env: Env, before?: Config): ConfigurationFacts {
+/** @param before The configuration that was active before, or its text, if it is known. */
+export function configurationFacts(config: Config, env: Env, before?: Config | string): ConfigurationFacts {
   const revision = env.SECRETBRIDGE_CONFIG_REVISION?.slice(0, MAX_REVISION);
   return {
     ...(before === undefined ? {} : limitChanges(configChanges(before, config))),
@@ -45,10 +44,11 @@ export async function recordConfiguration(
   { audit, config }: Pick<App, 'audit' | 'config'>,
   { actor, env }: { readonly actor: Actor; readonly env: Env },
 ): Promise<void> {
-  const facts = configurationFacts(config, env);
-  const last = await latestRecord(audit, { outcome: 'ok' }, ['configure'], instancesOf(config));
-  if (last?.configHash === facts.configHash) return;
+  const last = await lastConfiguration({ audit, config });
+  if (last?.hash === configHash(config)) return;
+  const facts = configurationFacts(config, env, last?.text);
   const note = `stores: ${config.stores.length}, mappings: ${config.mappings.length}`;
   const base = { actor, action: 'configure', outcome: 'ok', sources: [], keys: NO_KEYS } as const;
   await audit.append([{ ...base, ...facts, requestId: randomUUID(), note, durationMs: 0, attempt: 1 }]);
+  await keepConfiguration(config);
 }

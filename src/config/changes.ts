@@ -14,24 +14,35 @@ export interface ConfigChange {
 /** The maximum length of a value. Records must stay small. */
 const MAX_VALUE = 160;
 
-/** Returns the changed fields, sorted by path. A configuration contains no secret values, only references to them. */
-export function configChanges(before: Config, after: Config): readonly ConfigChange[] {
+/**
+ * Returns the changed fields, sorted by path. A configuration contains no secret values, only references to them.
+ * @param before A configuration, or the result of `configText`.
+ */
+export function configChanges(before: Config | string, after: Config): readonly ConfigChange[] {
+  const [old, now] = [before, after].map((config): unknown =>
+    JSON.parse(typeof config === 'string' ? config : configText(config)),
+  );
   const changes: ConfigChange[] = [];
-  compare('', comparable(before), comparable(after), changes);
+  compare('', old, now, changes);
   return changes.sort((a, b) => compareText(a.path, b.path));
 }
 
 const hashes = new WeakMap<Config, string>();
 
-/** Returns the SHA-256 of the configuration in hex. It does not depend on the files, or on the order of the entries. */
+/** Returns the SHA-256 of `configText` in hex. */
 export function configHash(config: Config): string {
-  const hash =
-    hashes.get(config) ??
-    createHash('sha256')
-      .update(sortedJson(comparable(config)))
-      .digest('hex');
+  const hash = hashes.get(config) ?? textHash(configText(config));
   hashes.set(config, hash);
   return hash;
+}
+
+export function textHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** Returns the configuration as JSON. It does not depend on the files, or on the order of the entries. */
+export function configText(config: Config): string {
+  return sortedJson(comparable(config));
 }
 
 /** Returns the parts that have an effect. Their entries are members by name, so that their order does not matter. */
@@ -47,13 +58,7 @@ function compare(path: string, before: unknown, after: unknown, changes: ConfigC
   if (Object.is(before, after)) return;
   const [old, now] = [membersOf(before), membersOf(after)];
   if (old === undefined || now === undefined || path.split('.').length > MAX_DEPTH) {
-    const [oldText, newText] = [textOf(before), textOf(after)];
-    if (sortedJson(before) !== sortedJson(after))
-      changes.push({
-        path,
-        ...(oldText === undefined ? {} : { before: oldText }),
-        ...(newText === undefined ? {} : { after: newText }),
-      });
+    if (sortedJson(before) !== sortedJson(after)) changes.push(changeOf(path, before, after));
     return;
   }
   for (const name of new Set([...Object.keys(old), ...Object.keys(now)]))
@@ -61,6 +66,33 @@ function compare(path: string, before: unknown, after: unknown, changes: ConfigC
 }
 
 const MAX_DEPTH = 16;
+
+/** Files have durations as text, such as `5m`. The configuration has them in milliseconds. */
+const DURATION_FIELD = /Ms$/;
+
+function changeOf(path: string, before: unknown, after: unknown): ConfigChange {
+  const isDuration = DURATION_FIELD.test(path);
+  const shown = (value: unknown) =>
+    isDuration && typeof value === 'number' ? duration(value) : textOf(value);
+  const [oldText, newText] = [shown(before), shown(after)];
+  return {
+    path: isDuration ? path.replace(DURATION_FIELD, '') : path,
+    ...(oldText === undefined ? {} : { before: oldText }),
+    ...(newText === undefined ? {} : { after: newText }),
+  };
+}
+
+function duration(ms: number): string {
+  const [name, size] = UNITS.find(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1];
+  return `${ms / size}${name}`;
+}
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const;
 
 /** Returns the members of an object, or the entries of a list by their names or numbers. */
 function membersOf(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -7,7 +7,7 @@ const DB = { mapping: 'payments-db', namespace: 'payments', secret: 'payments-db
 const READ = { action: 'read', store: 'team-vault', key: 'payments/db', note: 'definition 1' } as const;
 const SINCE = '2026-11-24T08:09:15.000Z';
 const FIELDS = [
-  { path: 'mappings.payments-db.refreshMs', before: '300000', after: '600000' },
+  { path: 'mappings.payments-db.refresh', before: '5m', after: '10m' },
   { path: 'mappings.payments-db.target.labels.team', after: 'payments' },
   { path: 'stores.old', before: '{"kind":"files"}' },
 ];
@@ -38,7 +38,7 @@ describeInChromium('what records say about a change', (visit) => {
     expect(bare).toBe('no data changed');
     expect(noted).toMatch(/source versions, label team/);
     expect(configured).toMatch(
-      /refreshMs: 300000 → 600000\s*mappings.payments-db.target.labels.team: none → payments\s*and 8 more/,
+      /refresh: 5m → 10m\s*mappings.payments-db.target.labels.team: none → payments\s*and 8 more/,
     );
     expect(tab.complaints).toEqual([]);
   });
@@ -48,7 +48,7 @@ describeInChromium('what records say about a change', (visit) => {
     const { page } = tab;
     const fields = page.locator('section', { has: page.locator('#fields') });
     expect(await fields.locator('li').allInnerTexts()).toEqual([
-      'mappings.payments-db.refreshMs: 300000 → 600000',
+      'mappings.payments-db.refresh: 5m → 10m',
       'mappings.payments-db.target.labels.team: none → payments',
       'stores.old: {"kind":"files"} → none',
     ]);

@@ -95,7 +95,7 @@ describe('audit records of commands', () => {
     const env = { SECRETBRIDGE_CONFIG_REVISION: 'abc123' };
     const configured = async () => {
       const { json } = await bench.run('audit', 'list', '--action', 'configure', '--output', 'json');
-      return (json as { records: { configHash: string; revision?: string }[] }).records;
+      return (json as { records: { configHash: string; revision?: string; changes?: object[] }[] }).records;
     };
     await bench.runWith({ env }, 'sync');
     await bench.runWith({ env }, 'sync');
@@ -109,6 +109,18 @@ describe('audit records of commands', () => {
     await bench.run('sync');
     const [second] = await configured();
     expect(second?.configHash).not.toBe(first?.configHash);
+    expect(first).not.toHaveProperty('changes');
+    expect(second?.changes).toEqual([{ path: 'brake.share', before: '0.1', after: '0.5' }]);
+    // The list names the first changes.
+    const { stdout } = await bench.run('audit', 'list', '--action', 'configure');
+    expect(stdout).toContain('brake.share: 0.1 → 0.5');
+    // Somebody has changed the file that has the last configuration.
+    const file = 'state/configuration.prod.json';
+    await bench.write(file, (await bench.read(file)).replace('0.5', '0.7'));
+    const text = (await bench.read('secretbridge.yaml')).replace('share: 0.5', 'share: 0.6');
+    await bench.write('secretbridge.yaml', text);
+    await bench.run('sync', '--mapping', 'db');
+    expect((await configured())[0]).not.toHaveProperty('changes');
   });
 
   it('an update that changes no data says what it changed', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { configChanges, configHash } from '../../src/config/changes.ts';
+import { configChanges, configHash, configText } from '../../src/config/changes.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadText } from './memory-fs.ts';
 
@@ -26,9 +26,10 @@ it('the changes of a configuration name each changed field with its old and new 
   expect(changes).toMatchObject([
     { path: 'brake.share', after: '0.5' },
     { path: 'mappings.db.data.USER.key', before: 'old', after: 'new' },
-    { path: 'mappings.db.refreshMs', before: expect.any(String), after: '60000' },
+    { path: 'mappings.db.refresh', before: '5m', after: '1m' },
     { path: 'mappings.other', before: expect.stringContaining('"name":"other"') },
   ]);
+  expect(configChanges(configText(before), after)).toEqual(changes);
   expect(changes.at(-1)).not.toHaveProperty('after');
   expect(changes.every(({ before: value = '' }) => value.length <= 161)).toBe(true);
 });

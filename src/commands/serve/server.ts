@@ -12,6 +12,7 @@ import { type Loop, watchStalls } from '../../service/liveness/loops.ts';
 import type { Service } from '../../service/service.ts';
 import { configurationFacts } from '../configuration-facts.ts';
 import { includeError } from '../includes.ts';
+import { keepConfiguration, lastConfiguration } from '../last-configuration.ts';
 import {
   type ConfigurationRecords,
   createConfigurationRecords,
@@ -65,7 +66,9 @@ export class Server {
   async started(previous: Config | undefined): Promise<void> {
     const { app, env } = this.#parts;
     const note = describeStart(app.config, previous && diffConfig(previous, app.config));
-    await this.#records.configured(note, configurationFacts(app.config, env, previous));
+    const before = previous ?? (await lastConfiguration(app))?.text;
+    await this.#records.configured(note, configurationFacts(app.config, env, before));
+    await keepConfiguration(app.config);
     app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
     await this.#reportIncludes(previous?.includes ?? []);
   }
@@ -88,6 +91,7 @@ export class Server {
     for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
     await intakes.refresh();
     await this.#records.configured(describeDiff(diff), configurationFacts(next, env, before));
+    await keepConfiguration(next);
     app.logger.info('the new configuration is active', { count: app.targets.length });
     await this.#reportIncludes(before.includes);
   }
