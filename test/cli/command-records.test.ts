@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { truncateLog } from '../audit/truncate-log.ts';
-import { type Bench, DB, HEAD, openBench } from './harness.ts';
+import { waitUntil } from '../wait-until.ts';
+import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
 
 const OTHER = `  - name: other
     target: { namespace: web }
@@ -121,6 +122,23 @@ describe('audit records of commands', () => {
     await bench.write('secretbridge.yaml', text);
     await bench.run('sync', '--mapping', 'db');
     expect((await configured())[0]).not.toHaveProperty('changes');
+  });
+
+  it('a service names the fields that have changed since the last recorded configuration', async () => {
+    const http = "http: { listen: '127.0.0.1:0' }\n";
+    await using bench = await openBench(HEAD + http + DB);
+    await bench.run('sync');
+    await bench.write('secretbridge.yaml', `${HEAD}${http}brake: { window: 2h }\n${DB}`);
+    const stop = new AbortController();
+    const stderr = new Collector();
+    const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
+    await waitUntil(() => expect(stderr.text).toContain('the service is running'));
+    stop.abort();
+    await running;
+    const { json } = await bench.run('audit', 'list', '--action', 'configure', '--output', 'json');
+    expect(json).toMatchObject({
+      records: [{ changes: [{ path: 'brake.window', before: '1d', after: '2h' }] }, {}],
+    });
   });
 
   it('an update that changes no data says what it changed', async () => {
