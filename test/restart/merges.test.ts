@@ -18,7 +18,9 @@ ${data.join('\n')}`;
 }
 
 async function open(mappings: string, theirs: Readonly<Record<string, string>>): Promise<World> {
-  const world = await openWorld({ mappings, cluster: { workloads: createMemoryWorkloads() } });
+  const workloads = createMemoryWorkloads();
+  workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
+  const world = await openWorld({ mappings, cluster: { workloads } });
   world.store.put('other', 'o');
   const data = Object.entries(theirs).map(([key, value]) => [key, base64(value)]);
   world.cluster.put(ID, { data: Object.fromEntries(data) });
