@@ -49,9 +49,21 @@ export type ReadResult = {
       /** Identifies the current version in lists of the store. Only for stores whose lists contain no versions. */
       readonly stamp?: string;
     }
-  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'absent';
+      /** Only for messages. */
+      readonly place?: SearchedPlace;
+    }
   | { readonly kind: 'failed'; readonly error: AppError }
 );
+
+/** The place in which a store did not find a source. */
+export interface SearchedPlace {
+  /** The name of the place, such as `region eu-west-1`. */
+  readonly name: string;
+  /** The setting of the store that chooses the place. */
+  readonly setting: string;
+}
 
 export type FoundRead = Extract<ReadResult, { kind: 'found' }>;
 

@@ -134,6 +134,12 @@ export interface ProviderDeps {
   ): Promise<T>;
 }
 
+export interface StoreWarning {
+  /** The field of the store that the warning is about. */
+  readonly field: string;
+  readonly message: string;
+}
+
 export interface ProviderDefinition<Kind extends string = string, Schema extends z.ZodType = z.ZodType> {
   readonly kind: Kind;
   readonly title: string;
@@ -156,6 +162,8 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
   };
   /** Returns the fields that identify the store (address, namespace, mount …), without credentials. */
   identity(config: z.output<Schema>): Readonly<Record<string, unknown>>;
+  /** Returns a warning about a valid configuration that is probably a mistake. Sends no request. */
+  warning?(config: z.output<Schema>): StoreWarning | undefined;
   /**
    * Returns how many versions one page of a list contains with this configuration. Returns undefined if lists contain
    * no versions.

@@ -3,7 +3,7 @@ import { awsSecretsManager } from './aws-secrets-manager/index.ts';
 import { azureKeyVault } from './azure-key-vault/index.ts';
 import { files } from './files/index.ts';
 import type { NameRules, StoreFields } from './name-rules.ts';
-import type { ProviderDefinition, ProviderDeps, SecretProvider } from './provider.ts';
+import type { ProviderDefinition, ProviderDeps, SecretProvider, StoreWarning } from './provider.ts';
 import { vault } from './vault/index.ts';
 
 /** All providers by kind. Importing this file loads no SDK, because only `create` loads one. */
@@ -27,6 +27,11 @@ export async function createProvider(config: AnyConfig, deps: ProviderDeps): Pro
 /** Returns the fields that identify a store. A store with other fields is another store, even with the same name. */
 export function identityOf(config: AnyConfig): Readonly<Record<string, unknown>> {
   return definitionOf(config).identity(config);
+}
+
+/** Returns a warning about a valid configuration that is probably a mistake. */
+export function warningOf(config: AnyConfig): StoreWarning | undefined {
+  return definitionOf(config).warning?.(config);
 }
 
 /** Returns how many versions one page of a list contains. Returns undefined if lists contain no versions. */

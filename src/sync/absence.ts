@@ -1,8 +1,8 @@
-import { AppError } from '../core/errors.ts';
+import type { AppError } from '../core/errors.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import { objectTypeOf } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import { type Desired, isSpread } from './desired.ts';
+import { type AbsentSource, type Desired, isSpread } from './desired.ts';
 import {
   ANNOTATION,
   configHash,
@@ -12,7 +12,7 @@ import {
   parseStores,
   REMOVED,
 } from './ownership-metadata.ts';
-import { describeSource } from './value.ts';
+import { absentError } from './value.ts';
 
 /** The facts for deciding what to do about absent sources. The decision also needs the current read results. */
 export interface AbsenceInput {
@@ -158,13 +158,12 @@ function isFromOtherObject(name: string, source: Source, { data, dataFrom }: Map
   return objects.length > 0 && !objects.includes(objectTypeOf(source));
 }
 
-function stop(source: Source, live: LiveSecret | undefined, doubt: string | undefined): AbsenceVerdict {
-  const parts = [live === undefined ? undefined : 'the target is kept', doubt];
-  const detail = parts.filter((part) => part !== undefined).join('; ');
-  return {
-    kind: 'stop',
-    error: new AppError('SOURCE_ABSENT', { subject: describeSource(source), ...(detail ? { detail } : {}) }),
-  };
+function stop(source: AbsentSource, live: LiveSecret | undefined, doubt: string | undefined): AbsenceVerdict {
+  const details = [
+    ...(live === undefined ? [] : ['the target is kept']),
+    ...(doubt === undefined ? [] : [doubt]),
+  ];
+  return { kind: 'stop', error: absentError(source, source.place, details) };
 }
 
 /** The numbers that decide whether the deletion step may delete targets. */
@@ -183,9 +182,13 @@ interface BrakeInput {
 
 /** Allows either all deletions or none. If a mass deletion is a mistake, half of it would be a mistake too. */
 export function mayDestroy({ proposed, destroyed, total, alive, share }: BrakeInput): boolean {
+  return proposed + destroyed <= allowedDeletions({ share, total }) && !leavesNoTarget({ proposed, alive });
+}
+
+/** Returns how many targets may be deleted within the time window. */
+export function allowedDeletions({ share, total }: Pick<BrakeInput, 'share' | 'total'>): number {
   // The tolerance covers floating-point rounding, because some products are slightly below the exact integer.
-  const allowed = Math.max(1, Math.floor(share * total + 1e-9));
-  return proposed + destroyed <= allowed && !leavesNoTarget({ proposed, alive });
+  return Math.max(1, Math.floor(share * total + 1e-9));
 }
 
 /** Whether no target would be left after the deletion. */

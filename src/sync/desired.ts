@@ -7,7 +7,13 @@ import {
   type Spread,
   targetKey,
 } from '../core/mapping.ts';
-import { type FoundRead, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
+import {
+  type FoundRead,
+  type ReadResult,
+  refId,
+  type SearchedPlace,
+  type StoreRef,
+} from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { type FoundKeys, foundSource, relativeName } from './find.ts';
 import type { TargetSource } from './ownership-metadata.ts';
@@ -20,13 +26,17 @@ export type Desired =
       readonly data: ReadonlyMap<string, SecretValue>;
       readonly sources: ReadonlyMap<string, TargetSource>;
       /** Sources that do not exist in the store. They add nothing to `data`. */
-      readonly absent: readonly Source[];
+      readonly absent: readonly AbsentSource[];
       /** Searches that found nothing although they are not optional. Absent if there are none. */
       readonly fruitless?: readonly Search[];
       /** The creation time of the version of each key, in milliseconds since 1970. Only for stores that return it. */
       readonly createdAt?: ReadonlyMap<string, number>;
     }
   | { readonly kind: 'failed'; readonly error: AppError };
+
+export interface AbsentSource extends Source {
+  readonly place?: SearchedPlace | undefined;
+}
 
 export function storeRef({ store, key, version, object }: Source): StoreRef {
   return {
@@ -76,7 +86,7 @@ class DesiredBuilder {
   readonly #data = new Map<string, SecretValue>();
   readonly #sources = new Map<string, TargetSource>();
   readonly #sourcesByKey = new Map<string, Source>();
-  readonly #absent: Source[] = [];
+  readonly #absent: AbsentSource[] = [];
   readonly #createdAt = new Map<string, number>();
   readonly #parsed = createJsonCache();
   /** Maps each reference to the last source that uses it. The parsed JSON is released after that source. */
@@ -123,7 +133,12 @@ class DesiredBuilder {
     const reading = this.#readings.get(ref);
     if (reading === undefined)
       throw new AppError('INTERNAL', { subject: describeSource(source), detail: 'it was not read' });
-    if (isMissing(reading, this.#mapping)) this.#absent.push(source);
+    if (isMissing(reading, this.#mapping))
+      this.#absent.push(
+        reading.kind === 'absent' && reading.place !== undefined
+          ? { ...source, place: reading.place }
+          : source,
+      );
     else if (reading.kind === 'failed') throw reading.error.withSubject(describeSource(source));
     else if (reading.kind === 'found') {
       optionally(source, () => use(reading));

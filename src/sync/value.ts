@@ -5,7 +5,7 @@ import { JsonError, type JsonNode, parseJson, printJson } from '../core/json.ts'
 import { MAX_JSON_VALUES } from '../core/json-bounds.ts';
 import type { Source } from '../core/mapping.ts';
 import { nearest } from '../core/nearest.ts';
-import type { FoundRead } from '../core/read-result.ts';
+import type { FoundRead, SearchedPlace } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
 /** Members by name, in the order of the store. */
@@ -91,6 +91,25 @@ export function describeSource({
   if (property !== undefined) parts.push(`property ${property}`);
   if (version !== undefined) parts.push(`version ${version}`);
   return parts.join(', ');
+}
+
+/**
+ * Returns the error for a source that does not exist in its store.
+ * @param details More about the target, for the end of the message.
+ */
+export function absentError(
+  source: Parameters<typeof describeSource>[0],
+  place: SearchedPlace | undefined,
+  details: readonly string[] = [],
+): AppError {
+  const detail = [...(place === undefined ? [] : [`asked in ${place.name}`]), ...details].join('; ');
+  return new AppError('SOURCE_ABSENT', {
+    subject: describeSource(source),
+    ...(detail === '' ? {} : { detail }),
+    ...(place === undefined
+      ? {}
+      : { remedy: `${ERRORS.SOURCE_ABSENT.remedy} Also check \`${place.setting}\` of the store.` }),
+  });
 }
 
 /** Looks for the literal name first, then for a dotted path with array indexes. */

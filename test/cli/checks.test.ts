@@ -62,6 +62,19 @@ ${DB}`,
     expect((await bench.run('plan')).stdout).not.toContain('not set here');
   });
 
+  it('`validate` warns of a region of AWS that is not known, and names the nearest one', async () => {
+    const store = (fields: string) =>
+      HEAD.replace(/stores.*\n/, `stores: [ { name: local, kind: aws-secrets-manager, ${fields} } ]\n`) + DB;
+    await using bench = await openBench(store('region: eu-wst-1'));
+    const { stdout } = await bench.run('validate');
+    expect(stdout).toContain('AWS has no region `eu-wst-1` that we know; did you mean `eu-west-1`?');
+    expect(stdout).toContain('(secretbridge.yaml:4:');
+    for (const fields of ['region: eu-west-1', "region: lab-1-1, endpoint: 'https://aws.internal'"]) {
+      await bench.write('secretbridge.yaml', store(fields));
+      expect((await bench.run('validate')).stdout).not.toContain('AWS has no region');
+    }
+  });
+
   it('`validate` shows the line of a problem, and `plan` shows it too', async () => {
     await using bench = await openBench(HEAD + DB.replace('target:', 'taget:'));
     const excerpt = '     7 |     taget: { …: … }\n       |     ^^^^^\n';

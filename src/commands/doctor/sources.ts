@@ -14,7 +14,7 @@ import {
   foundNothing,
   foundSource,
 } from '../../sync/find.ts';
-import { describeSource } from '../../sync/value.ts';
+import { absentError, describeSource } from '../../sync/value.ts';
 import { withNearKey } from './near-keys.ts';
 
 type Reader = Pick<SourceReader, 'read' | 'find'>;
@@ -186,7 +186,7 @@ function refusalOf(
 
 function sourceError(source: Source, result: ReadResult | undefined): AppError | undefined {
   if (result?.kind === 'failed') return result.error;
-  return result?.kind === 'absent' && !source.optional ? new AppError('SOURCE_ABSENT') : undefined;
+  return result?.kind === 'absent' && !source.optional ? absentError(source, result.place) : undefined;
 }
 
 /** The result of one check. The check passed if there is no error. */

@@ -7,7 +7,7 @@ import type { Decision } from '../../reconcile/decide.ts';
 import { runSearch } from '../../reconcile/search.ts';
 import { isSpread, searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { describeSearch, dropNeverWritten, foundSource, matching } from '../../sync/find.ts';
-import { createJsonCache, describeSource, membersOf, pickValue } from '../../sync/value.ts';
+import { absentError, createJsonCache, describeSource, membersOf, pickValue } from '../../sync/value.ts';
 
 export interface ExplainedSource {
   /** If a search failed, `key` is the path of the search. */
@@ -159,7 +159,7 @@ function explainSource(
       return { source, state: isPassedOver ? 'absent' : 'failed', version: reading.version, error };
     }
     case 'absent':
-      return { source, state: 'absent', error: new AppError('SOURCE_ABSENT', { subject: about }) };
+      return { source, state: 'absent', error: absentError(source, reading.place) };
     case 'failed':
       return failed(source, reading.error);
     default:

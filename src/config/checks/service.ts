@@ -1,5 +1,6 @@
 import { ERRORS } from '../../core/error-codes.ts';
 import { isLoopback } from '../../core/loopback.ts';
+import { warningOf } from '../../providers/registry.ts';
 import type { Config } from '../config.ts';
 import { entriesOf, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
@@ -127,10 +128,16 @@ function invalid(path: Path, message: string): Finding {
 }
 
 /** Returns what is valid in a configuration, but probably not wanted. */
-export function findWarnings({ audit }: Pick<Config, 'audit'>): readonly Finding[] {
-  if (areCheckpointsReadable(audit)) return [];
+export function findWarnings({ audit, stores }: Pick<Config, 'audit' | 'stores'>): readonly Finding[] {
   const code = 'CHECKPOINTS_MISSING';
-  return [{ path: ['audit', 'checkpoints'], code, message: ERRORS[code].message }];
+  const checkpoints = { path: ['audit', 'checkpoints'], code, message: ERRORS[code].message } as const;
+  const ofStores = stores.flatMap((store, index): readonly Finding[] => {
+    const warning = warningOf(store);
+    if (warning === undefined) return [];
+    const message = `store ${store.name}: ${warning.message}`;
+    return [{ path: ['stores', index, warning.field], code: 'CONFIG_INVALID', message }];
+  });
+  return [...(areCheckpointsReadable(audit) ? [] : [checkpoints]), ...ofStores];
 }
 
 /** Whether checkpoints are kept at a place from which they can be read back. Standard output is not such a place. */

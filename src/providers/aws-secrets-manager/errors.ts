@@ -26,6 +26,8 @@ export class AwsFailure extends Error {
   readonly skewMs: number | undefined;
   /** Whether the KMS key denied access. Only the message of the response shows this. */
   readonly isKmsDenial: boolean;
+  /** The region that was asked, if known. */
+  readonly region: string | undefined;
 
   constructor(status: number, type: string | undefined, more: FailureDetails = {}) {
     super(`status ${status}`);
@@ -35,6 +37,7 @@ export class AwsFailure extends Error {
     this.retryAfterMs = more.retryAfterMs;
     this.skewMs = more.skewMs;
     this.isKmsDenial = more.isKmsDenial ?? false;
+    this.region = more.region;
   }
 }
 
@@ -42,6 +45,7 @@ interface FailureDetails {
   readonly retryAfterMs?: number | undefined;
   readonly skewMs?: number | undefined;
   readonly isKmsDenial?: boolean;
+  readonly region?: string;
 }
 
 type Meaning = readonly [ErrorCode, detail?: string];
@@ -49,7 +53,7 @@ type Meaning = readonly [ErrorCode, detail?: string];
 const EXPIRED: Meaning = ['AUTH_FAILED', 'the session token has expired'];
 const UNKNOWN_KEY: Meaning = [
   'AUTH_FAILED',
-  'AWS does not know the access key, or the session token is invalid',
+  'AWS does not know the access key, the session token is invalid, or the account has not enabled the region',
 ];
 const SIGNATURE: Meaning = ['AUTH_FAILED', 'the signature does not match; is the secret access key correct?'];
 const THROTTLED: Meaning = ['THROTTLED'];
@@ -117,14 +121,30 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
  */
 const SKEW_LIMIT_MS = 240_000;
 
-export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isKmsDenial }: AwsFailure): AppError {
+export function fromFailure(failure: AwsFailure): AppError {
+  const { status, type, retryAfterMs, skewMs = 0, isKmsDenial } = failure;
   const meaning = meaningOf(type) ?? byStatus(status);
   const [code, detail] = meaning === DENIED && isKmsDenial ? KMS : meaning;
   const isSkew = type !== undefined && BY_NAME[type] === SIGNATURE && Math.abs(skewMs) > SKEW_LIMIT_MS;
+  const text = isSkew ? describeSkew(skewMs, "the store's") : detail;
+  const shown = meaning === DENIED || meaning === UNKNOWN_KEY ? withRegion(text, failure) : text;
   return new AppError(code, {
-    ...(isSkew ? { detail: describeSkew(skewMs, "the store's") } : detail === undefined ? {} : { detail }),
+    ...(shown === undefined ? {} : { detail: shown }),
+    ...(meaning === DENIED && !isKmsDenial ? { remedy: DENIED_REMEDY } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
+}
+
+const DENIED_REMEDY =
+  'Grant the identity of secretbridge access in this region with an IAM policy, or correct `key` or `region`.';
+
+/**
+ * Adds the region that was asked to the detail of an error. Policies often name a region, so a wrong region looks like a
+ * missing permission.
+ */
+export function withRegion(detail: string | undefined, { region }: AwsFailure): string | undefined {
+  const place = region === undefined ? undefined : `asked in region ${region}`;
+  return [detail, place].filter((part) => part !== undefined).join('; ') || undefined;
 }
 
 /** Converts the error of one secret in a batch. The batch itself has HTTP status 200. */

@@ -9,6 +9,7 @@ import {
 import { defineProvider } from '../provider.ts';
 import { AwsConfig } from './config.ts';
 import { ARN, MAX_DESCRIBED, NAME, namesOf } from './keys.ts';
+import { unknownRegion } from './regions.ts';
 
 export const awsSecretsManager = defineProvider({
   kind: 'aws-secrets-manager',
@@ -19,6 +20,11 @@ export const awsSecretsManager = defineProvider({
   // The account of the role is part of the identity of a store. Another account contains other keys, so the keys of the
   // first account would look deleted.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
+  // An endpoint may belong to a compatible service with regions of its own.
+  warning({ region, endpoint }) {
+    const message = endpoint === undefined ? unknownRegion(region) : undefined;
+    return message === undefined ? undefined : { field: 'region', message };
+  },
   versionsPerPage: ({ freshness }) => (freshness === 'strict' ? undefined : 100),
   keyNames: namesOf,
   async create(config, deps) {

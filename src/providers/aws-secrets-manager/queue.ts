@@ -12,7 +12,7 @@ import { badAnswer } from '../answer.ts';
 import type { MessageQueue } from '../message-queue.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AwsConfig } from './config.ts';
-import { isType } from './errors.ts';
+import { isDenied, isType } from './errors.ts';
 import { type Ask, asStoreError, type ClientParts, openSession } from './session.ts';
 
 /** The limits of SQS: the number of messages in a response, and the number of seconds to wait for messages. */
@@ -130,6 +130,8 @@ async function explainQueueErrors<T>(call: Promise<T>): Promise<T> {
       if (isType(thrown, ...KMS))
         throw new AppError('ACCESS_DENIED', { detail: 'its KMS key does not allow us to read the queue' });
       if (isType(thrown, 'KmsThrottled', 'OverLimit')) throw new AppError('THROTTLED');
+      // The URL of the queue names its region, so the region of the store is no cause.
+      if (isDenied(thrown) && !thrown.isKmsDenial) throw new AppError('ACCESS_DENIED');
       throw thrown;
     }
   };

@@ -27,8 +27,11 @@ export async function readAll(
   { signal }: CallOptions,
 ): Promise<readonly ReadResult[]> {
   const { session, batch, config, deps } = store;
-  const settle = (key: string, result: Promise<ReadResult>) =>
-    settleRead(deps.name, key, asStoreError(result));
+  const place = { name: `region ${config.region}`, setting: 'region' };
+  const settle = async (key: string, read: Promise<ReadResult>): Promise<ReadResult> => {
+    const result = await settleRead(deps.name, key, asStoreError(read));
+    return result.kind === 'absent' ? { ...result, place } : result;
+  };
   const requested = new Map<string, Promise<ReadResult>>();
   const current = new Map<string, PromiseWithResolvers<ReadResult>>();
 

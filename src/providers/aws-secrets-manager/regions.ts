@@ -26,7 +26,12 @@ export function hostQuestion({
   endpoint?: string | undefined;
 }): string {
   if (endpoint !== undefined) return 'is `endpoint` right?';
-  if (REGIONS.includes(region)) return `is the region \`${region}\` right, and can this host reach AWS?`;
+  return unknownRegion(region) ?? `is the region \`${region}\` right, and can this host reach AWS?`;
+}
+
+/** Returns a sentence about a region that is not known here. Returns undefined for a known region. */
+export function unknownRegion(region: string): string | undefined {
+  if (REGIONS.includes(region)) return undefined;
   const near = nearest(region, REGIONS);
   const meant = near === undefined ? 'is it right?' : `did you mean \`${near}\`?`;
   return `AWS has no region \`${region}\` that we know; ${meant}`;

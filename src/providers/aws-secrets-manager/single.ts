@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts';
 import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
 import { createdAt } from '../results.ts';
-import { isDenied, isType } from './errors.ts';
+import { type AwsFailure, isDenied, isType, withRegion } from './errors.ts';
 import { matchesKey, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { toResult } from './value.ts';
@@ -88,10 +88,7 @@ export async function proveAbsence(
   } catch (failure) {
     if (isNotFound(failure)) return { kind: 'absent' };
     if (isDenied(failure)) {
-      throw new AppError('ACCESS_DENIED', {
-        detail:
-          'it has no value, and we are not allowed to check whether it exists: allow secretsmanager:DescribeSecret',
-      });
+      throw deniedCheck('it has no value, and we are not allowed to check whether it exists', failure);
     }
     return asStoreError(Promise.reject(failure));
   }
@@ -114,13 +111,15 @@ export async function badState(
       : badAnswer('the state of the secret prevents reading it');
   } catch (failure) {
     if (isDenied(failure)) {
-      return new AppError('ACCESS_DENIED', {
-        detail:
-          'its state prevents reading it, and we are not allowed to check why: allow secretsmanager:DescribeSecret',
-      });
+      return deniedCheck('its state prevents reading it, and we are not allowed to check why', failure);
     }
     return asStoreError(Promise.reject(failure));
   }
+}
+
+function deniedCheck(problem: string, failure: AwsFailure): AppError {
+  const detail = withRegion(`${problem}: allow secretsmanager:DescribeSecret`, failure);
+  return new AppError('ACCESS_DENIED', detail === undefined ? {} : { detail });
 }
 
 /**

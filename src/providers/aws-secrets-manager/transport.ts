@@ -137,6 +137,7 @@ export async function createTransport(config: AwsConfig, clock: Clock): Promise<
           retryAfterMs: parseRetryAfter(firstHeaderValue(headers['retry-after']), clock),
           skewMs: date === undefined ? undefined : clock.now() - date,
           isKmsDenial: KMS_DENIAL.test(text),
+          region: config.region,
         });
       } catch (thrown) {
         signal.throwIfAborted();

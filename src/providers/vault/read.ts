@@ -28,7 +28,11 @@ export async function readOne(
   if (ref.object !== undefined && ref.object !== 'secret') {
     throw new AppError('CONFIG_INVALID', { detail: '`object` is only supported for Azure Key Vault' });
   }
-  return store.config.kvVersion === 2 ? readVersion2(store, ref, signal) : readVersion1(store, ref, signal);
+  const { kvVersion, mount, namespace } = store.config;
+  const result = await (kvVersion === 2 ? readVersion2 : readVersion1)(store, ref, signal);
+  if (result.kind !== 'absent') return result;
+  const name = `mount ${mount}${namespace === undefined ? '' : ` of namespace ${namespace}`}`;
+  return { ...result, place: { name, setting: 'mount' } };
 }
 
 /** https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-version */

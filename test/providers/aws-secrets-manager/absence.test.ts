@@ -7,12 +7,10 @@ import { openAws } from './harness.ts';
 describe('proof of absence in AWS Secrets Manager', () => {
   it('reports a secret as absent only after both the read and DescribeSecret report the secret as missing', async () => {
     await using aws = await openAws();
-    expect(await aws.read('none')).toEqual({ kind: 'absent' });
+    const absent = { kind: 'absent', place: { name: 'region eu-west-1', setting: 'region' } };
+    expect(await aws.read('none')).toEqual(absent);
     expect(aws.sent()).toEqual(['GetSecretValue', 'DescribeSecret']);
-    expect(await aws.provider.read([{ key: 'none' }, { key: 'other' }])).toEqual([
-      { kind: 'absent' },
-      { kind: 'absent' },
-    ]);
+    expect(await aws.provider.read([{ key: 'none' }, { key: 'other' }])).toEqual([absent, absent]);
     expect(aws.sent()).toEqual(['BatchGetSecretValue', 'DescribeSecret', 'DescribeSecret']);
   });
 

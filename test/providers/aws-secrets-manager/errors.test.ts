@@ -39,6 +39,20 @@ describe('an AWS error', () => {
     expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
   });
 
+  it('names the region that was asked if the region may be wrong', async () => {
+    await using aws = await openAws();
+    for (const [type, operation] of [
+      ['AccessDeniedException', 'GetSecretValue'],
+      ['AccessDeniedException', 'DescribeSecret'],
+      ['UnrecognizedClientException', 'GetSecretValue'],
+    ] as const) {
+      aws.server.fail(new AwsError(type), new RegExp(`^${operation}$`));
+      expect(await aws.read('none')).toMatchObject({
+        error: { detail: expect.stringContaining('asked in region eu-west-1') },
+      });
+    }
+  });
+
   it('recognizes an AWS error by its name, even with a namespace before it and an address after it', async () => {
     await using aws = await openAws();
     aws.server.fail(

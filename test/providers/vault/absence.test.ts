@@ -11,7 +11,8 @@ describe('proof of absence in Vault', () => {
     const results = await store.provider.read(keys);
     expect(new Set(results.map(codeOf))).toEqual(new Set(['absent']));
     expect(mountRequests()).toBeLessThan(50);
-    expect(await store.read('d')).toEqual({ kind: 'absent' });
+    const place = { name: 'mount secret', setting: 'mount' };
+    expect(await store.read('d')).toEqual({ kind: 'absent', place });
     expect(mountRequests()).toBe(1);
   });
 
