@@ -68,7 +68,7 @@ function reasonText({ reason, since }: HeldChange): readonly string[] {
     ...(reason === undefined ? [] : [reason]),
     ...(since === undefined ? [] : [`held since ${timeText(since)} UTC`]),
   ];
-  return parts.length === 0 ? [] : [`  ${safeText(parts.join(', '))}`];
+  return parts.length === 0 ? [] : [`  ${safeText(parts.join('; '))}`];
 }
 
 /** Whether a target is one of the held changes, which are listed with their ids. */

@@ -2,7 +2,7 @@ import { findLastBreak, firstSequenceSince } from '../audit/decisions.ts';
 import { type AuditRecord, NO_KEYS } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
-import { leavesNoTarget, mayDestroy } from '../sync/absence.ts';
+import { allowedDeletions, leavesNoTarget, mayDestroy } from '../sync/absence.ts';
 import type { Proposal } from './outcome.ts';
 
 export interface BrakeDeps {
@@ -39,12 +39,19 @@ export async function brakeReason(
   const step = { proposed: proposals.length + proposedElsewhere, alive: alive + returning };
   if (leavesNoTarget(step)) return 'no target would be left; the last target is never deleted automatically';
   const since = new Date(clock.now() - brake.windowMs).toISOString();
-  const destroyed = await countDestroyed(audit, instances, since);
-  if (destroyed === undefined)
+  const recorded = await countDestroyed(audit, instances, since);
+  if (recorded === undefined)
     return 'records within the window of `brake` were altered or removed, so recent deletions cannot be counted';
-  return mayDestroy({ ...step, destroyed: destroyed + unrecorded, total, share: brake.share })
+  const destroyed = recorded + unrecorded;
+  const { share } = brake;
+  return mayDestroy({ ...step, destroyed, total, share })
     ? undefined
-    : 'more would be destroyed at once than `brake` allows';
+    : excessText(step.proposed, destroyed, allowedDeletions({ share, total }));
+}
+
+function excessText(proposed: number, destroyed: number, allowed: number): string {
+  const before = destroyed === 0 ? '' : ` after ${destroyed} deleted`;
+  return `${proposed} ${proposed === 1 ? 'target' : 'targets'} to delete${before}, but \`brake\` allows ${allowed} within its \`window\``;
 }
 
 /**

@@ -303,7 +303,7 @@ refused   apps/theirs  mapping theirs
       expect(stdout.match(/apps\/all/g)).toHaveLength(1);
       expect(stdout).toMatch(
         new RegExp(
-          `^held ${id(first.json)} {2}apps/all {2}would lose .+\\n {2}no key would be left, held since [-\\d]+ [:\\d]+ UTC$`,
+          `^held ${id(first.json)} {2}apps/all {2}would lose .+\\n {2}no key would be left; held since [-\\d]+ [:\\d]+ UTC$`,
           'm',
         ),
       );

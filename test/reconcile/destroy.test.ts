@@ -27,8 +27,8 @@ describe('brake', () => {
     const deps = { audit, clock, brake: { share: 0.1, windowMs: MINUTE } };
     const population = { total: 10, alive: 10 };
     expect(await brakeReason([{}], population, { ...deps, instances: ['prod'] })).toBeUndefined();
-    expect(await brakeReason([{}], population, { ...deps, instances: ['prod', 'other'] })).toContain(
-      '`brake`',
+    expect(await brakeReason([{}], population, { ...deps, instances: ['prod', 'other'] })).toBe(
+      '1 target to delete after 1 deleted, but `brake` allows 1 within its `window`',
     );
   });
 
@@ -39,6 +39,8 @@ describe('brake', () => {
     const report = await world.sync();
     expect(report.summary).toMatchObject({ held: 2, deleted: 0 });
     expect(report.held.map(({ secret }) => secret).sort()).toEqual(['one', 'two']);
+    const reason = '2 targets to delete, but `brake` allows 1 within its `window`';
+    expect(new Set(report.held.map((change) => change.reason))).toEqual(new Set([reason]));
     expect(NAMES.every((name) => exists(world, name))).toBe(true);
   });
 
