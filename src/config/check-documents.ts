@@ -42,6 +42,8 @@ export type LoadResult =
        * can still listen at this address.
        */
       readonly http?: Config['http'];
+      /** Set if the name of the instance is valid. */
+      readonly instance?: string;
     };
 
 export interface CheckDeps extends Omit<IncludeDeps, 'main'> {
@@ -99,12 +101,17 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
     const missing = await findMissingHere(root, { env: deps.here, paths, audit: usable.config.audit });
     return { ...usable, warnings: [...usable.warnings, ...missing.map(checked.redact)] };
   }
-  const { http } = parsed.sections;
-  // A wrong address could receive requests with a token, so use `http` only if it is unambiguous.
-  const isDuplicated = mergeFindings.some(({ path }) => path[0] === 'http');
-  const isUnambiguous = !isDuplicated && !holdsUnclear(root, ['http']);
-  const isUsableHttp = http !== undefined && isUnambiguous && (isWhole || !isMissing(root, ['http']));
-  return { kind: 'invalid', problems, ...(isUsableHttp ? { http: resolveHttp(http, root, paths) } : {}) };
+  const { http, instance } = parsed.sections;
+  // A wrong address could receive requests with a token, so use these sections only if they are unambiguous.
+  const isClear = (section: string): boolean => {
+    const isDuplicated = mergeFindings.some(({ path }) => path[0] === section);
+    return !isDuplicated && !holdsUnclear(root, [section]) && (isWhole || !isMissing(root, [section]));
+  };
+  return {
+    ...{ kind: 'invalid', problems },
+    ...(http !== undefined && isClear('http') ? { http: resolveHttp(http, root, paths) } : {}),
+    ...(instance !== undefined && isClear('instance') ? { instance } : {}),
+  };
 }
 
 /** Returns a function that lets the event loop run if the last pause was too long ago. */

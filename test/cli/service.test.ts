@@ -144,7 +144,7 @@ up        cluster  kubernetes
   });
 
   it('`status` connects to the configured address, or to loopback if that address means all interfaces', async () => {
-    await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
+    await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: WELL } });
     for (const host of ['127.0.0.1', '0.0.0.0', 'localhost']) {
       await using bench = await openBench(`${HEAD}${DB}http: { listen: '${host}:${service.port}' }\n`);
       expect((await withToken(bench, 'status')).code).toBe(0);
@@ -275,6 +275,31 @@ describe('unreachable service', () => {
 });
 
 describe('token', () => {
+  it.each([
+    ['the service of another instance', { body: { ok: true, stalled: [], instance: 'test' } }],
+    ['an older service, which does not name its instance', { body: { ok: true, stalled: [] } }],
+    ['a program that is no secretbridge service', { body: '<html>hello</html>' }],
+  ])('the token is not sent to %s at the configured address', async (_, body) => {
+    await using service = await openService({ 'GET /livez': body, 'GET /api/v1/status': { body: WELL } });
+    const http = `http: { listen: '127.0.0.1:${service.port}' }\n`;
+    for (const wrong of ['', 'defaults: { refresh: soon }\n']) {
+      await using bench = await openBench(`${HEAD}${DB}${http}${wrong}`);
+      const { code, stdout } = await withToken(bench, 'status');
+      expect({ code, stdout }).toEqual({ code: wrong === '' ? 1 : 3, stdout: '' });
+    }
+    expect(service.requests.filter(({ headers }) => headers.authorization !== undefined)).toEqual([]);
+  });
+
+  it('`status` names the instance that answers at the configured address, and what to do', async () => {
+    await using service = await openService({
+      'GET /livez': { body: { ok: true, stalled: [], instance: 'test' } },
+    });
+    await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
+    const { stderr } = await withToken(bench, 'status');
+    expect(stderr).toContain('it is the service of instance test, not of prod');
+    expect(stderr).toContain('`--server`');
+  });
+
   it('the token is sent only to the server that the user gave', async () => {
     await using other = await openService({});
     await using service = await openService({
@@ -371,7 +396,7 @@ describe('https', () => {
 
   it('a command trusts the configured server only if it presents the certificate in the configured file', async () => {
     const issued = authority.issue({ names: ['secretbridge.internal'] });
-    await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
+    await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: WELL } }, issued);
     const http = `http: { listen: '127.0.0.1:${service.port}', tls: { certFile: ./tls.crt, keyFile: ./tls.key } }\n`;
     await using bench = await openBench(`${HEAD}${DB}${http}`);
     await bench.write('tls.crt', issued.cert + authority.ca);

@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import type { LoadResult } from '../../config/check-documents.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, type ExitCode, exitCode, UsageError } from '../errors.ts';
 import { command, type Run, withServer } from '../options.ts';
 import type { StatusAnswer as Status } from '../service/answers.ts';
-import { unreachable } from '../service/error.ts';
 import {
   configuredAddress,
   filesWithoutMappings,
@@ -46,14 +44,10 @@ export async function statusCommand(
   context: Context,
   options: GlobalOptions & ServerOptions & { all?: boolean },
 ): Promise<number> {
-  const { answersAt, createClient } = await import('../service/client.ts');
+  const { createClient } = await import('../service/client.ts');
   const { StatusAnswer } = await import('../service/answers.ts');
   const address = await addressOf(context, options);
   if (address === undefined) return EXIT.config;
-  // If no service answers, report the missing service and not the missing token.
-  const isMissing = options.server === undefined && !context.env.SECRETBRIDGE_TOKEN;
-  if (isMissing && !(await answersAt(address, context)))
-    throw unreachable(address.url, 'no secretbridge service answers there');
   await using client = createClient(address, context);
   const status = await client.get('/api/v1/status', StatusAnswer);
   print(context, options.output, {
@@ -68,6 +62,10 @@ export async function statusCommand(
   return verdict(status);
 }
 
+/**
+ * Returns the address in `--server`, or the configured address if the service of this instance answers there. Returns
+ * undefined if the problems of the configuration were printed. @throws AppError SERVICE_UNAVAILABLE
+ */
 async function addressOf(
   context: Context,
   options: GlobalOptions & ServerOptions,
@@ -75,31 +73,29 @@ async function addressOf(
   if (options.server !== undefined) return namedAddress(options.server, options.allowHttp);
   const { env, cwd } = context;
   const { loadConfig } = await import('../../config/load.ts');
+  const { orNothing, requireInstance } = await import('../service/client.ts');
   const input = { paths: options.config ?? [], env, cwd };
   // Try to reach the service before reading the mappings, because many mappings take long. Try it even if the
   // configuration is invalid: a running service keeps its last valid configuration, and its status reports that the new
   // configuration is invalid.
-  const address = await answeringAddressOf(
-    await loadConfig({ ...input, readFs: filesWithoutMappings }),
-    options.allowHttp,
-    context,
-  );
-  if (address !== undefined) return address;
+  const early = await loadConfig({ ...input, readFs: filesWithoutMappings });
+  const { http, instance } = early.kind === 'usable' ? early.config : early;
+  const address = http && (await addressOrUndefined(() => configuredAddress({ http }, options.allowHttp)));
+  if (address !== undefined && instance !== undefined) {
+    const isOurs = async () => {
+      await requireInstance(address, instance, context);
+      return true;
+    };
+    if (await orNothing(isOurs)) return address;
+  }
   const loaded = await loadConfig(input);
-  if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
-  await printProblems(context, options, loaded.problems);
-  return undefined;
-}
-
-async function answeringAddressOf(
-  loaded: LoadResult,
-  allowHttp: boolean | undefined,
-  context: Context,
-): Promise<ServerAddress | undefined> {
-  const http = loaded.kind === 'usable' ? loaded.config.http : loaded.http;
-  const address = http && (await addressOrUndefined(() => configuredAddress({ http }, allowHttp)));
-  const { answersAt } = await import('../service/client.ts');
-  return address !== undefined && (await answersAt(address, context)) ? address : undefined;
+  if (loaded.kind !== 'usable') {
+    await printProblems(context, options, loaded.problems);
+    return undefined;
+  }
+  const configured = await configuredAddress(loaded.config, options.allowHttp);
+  await requireInstance(configured, loaded.config.instance, context);
+  return configured;
 }
 
 /**

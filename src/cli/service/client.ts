@@ -104,30 +104,48 @@ export function createClient(address: ServerAddress, context: Context): Client {
   };
 }
 
-/** Checks whether a secretbridge service answers at this address. The token is not sent. */
-export async function answersAt(address: ServerAddress, context: Pick<Context, 'signal'>): Promise<boolean> {
-  return (await livenessAt(address, context)) !== undefined;
+/**
+ * Checks that the service of this instance answers at the address. The request contains no token, so that no other
+ * service receives the token.
+ * @throws AppError SERVICE_UNAVAILABLE
+ */
+export async function requireInstance(
+  address: ServerAddress,
+  instance: string,
+  context: Pick<Context, 'signal'>,
+): Promise<void> {
+  const answer = await livenessAt(address, context);
+  if (answer === undefined) throw unreachable(address.url, 'no secretbridge service answers there');
+  if (answer.instance !== instance)
+    throw unreachable(address.url, otherService(answer.instance, instance), OTHER_SERVICE_REMEDY);
 }
 
-/** Returns what `/livez` answers at this address. Returns undefined if no secretbridge service answers there. */
+const OTHER_SERVICE_REMEDY =
+  'Start the service with this configuration, or name the address of its service with `--server`.';
+
+function otherService(found: string | undefined, wanted: string): string {
+  const other = found === undefined ? 'an unknown instance' : `instance ${safeText(found)}`;
+  return `it is the service of ${other}, not of ${wanted}`;
+}
+
+/**
+ * Returns what `/livez` answers at this address. Returns undefined if the answer is not that of a secretbridge service.
+ * @throws AppError SERVICE_UNAVAILABLE if nothing answers.
+ */
 async function livenessAt(
   address: ServerAddress,
   { signal }: Pick<Context, 'signal'>,
 ): Promise<z.output<typeof Liveness> | undefined> {
-  let agent: ReturnType<typeof createAgent> | undefined;
+  const agent = createAgent(address);
   try {
-    agent = createAgent(address);
     const { status, text } = await sendRequest(address, agent, 'GET', '/livez', {
       headers: { accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]),
       stopped: signal,
     });
     return status === 200 || status === 503 ? Liveness.safeParse(parseAny(text)).data : undefined;
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return undefined;
-    throw error;
   } finally {
-    await agent?.destroy();
+    await agent.destroy();
   }
 }
 
@@ -142,15 +160,24 @@ export async function answeringAddress(
   context: Context,
 ): Promise<ServerAddress | undefined> {
   const probed = await configuredAddress(config, true);
-  const answer = await livenessAt(probed, context);
+  const answer = await orNothing(() => livenessAt(probed, context));
   if (answer === undefined) return undefined;
   if (answer.instance === config.instance) return configuredAddress(config, allowHttp);
-  const other = answer.instance === undefined ? 'an unknown instance' : `instance ${answer.instance}`;
   printNotice(
     context,
-    `${probed.url} is the service of ${safeText(other)}, not of ${config.instance}. This process does the work itself; to ask another service, use \`--server\`.`,
+    `${probed.url}: ${otherService(answer.instance, config.instance)}. This process does the work itself; to ask another service, use \`--server\`.`,
   );
   return undefined;
+}
+
+/** Returns undefined if no service answers. */
+export async function orNothing<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return undefined;
+    throw error;
+  }
 }
 
 type Method = 'GET' | 'POST';
