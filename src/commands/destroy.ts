@@ -53,6 +53,7 @@ export async function destroyProposed(
     replicasAgree,
     onWithdrawn,
     onProgress,
+    onWriting,
     signal,
   } = request;
   const isInForce = isStillProposed(app);
@@ -89,7 +90,12 @@ export async function destroyProposed(
   if (app.config !== config || (includeOrphans && (!replicasAgree() || !orphans.proposals.every(isMeant))))
     return undefined;
   const { brake } = config;
-  const decided = await destroy(proposals, population, { ...app, ...context, brake, isStillWanted: isMeant });
+  const isStillWanted = (proposal: Proposal): boolean => {
+    const isWanted = isMeant(proposal);
+    if (isWanted) onWriting();
+    return isWanted;
+  };
+  const decided = await destroy(proposals, population, { ...app, ...context, brake, isStillWanted });
   return [...decided, ...pruned];
 }
 

@@ -8,6 +8,7 @@ import type { Queue } from '../../src/queue/queue.ts';
 import { formatSubject } from '../../src/queue/subject.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import type { Service } from '../../src/service/service.ts';
+import { useFakeTimers } from '../fakes/fake-timers.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { openWorld, recordingLogger, type World } from '../reconcile/world.ts';
@@ -89,6 +90,28 @@ it('the deletion step waits without an audit error while another process deletes
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
+it('a stop does not wait for a deletion step that has written nothing, and the orphan stays', async () => {
+  const world = await openLeaving();
+  const hanging = Promise.withResolvers<void>();
+  await using serving = await serve(world, ({ call, args: [name], phase }) => {
+    if (call !== 'audit.exclusively' || name !== 'destroy' || phase !== 'before') return undefined;
+    hanging.resolve();
+    return new Promise<void>(() => undefined);
+  });
+  await seconds(world, 20);
+  await hanging.promise;
+  const timers = useFakeTimers();
+  let isClosed = false;
+  const closing = serving.controller.close(60_000).then(() => {
+    isClosed = true;
+  });
+  await timers.advance(1_000);
+  expect(isClosed).toBe(false);
+  await timers.advance(1_500);
+  await closing;
+  expect(isThere(world, 't0')).toBe(true);
+});
+
 it('the deletion step keeps an orphan if another replica receives a different configuration during the scan for orphans', async () => {
   const world = await openLeaving();
   let checks = 0;
@@ -164,7 +187,7 @@ const SEE = {
   ...{ includeOrphans: true, heldOrphans: 0, meta: () => undefined, replicasAgree: () => true },
   ...{ isProposed: () => false, isUndecided: () => false },
   ...{ onWithdrawn: () => undefined, onUnreadable: () => undefined },
-  ...{ onProgress: () => undefined, onWaiting: () => undefined },
+  ...{ onProgress: () => undefined, onWaiting: () => undefined, onWriting: () => undefined },
   signal: new AbortController().signal,
 };
 

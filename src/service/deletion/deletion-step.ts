@@ -1,4 +1,5 @@
 import type { Cluster, SecretMeta } from '../../cluster/cluster.ts';
+import { unlessStopped } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { smallest } from '../../core/lists.ts';
@@ -44,6 +45,8 @@ export interface DeletionInputs {
   readonly onUnreadable: (unseen: readonly Unreadable[]) => void;
   /** Aborted when the process ends. Then no further deletion begins. */
   readonly signal: AbortSignal;
+  /** Called before each deletion and hold. */
+  readonly onWriting: () => void;
 }
 
 export interface DeletionStepDeps {
@@ -199,11 +202,15 @@ export class DeletionStep {
     const context = await contexts.get(job, clock.now());
     const startedAt = clock.now();
     const retries: number[] = [];
-    const inputs = this.#inputs(job, includeOrphans, { startedAt, retries, signal });
+    let isWriting = false;
+    const onWriting = () => {
+      isWriting = true;
+    };
+    const inputs = { ...this.#inputs(job, includeOrphans, { startedAt, retries, signal }), onWriting };
     const outcomes = await tracer.span(
       'job',
       { operation: includeOrphans ? 'left' : 'destroy' },
-      () => destroy(context, inputs),
+      () => unlessStopped(destroy(context, inputs), signal, { isWriting: () => isWriting }),
       { requestId: job.requestId, isRoot: true },
     );
     if (outcomes === undefined) return 'undecided';
@@ -231,7 +238,7 @@ export class DeletionStep {
       retries,
       signal,
     }: { readonly startedAt: number; readonly retries: number[]; readonly signal: AbortSignal },
-  ): DeletionInputs {
+  ): Omit<DeletionInputs, 'onWriting'> {
     const { states, triggers, replicasAgree } = this.#deps;
     return {
       includeOrphans,
