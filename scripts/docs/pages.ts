@@ -6,6 +6,7 @@ import { configurationPage } from './configuration-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { httpPage } from './http-page.ts';
 import { metricsPage } from './metrics-page.ts';
+import { mistakesPages } from './mistakes-page.ts';
 import { overview } from './overview.ts';
 import { valuesPage } from './values-page.ts';
 
@@ -21,6 +22,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/secretbridge.schema.json', configurationSchema()],
     ['docs/reference/values.md', await valuesPage()],
+    ...(await mistakesPages()),
     ['src/cli/overview.json', await overview()],
   ]);
 }

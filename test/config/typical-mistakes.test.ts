@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -29,18 +29,6 @@ describe('a typical mistake', () => {
     expect(MISTAKES.length).toBeGreaterThanOrEqual(60);
     expect(sections.join('')).not.toContain(MARKER);
     await expect(sections.join('\n')).toMatchFileSnapshot('typical-mistakes.txt');
-  });
-
-  it('the messages in the documentation are current', async () => {
-    const page = await readFile(
-      new URL('../../docs/reference/configuration-mistakes.md', import.meta.url),
-      'utf8',
-    );
-    const blocks = [...page.matchAll(/```console\n\$ secretbridge validate\n(secretbridge[\s\S]*?)\n```/g)];
-    expect(blocks).toHaveLength(10);
-    const texts: string[] = [];
-    for (const [, text] of MISTAKES) texts.push(await printed(text));
-    for (const [, block] of blocks) expect(texts).toContain(block);
   });
 
   it('the base file of the mistakes is valid', async () => {
