@@ -75,7 +75,7 @@ A configuration file never contains a credential, but only a reference that says
 | --- | --- |
 | \`{ env: NAME }\` | an environment variable |
 | \`{ file: PATH }\` | the content of a file, without one final newline |
-| \`{ secretRef: { name: NAME, key: KEY } }\` | a key of a Secret in the bridge's own namespace, without one final newline. If the bridge runs outside of the cluster, its own namespace is the namespace in the context of the kubeconfig |
+| \`{ secretRef: { name: NAME, key: KEY } }\` | a key of a Secret in secretbridge's own namespace, without one final newline. If secretbridge runs outside of the cluster, its own namespace is the namespace in the context of the kubeconfig |
 
 \`validate\` reports text that looks like a credential in keys, labels, annotations, templates and addresses.
 \`validate\` looks for tokens and keys of known forms, passwords in addresses, and \`password: …\` with a literal. If

@@ -3,30 +3,10 @@ import type { Caller, Identities } from '../cluster/cluster.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
-import { matches } from '../core/glob.ts';
+import { type Namespaces, namespacesOf, type Role, sufficientRoles } from '../core/roles.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { createSemaphore } from '../core/semaphore.ts';
 import { createAnswerCache } from './answer-cache.ts';
-
-/** The roles. A role includes all roles before it in this list. */
-export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
-export type Role = (typeof ROLES)[number];
-
-/** Some namespaces, as globs for whole names. */
-export interface NamespaceSet {
-  readonly globs: readonly string[];
-  has(namespace: string): boolean;
-}
-
-/** The namespaces in which a person has a role. */
-export type Namespaces = 'all' | NamespaceSet;
-
-/** @param globs Undefined: all namespaces. */
-function namespacesOf(globs: readonly string[] | undefined): Namespaces {
-  // The name of a namespace contains no `/`, so `*` and `**` both match every name.
-  if (globs === undefined || globs.some((glob) => /^\*+$/.test(glob))) return 'all';
-  return { globs, has: (namespace) => globs.some((glob) => matches(glob, namespace)) };
-}
 
 /** The owner of a valid token. */
 export interface Identity {
@@ -148,7 +128,7 @@ function createClusterLogins(reviews: Reviews): Authenticator {
       return {
         name: caller.name,
         async namespaces(requiredRole, existing) {
-          const sufficient = ROLES.slice(ROLES.indexOf(requiredRole));
+          const sufficient = sufficientRoles(requiredRole);
           for (const role of sufficient) if (await reviews.hasRole(token, caller, role)) return 'all';
           const checks = (await existing()).map(async (namespace) => {
             for (const role of sufficient)
@@ -224,7 +204,7 @@ function createStaticTokens(
       return {
         name,
         namespaces: async (requiredRole) =>
-          ROLES.indexOf(requiredRole) <= ROLES.indexOf(role) ? namespacesOf(namespaces) : undefined,
+          sufficientRoles(requiredRole).includes(role) ? namespacesOf(namespaces) : undefined,
       };
     },
   };

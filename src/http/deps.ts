@@ -3,12 +3,13 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Evidence } from '../audit/verify/evidence.ts';
 import type { VerifyReport } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Namespaces, Role } from '../core/roles.ts';
 import type { StartTimer, Timers } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';
 import type { Requester, Service } from '../service/service.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Authenticator, Namespaces, Role } from './auth.ts';
+import type { Authenticator } from './auth.ts';
 import type { CertificateFiles } from './certificate.ts';
 
 /** The limits that protect the server against its clients. */

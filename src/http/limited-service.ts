@@ -1,5 +1,6 @@
 import type { AuditStore } from '../audit/store.ts';
 import { AppError } from '../core/errors.ts';
+import type { NamespaceSet } from '../core/roles.ts';
 import type { TargetId } from '../core/target.ts';
 import type {
   MappingStatus,
@@ -11,7 +12,6 @@ import type {
   StatusWarning,
   SyncAnswer,
 } from '../service/service.ts';
-import type { NamespaceSet } from './auth.ts';
 import type { ServiceView } from './deps.ts';
 import { withoutDetails } from './errors.ts';
 

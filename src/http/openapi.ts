@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifySchema } from 'fastify';
-import type { Role } from './auth.ts';
+import type { Role } from '../core/roles.ts';
 import { SCHEMAS, type SchemaName } from './schemas.ts';
 
 declare module 'fastify' {

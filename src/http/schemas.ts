@@ -1,6 +1,6 @@
 import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
+import { ROLES } from '../core/roles.ts';
 import { SYNC_STATES } from '../service/service.ts';
-import { ROLES } from './auth.ts';
 import {
   auditDoubt,
   boolean,

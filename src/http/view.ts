@@ -1,7 +1,7 @@
 import { limitToNamespaces } from '../audit/query/limited.ts';
 import { positionOf } from '../audit/query/record-detail.ts';
 import { AppError } from '../core/errors.ts';
-import type { NamespaceSet, Namespaces } from './auth.ts';
+import type { NamespaceSet, Namespaces } from '../core/roles.ts';
 import type { AuditView, Backend, View } from './deps.ts';
 import { limitService } from './limited-service.ts';
 import { createVerification } from './verification.ts';

@@ -87,8 +87,8 @@ function authOf(aws: Node, { object, notes, secrets, account }: StoreContext): J
   if (ref === undefined) {
     notes.changed(
       `${aws.path}.auth`,
-      "the bridge uses the identity of its own pod instead of External Secrets' identity",
-      "Give the bridge's service account the same role.",
+      "secretbridge uses the identity of its own pod instead of External Secrets' identity",
+      "Give secretbridge's service account the same role.",
     );
     return { method: 'default' };
   }
@@ -103,14 +103,14 @@ function authOf(aws: Node, { object, notes, secrets, account }: StoreContext): J
   if (typeof arn === 'string' && ROLE.test(arn)) {
     notes.changed(
       ref.path,
-      `the bridge assumes the role of ${accountName} with the token of its own service account`,
-      `Let the trust policy of ${arn} accept the bridge's service account.`,
+      `secretbridge assumes the role of ${accountName} with the token of its own service account`,
+      `Let the trust policy of ${arn} accept secretbridge's service account.`,
     );
     return { method: 'webIdentity', roleArn: arn };
   }
   notes.changed(
     ref.path,
-    `the role of ${accountName} is unknown, because the ServiceAccount is not in the input; the bridge uses the identity of its own pod`,
+    `the role of ${accountName} is unknown, because the ServiceAccount is not in the input; secretbridge uses the identity of its own pod`,
     `Import the ServiceAccount too, or write \`auth: { method: webIdentity, roleArn: … }\`.`,
   );
   return { method: 'default' };

@@ -68,8 +68,8 @@ function authOf(azure: Node, context: StoreContext): Json {
     case 'ManagedIdentity':
       notes.changed(
         `${azure.path}.authType`,
-        "the managed identity of the bridge's pod or node is used",
-        "Assign the same identity to the bridge's pod or node.",
+        "the managed identity of secretbridge's pod or node is used",
+        "Assign the same identity to secretbridge's pod or node.",
       );
       return { method: 'managedIdentity', ...(identityId === undefined ? {} : { clientId: identityId }) };
     case 'WorkloadIdentity':
@@ -103,10 +103,10 @@ function workloadIdentity(
     secrets.refer(keys?.child('tenantId'), undefined, owner);
   // Ignore these fields, because they only repeat the ids that were read above.
   for (const field of ['clientId', 'tenantId']) keys?.ignore(field);
-  const federate = "Add a federated credential for the bridge's service account to the application";
+  const federate = "Add a federated credential for secretbridge's service account to the application";
   notes.changed(
     ref?.path ?? `${azure.path}.authType`,
-    `the bridge logs in with its own service account${accountId === undefined ? '' : `, not as \`${accountId.namespace}/${accountId.name}\``}`,
+    `secretbridge logs in with its own service account${accountId === undefined ? '' : `, not as \`${accountId.namespace}/${accountId.name}\``}`,
     typeof clientId === 'string'
       ? `${federate} ${clientId}.`
       : clientId === undefined

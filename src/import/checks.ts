@@ -29,8 +29,8 @@ export function createChecks(schema: z.ZodType, own: string): Checks {
       if (namespaces.includes(own))
         notes.lost(
           'metadata.namespace',
-          "is the bridge's own namespace, which cannot contain targets",
-          'Run the bridge in its own namespace, and set it with --own-namespace.',
+          "is secretbridge's own namespace, which cannot contain targets",
+          'Run secretbridge in its own namespace, and set it with --own-namespace.',
         );
       for (const namespace of namespaces) {
         const id = `${namespace}/${secret}`;

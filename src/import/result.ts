@@ -75,7 +75,7 @@ function toFinish({ own, copies, todo }: StepInput): readonly Step[] {
       ? []
       : [
           {
-            title: "Copy the bridge's credentials",
+            title: "Copy secretbridge's credentials",
             text: 'The bridge reads credentials only in its own namespace.',
             commands: copies.map(
               ({ namespace, name, as }) =>

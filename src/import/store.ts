@@ -98,7 +98,7 @@ export function createSecretRefs(own: string): SecretRefs {
       copies.set(id, copy);
       notes.changed(
         ref.path,
-        `the bridge reads credentials only in its own namespace: Secret \`${copy.as}\` instead of \`${id}\``,
+        `secretbridge reads credentials only in its own namespace: Secret \`${copy.as}\` instead of \`${id}\``,
         `Copy Secret ${id} to ${own}/${copy.as}.`,
       );
       return { secretRef: { name: copy.as, key } };

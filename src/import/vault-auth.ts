@@ -36,7 +36,7 @@ export function vaultAuth(
       notes.lost(
         `${auth.path}.${method}`,
         'is a login method that secretbridge does not support',
-        'Create a role for the bridge with the kubernetes, jwt or appRole method, and write `auth` by hand.',
+        'Create a role for secretbridge with the kubernetes, jwt or appRole method, and write `auth` by hand.',
       );
       return undefined;
     }
@@ -91,7 +91,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
       account,
       role,
       context,
-      ` Project a token for the audience \`${audience}\` into the bridge's pod as ${file}.`,
+      ` Project a token for the audience \`${audience}\` into secretbridge's pod as ${file}.`,
     );
     return { method: 'jwt', role, jwt: { file } };
   },
@@ -156,7 +156,7 @@ function noteAccount(ref: Node | undefined, role: string, { object, notes }: Sto
   const who = account === undefined ? 'External Secrets' : `\`${account.namespace}/${account.name}\``;
   notes.changed(
     ref?.path ?? 'spec.provider.vault.auth',
-    `the bridge logs in with its own service account, not with that of ${who}`,
-    `Let the role \`${role}\` accept the bridge's service account, or set another role.${more}`,
+    `secretbridge logs in with its own service account, not with that of ${who}`,
+    `Let the role \`${role}\` accept secretbridge's service account, or set another role.${more}`,
   );
 }

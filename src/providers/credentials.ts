@@ -24,7 +24,7 @@ export const Reference = z
     }),
     z.strictObject({
       secretRef: z.strictObject({ name: z.string().min(1), key: z.string().min(1) }).meta({
-        description: "A key of a Secret in the bridge's own namespace. A final newline is removed.",
+        description: "A key of a Secret in secretbridge's own namespace. A final newline is removed.",
       }),
     }),
   ])
@@ -39,7 +39,7 @@ export function describeReference(reference: Reference): string {
   if ('env' in reference) return `environment variable ${reference.env}`;
   if ('file' in reference) return `file ${reference.file}`;
   const { name, key } = reference.secretRef;
-  return `key ${key} of Secret ${name} in the bridge's own namespace`;
+  return `key ${key} of Secret ${name} in secretbridge's own namespace`;
 }
 
 export interface CredentialSources {

@@ -1,6 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { createAuthenticator, type Role } from '../../src/http/auth.ts';
+import type { Role } from '../../src/core/roles.ts';
+import { createAuthenticator } from '../../src/http/auth.ts';
 import type { Service } from '../../src/service/service.ts';
 import { STATIC_TOKENS, TOKENS } from '../http/harness.ts';
 import { launch, openTab, skipReason, type Tab, type ViewOptions } from './chromium.ts';

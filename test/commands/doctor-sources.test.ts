@@ -135,7 +135,7 @@ mappings:
     );
     const why = {
       code: 'NOT_ALLOWED',
-      message: expect.stringContaining("(no mapping may target the bridge's own namespace)"),
+      message: expect.stringContaining("(no mapping may target secretbridge's own namespace)"),
       remedy: 'Set another namespace in the target of the mapping.',
     };
     const about = { mapping: 'db', namespace: 'bridge', secret: 'db' };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ROLES } from '../../src/http/auth.ts';
+import { ROLES } from '../../src/core/roles.ts';
 import { type Method, startTestServer, TOKENS } from './harness.ts';
 
 /** Every route with the lowest role that may call it. */

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Caller, Identities } from '../../src/cluster/cluster.ts';
 import { AppError } from '../../src/core/errors.ts';
+import type { Role } from '../../src/core/roles.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createRequestAuthenticator } from '../../src/http/access-control.ts';
-import { createAuthenticator, type Identity, type Role } from '../../src/http/auth.ts';
+import { createAuthenticator, type Identity } from '../../src/http/auth.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { STATIC_TOKENS, startTestServer, TOKENS } from './harness.ts';
 

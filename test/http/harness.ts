@@ -1,7 +1,8 @@
 import { systemClock } from '../../src/core/clock.ts';
+import type { Role } from '../../src/core/roles.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { startBackgroundTimer } from '../../src/core/timer.ts';
-import { type AuthOptions, createAuthenticator, type Role } from '../../src/http/auth.ts';
+import { type AuthOptions, createAuthenticator } from '../../src/http/auth.ts';
 import { type Backend, type HttpDeps, LIMITS, type Limits, type RouteDeps } from '../../src/http/deps.ts';
 import { buildServer, type HttpServer } from '../../src/http/server.ts';
 import type {

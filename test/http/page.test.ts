@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ROLES } from '../../src/core/roles.ts';
 import { startTestServer, TOKENS } from './harness.ts';
 
 describe('the files of the web page', () => {
@@ -44,6 +45,11 @@ describe('the web page', () => {
 });
 
 describe('the session route', () => {
+  it('the page knows the same roles in the same order', async () => {
+    const constants = new URL('../../src/http/ui/constants.js', import.meta.url).href;
+    expect(await import(constants)).toMatchObject({ ROLES });
+  });
+
   it.each(['viewer', 'reviewer', 'operator'] as const)(
     'the session route returns the name and the role of a caller with the role %s',
     async (role) => {

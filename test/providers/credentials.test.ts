@@ -11,7 +11,7 @@ it.each([
   [
     'a key of a Secret',
     { secretRef: { name: 's', key: 'k' } },
-    "key k of Secret s in the bridge's own namespace is missing or empty",
+    "key k of Secret s in secretbridge's own namespace is missing or empty",
   ],
 ])('reports an empty credential as missing if it comes from %s', async (_, reference, detail) => {
   const secret = async () => SecretValue.fromBytes(new Uint8Array());

@@ -40,7 +40,7 @@ export function addImport(program: Command, context: Context, run: Run): void {
     .option('--report <path>', 'file for the report, as JSON (default: text on standard error)')
     .option('--instance <name>', 'name of the installation', 'default')
     .option('--namespace <name>', 'namespace of objects without a namespace', 'default')
-    .option('--own-namespace <name>', 'namespace in which the bridge runs', 'secretbridge')
+    .option('--own-namespace <name>', 'namespace in which secretbridge runs', 'secretbridge')
     .option('--kubeconfig <path>', 'kubeconfig of the cluster to read')
     .option('--context <name>', 'context of the kubeconfig')
     .addOption(outputOption())

@@ -86,7 +86,7 @@ export function createAccess(
       isOwnNamespace(namespace)
         ? new AppError('NOT_ALLOWED', {
             subject: `namespace ${namespace}`,
-            detail: "no mapping may target the bridge's own namespace",
+            detail: "no mapping may target secretbridge's own namespace",
             remedy: 'Set another namespace in the target of the mapping.',
           })
         : undefined,

@@ -129,7 +129,7 @@ export const Audit = z
           z.strictObject({
             kind: z.literal('configMap'),
             namespace: Namespace.optional().meta({
-              description: "Namespace of the ConfigMap. Default: the bridge's own namespace.",
+              description: "Namespace of the ConfigMap. Default: secretbridge's own namespace.",
             }),
             name: Name.meta({ description: 'Name of the ConfigMap. Needs `cluster.kind: kubernetes`.' }),
           }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ROLES } from '../../core/roles.ts';
 import { Reference } from '../../providers/credentials.ts';
 import {
   address,
@@ -43,7 +44,7 @@ export const Http = z
       .array(
         z.strictObject({
           name: Name.meta({ description: 'Name of the holder, for the audit.' }),
-          role: z.enum(['viewer', 'reviewer', 'operator']).meta({
+          role: z.enum(ROLES).meta({
             description:
               'Role of the holder. `reviewer` includes the rights of `viewer`, and `operator` includes all rights.',
           }),

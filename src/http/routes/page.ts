@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
-import { ROLES } from '../auth.ts';
+import { ROLES } from '../../core/roles.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 
 const UI_DIRECTORY = join(import.meta.dirname, '../ui');

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { createAuthenticator, ROLES } from '../../../src/http/auth.ts';
+import { ROLES } from '../../../src/core/roles.ts';
+import { createAuthenticator } from '../../../src/http/auth.ts';
 import { startTestServer } from '../../http/harness.ts';
 import { admin, openReal } from '../cluster/harness.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
