@@ -17,7 +17,8 @@ export const STORE = {
     group: 'store',
     category: 'fix-config',
     message: 'the store has no such key/value mount, or the mount has another version than `kvVersion`',
-    remedy: 'Compare `mount`, `namespace` and `kvVersion` of the store with the server.',
+    remedy:
+      'Compare `mount`, `namespace` and `kvVersion` of the store with the server: `vault secrets list -detailed` shows the mounts and their versions.',
   },
   SOURCE_ABSENT: {
     group: 'store',

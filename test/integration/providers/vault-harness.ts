@@ -66,6 +66,8 @@ export async function createAppRole(
   );
   const secretIdPath = `auth/${mountPath}/role/${name}/secret-id`;
   return {
+    /** The name of the role and of its policy. */
+    name,
     mountPath,
     roleId,
     newSecretId: async () => (await send<{ secret_id: string }>('POST', secretIdPath, {})).secret_id,
