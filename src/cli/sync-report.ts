@@ -8,7 +8,15 @@ import { EXIT, type ExitCode, exitCode } from './errors.ts';
 import type { SyncedTarget, SyncResult } from './service/answers.ts';
 import { safeText } from './service/error.ts';
 import { type HeldChange, heldText, isListedAsHeld, pinText, targetData, warningLines } from './targets.ts';
-import { count, type Paint, painter, print, printErrorHint, printNotice } from './texts/output.ts';
+import {
+  commandRemedy,
+  count,
+  type Paint,
+  painter,
+  print,
+  printErrorHint,
+  printNotice,
+} from './texts/output.ts';
 
 /** The printable result of a run, either of this process or of a service. */
 interface Run {
@@ -54,7 +62,7 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
       warnings,
       ...(unrotated.length === 0 ? {} : { notRotated: unrotated.map(overdueData) }),
     },
-    human: (paint) => runText({ summary, targets, held, unfinished }, paint),
+    human: (paint) => runText({ summary, targets: targets.map(commandTarget), held, unfinished }, paint),
   });
   printErrorHint(
     context,
@@ -62,6 +70,12 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
     [...targets, ...unrestarted, ...unseen].map(({ error }) => error?.code),
   );
   return interrupted ? EXIT.retry : verdict(ok, targets, unrestarted);
+}
+
+function commandTarget({ error, ...target }: RunTarget): RunTarget {
+  if (error === undefined) return target;
+  const { code, message, remedy } = error;
+  return { ...target, error: { code, message, remedy: commandRemedy(remedy) } };
 }
 
 type FailedRestart = SyncReport['unrestarted'][number];

@@ -62,6 +62,15 @@ ${DB}`,
     expect((await bench.run('plan')).stdout).not.toContain('not set here');
   });
 
+  it('a command does not say that no action is needed, because it does not try again by itself', async () => {
+    await using bench = await openBench(HEAD.replace('./store', './none') + DB);
+    for (const command of ['doctor', 'plan', 'sync']) {
+      const { stdout } = await bench.run(command);
+      expect(stdout).toContain('Run the command again. If the error persists, check `path` of the store');
+      expect(stdout).not.toContain('No action needed');
+    }
+  });
+
   it('`validate` warns of a region of AWS that is not known, and names the nearest one', async () => {
     const store = (fields: string) =>
       HEAD.replace(/stores.*\n/, `stores: [ { name: local, kind: aws-secrets-manager, ${fields} } ]\n`) + DB;

@@ -7,7 +7,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';
 import { command, type Run } from '../options.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
-import { count, type Paint, painter, print, printErrorHint } from '../texts/output.ts';
+import { commandRemedy, count, type Paint, painter, print, printErrorHint } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
 import { appDeps, requireConfig } from '../with-app.ts';
 
@@ -132,7 +132,7 @@ function findingText({ name: given, error }: Finding, paint: Paint): string {
   return [
     `${paint('red', 'fail')}  ${paint('bold', name)}`,
     `      ${error.code}: ${error.message}`,
-    `      ${error.remedy}`,
+    `      ${commandRemedy(error.remedy)}`,
   ].join('\n');
 }
 

@@ -11,7 +11,7 @@ import { command, nonEmpty, type Run } from '../options.ts';
 import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report.ts';
 import { heldText, isListedAsHeld, keyLines, pinText, targetData, warningLines } from '../targets.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
-import { count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
+import { commandRemedy, count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
 import { reportBrokenIncludes, withApp } from '../with-app.ts';
 
 export function addPlan(program: Command, context: Context, run: Run): void {
@@ -145,7 +145,9 @@ function targetText(
   const style = error !== undefined ? 'red' : action === 'unchanged' ? 'dim' : 'bold';
   const title = `${paint(style, (how ?? action).padEnd(9))} ${paint('bold', formatTarget(target))}  ${paint('dim', `mapping ${mapping}${pinText(pinned)}`)}`;
   const why =
-    error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.remedy)}`];
+    error === undefined
+      ? []
+      : [`  ${error.code}: ${error.message}`, `  ${paint('dim', commandRemedy(error.remedy))}`];
   return [title, ...why, ...keyLines(keys, paint)].join('\n');
 }
 

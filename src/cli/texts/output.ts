@@ -62,6 +62,11 @@ export function painter(color: boolean): Paint {
   return (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
 }
 
+/** A service tries again by itself, but a command has ended. */
+export function commandRemedy(remedy: string): string {
+  return remedy.replace(/^No action needed\. (?=If the error persists)/, 'Run the command again. ');
+}
+
 /**
  * Prints the error that ended a command. For people, it is printed on stderr. For programs, it is the only object on
  * stdout.
@@ -74,7 +79,7 @@ export function printError(
   const { code, message, remedy } = error;
   if (output !== 'human') print(context, output, { data: { error: error.toJSON() }, human: () => '' });
   const paint = painter(context.color);
-  printNotice(context, `${paint('red', 'error')} ${code}: ${message}\n  ${remedy}`);
+  printNotice(context, `${paint('red', 'error')} ${code}: ${message}\n  ${commandRemedy(remedy)}`);
   printErrorHint(context, output, [code]);
   if (code === 'INTERNAL') printStack(context.stderr, error);
 }
