@@ -27,7 +27,7 @@ describe('an invalid configuration file', () => {
       '1: a\n"1": b\n',
       '2:1  CONFIG_INVALID: `1` is set twice, first at secretbridge.yaml:1:1',
     ],
-    ['an anchor', 'a: &x 1\n', '1:7  CONFIG_INVALID: an anchor (`&name`) is not supported: remove it'],
+    ['an anchor', 'a: &x 1\n', '1:4  CONFIG_INVALID: an anchor (`&name`) is not supported: remove it'],
     [
       'an alias',
       'a: *x\n',
@@ -41,7 +41,7 @@ describe('an invalid configuration file', () => {
     [
       'a tag',
       'a: !env X\n',
-      '1:9  CONFIG_INVALID: a tag (`!name`) is not supported: remove it, or use quotes if it is text',
+      '1:4  CONFIG_INVALID: a tag (`!name`) is not supported: remove it, or use quotes if it is text',
     ],
     ['a key that is a list', '? [a]\n: b\n', '1:3  CONFIG_INVALID: a name must be text'],
     ['a key of the language', '__proto__: 1\n', '1:1  CONFIG_INVALID: the name `__proto__` is not supported'],

@@ -70,7 +70,7 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  const reader = new NodeReader(at);
+  const reader = new NodeReader(at, text);
   const syntaxProblems: SyntaxProblem[] = [];
   const documents: Located[] = [];
   for (const document of parseAllDocuments(text, options)) {
@@ -116,9 +116,17 @@ class NodeReader {
   readonly problems: SyntaxProblem[] = [];
   hasUnclear = false;
   readonly #at: (offset: number) => Place;
+  readonly #text: string;
 
-  constructor(at: (offset: number) => Place) {
+  constructor(at: (offset: number) => Place, text: string) {
     this.#at = at;
+    this.#text = text;
+  }
+
+  /** Reports an anchor or a tag, which may stand on a line above its node. */
+  #reportBefore(start: number, sign: string, message: string): void {
+    const offset = this.#text.lastIndexOf(sign, start);
+    this.report(offset === -1 ? start : offset, message);
   }
 
   report(offset: number, message: string): void {
@@ -139,9 +147,11 @@ class NodeReader {
       );
       return this.#markUnclear({ value: null, place });
     }
-    if (node.anchor !== undefined) this.report(start, 'an anchor (`&name`) is not supported: remove it');
+    if (node.anchor !== undefined)
+      this.#reportBefore(start, `&${node.anchor}`, 'an anchor (`&name`) is not supported: remove it');
     if (node.tag === undefined) return this.#readContent(node, place, depth);
-    this.report(start, 'a tag (`!name`) is not supported: remove it, or use quotes if it is text');
+    const message = 'a tag (`!name`) is not supported: remove it, or use quotes if it is text';
+    this.#reportBefore(start, '!', message);
     return this.#markUnclear(this.#readContent(node, place, depth));
   }
 
@@ -197,8 +207,9 @@ class NodeReader {
       this.report(offset, isAlias(key) ? 'an alias (`*name`) is not supported' : notText(key));
       return undefined;
     }
-    if (key.anchor !== undefined) this.report(offset, 'an anchor (`&name`) is not supported: remove it');
-    if (key.tag !== undefined) this.report(offset, 'a tag (`!name`) is not supported: remove it');
+    if (key.anchor !== undefined)
+      this.#reportBefore(offset, `&${key.anchor}`, 'an anchor (`&name`) is not supported: remove it');
+    if (key.tag !== undefined) this.#reportBefore(offset, '!', 'a tag (`!name`) is not supported: remove it');
     // Use the source text, because `1e3` and `0x10` are names here, not numbers.
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
     if (name === '<<') this.report(offset, 'a merge key (`<<`) is not supported: write the values out');
