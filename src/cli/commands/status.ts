@@ -25,6 +25,7 @@ export function addStatus(program: Command, context: Context, run: Run): void {
         'secretbridge status',
         'secretbridge status --server https://secretbridge.internal:8080 --output json',
       ],
+      more: 'Without --server, the token is sent only to the service of the instance in the configuration.',
       exits: [
         [0, 'all targets are in sync and all parts work'],
         [3, 'the configuration files are invalid, and the last valid configuration is active'],
