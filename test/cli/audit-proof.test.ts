@@ -194,7 +194,7 @@ describe('audit verify', () => {
     const { stdout } = await bench.run('audit', 'verify');
     expect(stdout).toMatch(/^Not verified: without a checkpoint/m);
     expect(stdout).toContain(`No checkpoint found in ${a} or ${b}`);
-    expect(stdout).toContain('find out which before you trust this result');
+    expect(stdout).toContain('check that secretbridge can write to it and that nobody has emptied it');
   });
 
   it('`audit verify` finds checkpoints and their key beside a SQLite file', async () => {

@@ -28,3 +28,14 @@ ${DB}`);
     expect(stdout.text).not.toMatch(/"first"|ann"}/);
   });
 });
+
+it('`audit verify` succeeds for a service that has just started', async () => {
+  await using bench = await openBench(`${HEAD}http: { listen: '127.0.0.1:0' }\n${DB}`);
+  const stop = new AbortController();
+  const running = bench.runWith({ signal: stop.signal }, 'serve', '--grace', '1s');
+  await waitUntil(async () =>
+    expect(await bench.run('audit', 'verify')).toMatchObject({ code: 0, stderr: '' }),
+  );
+  stop.abort();
+  expect((await running).code).toBe(0);
+});

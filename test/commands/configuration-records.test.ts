@@ -15,7 +15,10 @@ function open() {
   const clock = createManualTime();
   const audit = createMemoryAudit({ instance: 'prod', clock });
   const auditDoubt = createAuditHealth({ clock, logger: silentLogger });
-  const records = createConfigurationRecords({ app: { audit }, controller: { auditHealth: auditDoubt } });
+  const records = createConfigurationRecords({
+    app: { audit, checkpoints: undefined },
+    controller: { auditHealth: auditDoubt },
+  });
   return { audit, auditDoubt, records, notes: () => audit.records.map(({ note, code }) => note ?? code) };
 }
 

@@ -165,13 +165,13 @@ const PROBLEM_TEXTS: Readonly<Record<NonNullable<VerifyReport['problem']>['kind'
 };
 
 /**
- * Returns a warning about empty checkpoint locations. An attacker who truncates the log can also empty a location. An
- * emptied location looks like a new location, so a person must check it.
+ * Returns a warning about locations without a checkpoint. A new location is empty for a moment. An attacker who
+ * truncates the log can also empty a location, so a person must check a location that stays empty.
  */
 function missingText(missing: readonly string[], paint: Paint): readonly string[] {
   if (missing.length === 0) return [];
   return [
-    `${paint('yellow', 'warning')}: No checkpoint found in ${missing.join(' or ')}, although the configuration writes one after each command and every five minutes. The location is new or unwritable, or somebody emptied it to hide changes of the audit log: find out which before you trust this result.`,
+    `${paint('yellow', 'warning')}: No checkpoint found in ${missing.join(' or ')} yet. A service writes the first one when it starts, and a command writes one at its end. If a location stays empty, check that secretbridge can write to it and that nobody has emptied it.`,
   ];
 }
 

@@ -65,10 +65,10 @@ const MAX_WAITING = 1_000;
 const SUBJECT = 'configuration';
 
 export function createConfigurationRecords({
-  app: { audit },
+  app: { audit, checkpoints },
   controller,
 }: {
-  readonly app: Pick<App, 'audit'>;
+  readonly app: Pick<App, 'audit' | 'checkpoints'>;
   readonly controller: Pick<Controller, 'auditHealth'>;
 }): ConfigurationRecords {
   const waiting: Entry[] = [];
@@ -81,6 +81,8 @@ export function createConfigurationRecords({
     try {
       await audit.append(entries);
       waiting.splice(0, entries.length);
+      // A service records its configuration first. So a checkpoint covers a new log, and what a crash left unsigned.
+      void checkpoints?.write();
       controller.auditHealth.writeSucceeded(SUBJECT);
     } catch (thrown) {
       const error = toAppError(thrown);
