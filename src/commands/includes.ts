@@ -33,7 +33,7 @@ export class KeptTargets {
 
   /** Returns the targets that are known now. If they may be out of date, a new search starts. */
   rows(): readonly TargetStatus[] {
-    const { config, clock } = this.#app;
+    const { config, clock, targets } = this.#app;
     const isSame = this.#of === config && Math.abs(clock.now() - this.#at) < MAX_AGE_MS;
     if (!isSame) {
       if (this.#of !== config) this.#rows = [];
@@ -41,7 +41,17 @@ export class KeptTargets {
       this.#at = clock.now();
       void this.#search();
     }
-    return this.#rows;
+    if (this.#rows.length === 0) return [];
+    // A selector may have found a namespace since the search.
+    const isWanted = desiredByAny(targets);
+    return this.#rows.filter((row) => !isWanted(row));
+  }
+
+  /** @throws AppError CONFIG_INVALID if only disabled files have targets of this mapping. */
+  refuse(mapping: string): void {
+    if (!this.rows().some((row) => row.mapping === mapping)) return;
+    const detail = 'its file is invalid and not in force; `status` lists the problems of the file';
+    throw new AppError('CONFIG_INVALID', { subject: `mapping ${mapping}`, detail });
   }
 
   readonly #search = createCoalescer(async (): Promise<void> => {

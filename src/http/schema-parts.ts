@@ -43,6 +43,11 @@ export const skipped = {
   },
 } as const;
 
+export const searches = {
+  ...list(object({ store: text, path: text, name: text }, ['name'])),
+  description: 'The searches of the mapping. An empty path searches the whole store.',
+} as const;
+
 /** Members that only the records of reads and of configurations have. */
 export const recordExtras = {
   count: integer,

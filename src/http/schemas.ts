@@ -13,6 +13,7 @@ import {
   problem,
   recordExtras,
   reference,
+  searches,
   skipped,
   target,
   text,
@@ -207,16 +208,15 @@ export const SCHEMAS = {
   Session: object({ name: text, role: { type: 'string', enum: ROLES }, namespaces: list(text) }, [
     'namespaces',
   ]),
-  Mapping: object({
-    mapping: text,
-    refreshSeconds: { type: 'number' },
-    sources: list(object({ store: text, key: text })),
-    searches: {
-      ...list(object({ store: text, path: text, name: text }, ['name'])),
-      description: 'The searches of the mapping. An empty path searches the whole store.',
+  Mapping: object(
+    {
+      mapping: text,
+      refreshSeconds: { type: 'number', description: 'Absent if the file of the mapping is disabled.' },
+      ...{ sources: list(object({ store: text, key: text })), searches },
+      targets: list(reference('Target')),
     },
-    targets: list(reference('Target')),
-  }),
+    ['refreshSeconds'],
+  ),
   MappingList: object({ mappings: list(reference('Mapping')), next: text }, ['next']),
   SyncAnswer: object(run),
   PruneAnswer: object({ ...run, ...skipped }, Object.keys(skipped)),

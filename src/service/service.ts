@@ -132,7 +132,8 @@ export interface Status {
 /** One mapping with its targets, for the API. */
 export interface MappingStatus {
   readonly mapping: string;
-  readonly refreshSeconds: number;
+  /** Absent if the file of the mapping is disabled, so that only its targets are known. */
+  readonly refreshSeconds?: number;
   /** The keys that the mapping names, without duplicates. */
   readonly sources: readonly { readonly store: string; readonly key: string }[];
   /** The searches of the mapping. Without a path, the whole store is searched. */

@@ -151,6 +151,23 @@ function stateOf(
   return inSync;
 }
 
+/** Returns the status of each mapping. A target without a mapping belongs to a mapping in a disabled file. */
+export function mappingStatuses(
+  mappings: readonly Mapping[],
+  targets: readonly TargetStatus[],
+): readonly MappingStatus[] {
+  const byMapping = Map.groupBy(targets, ({ mapping }) => mapping);
+  const configured = mappings.map((mapping) => ({
+    mapping: mapping.name,
+    refreshSeconds: mapping.refreshMs / 1_000,
+    ...sourcesAndSearches(mapping),
+    targets: byMapping.get(mapping.name) ?? [],
+  }));
+  for (const { mapping } of configured) byMapping.delete(mapping);
+  const kept = [...byMapping].map(([mapping, own]) => ({ mapping, sources: [], searches: [], targets: own }));
+  return [...configured, ...kept];
+}
+
 /** Returns the sources and searches of a mapping, without duplicates. Several values may be properties of one key. */
 export function sourcesAndSearches(mapping: Mapping): Pick<MappingStatus, 'sources' | 'searches'> {
   const named = sourcesOf(mapping).map(({ store, key }) => ({ store, key }));

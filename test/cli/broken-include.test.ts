@@ -36,6 +36,12 @@ async function serve(bench: Bench) {
     await fetch(`${address}${path}`, { headers: { authorization: `Bearer ${TOKEN}` } });
   return {
     status: async () => (await (await get('/api/v1/status')).json()) as Status,
+    get: async (path: string): Promise<unknown> => await (await get(path)).json(),
+    sync: (mapping: string) =>
+      bench.runWith(
+        { env: { SECRETBRIDGE_TOKEN: TOKEN, ANN: TOKEN } },
+        ...['sync', '--mapping', mapping, '--server', address],
+      ),
     metrics: async () => await (await get('/metrics')).text(),
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -85,6 +91,14 @@ it.each(['mappings: [', 'stores: []\n', mapping('a-db', 'a').replace('user', 'us
       expect(stateOf(status, 'b-db')?.state).toBe('synced');
     });
     expect(await served.metrics()).toMatch(/^secretbridge_config_valid 0$/m);
+    const kept = {
+      ...{ mapping: 'a-db', sources: [], searches: [] },
+      targets: [expect.objectContaining({ namespace: 'a', state: 'stale', code: 'CONFIG_INVALID' })],
+    };
+    expect(await served.get('/api/v1/mappings')).toMatchObject({ mappings: [kept, { mapping: 'b-db' }] });
+    expect(await served.get('/api/v1/mappings/a-db')).toEqual(kept);
+    const { code, stderr } = await served.sync('a-db');
+    expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining('not in force') });
     await bench.write('store/db.json', '{"user":"eve"}');
     await bench.write('teams/a/one.yaml', mapping('a-db', 'a'));
     await waitUntil(async () => expect(stateOf(await served.status(), 'a-db')?.state).toBe('synced'));

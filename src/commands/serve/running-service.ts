@@ -21,7 +21,7 @@ import type {
   StoreStatus,
   SyncAnswer,
 } from '../../service/service.ts';
-import { heldStatuses, sourcesAndSearches, targetStatuses, targetWarnings } from '../../service/status.ts';
+import { heldStatuses, mappingStatuses, targetStatuses, targetWarnings } from '../../service/status.ts';
 import { requestSync } from '../../service/sync-request.ts';
 import type { TargetState } from '../../service/target-state.ts';
 import { expectedCalls } from '../expected-calls.ts';
@@ -65,6 +65,8 @@ export class RunningService implements Service {
     this.#options = options;
     this.#auditStatus = createAuditStatus(app, controller);
     this.#kept = new KeptTargets(app);
+    // Start the search, so that the first answer contains its result.
+    this.#kept.rows();
   }
 
   async status(): Promise<Status> {
@@ -92,13 +94,7 @@ export class RunningService implements Service {
   mappings(): readonly MappingStatus[] {
     // The next answer contains what this finds.
     void this.#options.failedRestarts.refresh();
-    const byMapping = Map.groupBy(this.#targets(), ({ mapping }) => mapping);
-    return this.#app.config.mappings.map((mapping) => ({
-      mapping: mapping.name,
-      refreshSeconds: mapping.refreshMs / 1_000,
-      ...sourcesAndSearches(mapping),
-      targets: byMapping.get(mapping.name) ?? [],
-    }));
+    return mappingStatuses(this.#app.config.mappings, this.#targets());
   }
 
   mapping(name: string): MappingStatus | undefined {
@@ -110,7 +106,7 @@ export class RunningService implements Service {
   }
 
   async sync(name: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined> {
-    if (!this.#isMapping(name)) return undefined;
+    if (!this.#isInForce(name)) return undefined;
     const all = this.#controller
       .snapshot()
       .targets.filter(({ mapping, id }) => mapping.name === name && mayUse(by, id));
@@ -132,7 +128,7 @@ export class RunningService implements Service {
     by: Requester,
     requestId: string,
   ): Promise<SyncAnswer | undefined> {
-    if (!this.#isMapping(name)) return undefined;
+    if (!this.#isInForce(name)) return undefined;
     const target = selectOneTarget(this.#app, { mapping: name, namespace, mayUse: by.mayUse });
     if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
     const context = await this.#app.createContext(commandContext(by, requestId));
@@ -148,7 +144,7 @@ export class RunningService implements Service {
     by: Requester,
     requestId: string,
   ): Promise<SyncAnswer | undefined> {
-    if (!this.#isMapping(name)) return undefined;
+    if (!this.#isInForce(name)) return undefined;
     const which = { mapping: name, namespace, mayUse: by.mayUse };
     const targets = selectTargetsToUnpin(this.#app, which);
     if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
@@ -245,6 +241,13 @@ export class RunningService implements Service {
 
   #isMapping(name: string): boolean {
     return this.#app.config.mappings.some((mapping) => mapping.name === name);
+  }
+
+  /** @throws AppError CONFIG_INVALID if the file of the mapping is disabled. */
+  #isInForce(name: string): boolean {
+    if (this.#isMapping(name)) return true;
+    this.#kept.refuse(name);
+    return false;
   }
 
   /** Requests a run of the targets and waits for the outcomes. */

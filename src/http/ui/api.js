@@ -36,7 +36,7 @@
  *   events?: (Part & { name: string, lastEvent?: string })[], targets: Target[], held: Held[],
  * }} Status
  * @typedef {{
- *   mapping: string, refreshSeconds: number, sources: Source[], targets: Target[],
+ *   mapping: string, refreshSeconds?: number, sources: Source[], targets: Target[],
  *   searches: { store: string, path: string, name?: string }[],
  * }} Mapping
  * @typedef {{

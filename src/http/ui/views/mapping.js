@@ -56,8 +56,12 @@ function configured({ mapping: name, refreshSeconds, sources, searches, targets 
     h(
       'div',
       { class: 'lead' },
-      h('span', { class: 'muted' }, `Checked every ${duration(refreshSeconds)}. `),
-      syncButton(name, context),
+      ...(refreshSeconds === undefined
+        ? ['Its file is invalid and not in force. Its Secrets are kept and not updated.']
+        : [
+            h('span', { class: 'muted' }, `Checked every ${duration(refreshSeconds)}. `),
+            syncButton(name, context),
+          ]),
     ),
     h('h2', {}, 'Targets'),
     targets.length === 0
