@@ -1,4 +1,5 @@
 import type { Mapping } from '../core/mapping.ts';
+import { costOf, MAX_INCLUDE_COST } from './checks/costly-task.ts';
 import { locate } from './files/merge.ts';
 import type { IncludedMapping } from './includes.ts';
 import { type Problem, toProblem } from './problem.ts';
@@ -6,7 +7,12 @@ import type { Include } from './shape/include.ts';
 
 interface LimitedMapping {
   readonly include: Include;
-  readonly mapping: Pick<Mapping, 'data' | 'template'>;
+  readonly mapping: Pick<Mapping, 'data' | 'template'> & {
+    readonly dataFrom: readonly {
+      readonly store: string;
+      readonly find?: { readonly name?: string | undefined } | undefined;
+    }[];
+  };
   readonly namespaces: readonly string[];
 }
 
@@ -24,12 +30,17 @@ export interface Excess {
  * @returns What is beyond the limits, for each mapping.
  */
 export function findExcess(mappings: readonly LimitedMapping[]): readonly (Excess | undefined)[] {
-  const counts = new Map<string, { mappings: number; targets: number; templateBytes: number }>();
+  const counts = new Map<
+    string,
+    { mappings: number; targets: number; templateBytes: number; cost: number }
+  >();
   return mappings.map(({ include, mapping, namespaces }) => {
     const { path, limits } = include;
-    const count = counts.get(path) ?? { mappings: 0, targets: 0, templateBytes: 0 };
+    const count = counts.get(path) ?? { mappings: 0, targets: 0, templateBytes: 0, cost: 0 };
     counts.set(path, count);
     count.mappings += 1;
+    const cost = count.cost + checkCost(mapping);
+    if (cost <= MAX_INCLUDE_COST) count.cost = cost;
     const keys = namedKeys(mapping);
     const whole = (reason: string): Excess => ({ reason, namespaces: undefined });
     if (count.mappings > limits.mappings) return whole(`\`limits.mappings\` is ${limits.mappings}`);
@@ -39,6 +50,8 @@ export function findExcess(mappings: readonly LimitedMapping[]): readonly (Exces
     if (bytes > limits.templateBytes)
       return whole(`the templates are larger than \`limits.templateBytes\` (${limits.templateBytes} bytes)`);
     count.templateBytes = bytes;
+    if (cost > MAX_INCLUDE_COST)
+      return whole('the templates and search patterns of the `include` take too long to check');
     const beyond = namespaces.slice(Math.max(0, limits.targets - count.targets));
     count.targets += namespaces.length;
     if (beyond.length === 0) return undefined;
@@ -54,6 +67,21 @@ function namedKeys({ data, template }: LimitedMapping['mapping']): number {
 function templateBytes({ template }: LimitedMapping['mapping']): number {
   const texts = Object.values(template?.data ?? {});
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+}
+
+const checkCosts = new WeakMap<object, number>();
+
+/** Returns the cost of the check of templates and search patterns. The result is cached, because templates can be long. */
+function checkCost(mapping: LimitedMapping['mapping']): number {
+  const { dataFrom, template } = mapping;
+  const cost =
+    checkCosts.get(mapping) ??
+    costOf({
+      templates: Object.values(template?.data ?? {}),
+      patterns: dataFrom.flatMap(({ find }) => find?.name ?? []),
+    });
+  checkCosts.set(mapping, cost);
+  return cost;
 }
 
 /** Finds the mappings that are beyond a limit, without the namespaces that selectors match. */

@@ -38,8 +38,18 @@ export function compilePattern(text: string): RE2JS | 'invalid' {
  */
 export function matchCost(text: string, characters: number): number {
   const cached = cache.get(text);
-  const steps = cached?.steps ?? Math.min(estimateSteps(text), MAX_STEPS);
-  return steps * (characters + (cached === undefined ? COMPILE_COST : 0));
+  return cached === undefined
+    ? limitedSteps(text) * characters + patternCost(text)
+    : cached.steps * characters;
+}
+
+/** Estimates the cost of compiling a pattern, in the unit of `matchCost`. */
+export function patternCost(text: string): number {
+  return limitedSteps(text) * COMPILE_COST;
+}
+
+function limitedSteps(text: string): number {
+  return Math.min(estimateSteps(text), MAX_STEPS);
 }
 
 function compile(text: string): Compiled['pattern'] {

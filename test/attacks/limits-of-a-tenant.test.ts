@@ -136,6 +136,22 @@ describe('the limits of an include', () => {
     ]);
   });
 
+  it('refuse a mapping whose search patterns take too long to check, and do not check them', async () => {
+    // 310 patterns of 10,000 steps each.
+    const finds = names(310, 'x').map(
+      (name) => `{ store: local, find: { path: many, name: '(.{99}){99}${name}' } }`,
+    );
+    await using bench = await openTeams('', [
+      mapping('patterns', 'namespace: a', `dataFrom: [ ${finds.join(', ')} ]`),
+      mapping('fine', 'namespace: a'),
+    ]);
+    expect(await problemsOf(bench)).toMatchObject({ code: 3, problems: ['mappings[0] LIMIT_REACHED'] });
+    expect(await sync(bench)).toEqual({
+      code: 4,
+      lines: ['fine@a created', 'patterns@a LIMIT_REACHED', 'theirs@b created'],
+    });
+  });
+
   it('end the templates of a mapping that take too long', async () => {
     const slow =
       '{% assign l = A | split: "" %}{% for a in l limit: 100 %}{% assign x = l | sort | uniq %}{% endfor %}';

@@ -1,5 +1,5 @@
 import { defineTask } from '../../core/worker-thread.ts';
-import { compilePattern, matchCost } from '../../sync/pattern.ts';
+import { compilePattern, patternCost } from '../../sync/pattern.ts';
 import { checkTemplate, compileCost, type TemplateProblem } from '../../sync/template/compile.ts';
 
 /** The parts of a mapping whose check takes time. */
@@ -29,11 +29,14 @@ export function checkParts({ templates, names, patterns }: CostlyParts): PartPro
 
 export const CHECK_PARTS = defineTask(import.meta.url, checkParts);
 
-/** The unit of `matchCost` takes 15 nanoseconds, and the unit of `compileCost` 10 microseconds. */
+/** The unit of `patternCost` takes 15 nanoseconds, and the unit of `compileCost` 10 microseconds. */
 const UNITS = 600;
 
-/** Estimates the cost of the check, in units of about 10 microseconds. */
-export function costOf({ templates, patterns }: CostlyParts): number {
-  const costs = [...templates.map(compileCost), ...patterns.map((text) => matchCost(text, 0) / UNITS)];
+/** The maximum cost of all mappings of an include. Their check takes about 10 s. */
+export const MAX_INCLUDE_COST = 1_000_000;
+
+/** Estimates the cost of the check, in units of about 10 microseconds. The same parts always have the same cost. */
+export function costOf({ templates, patterns }: Pick<CostlyParts, 'templates' | 'patterns'>): number {
+  const costs = [...templates.map(compileCost), ...patterns.map((text) => patternCost(text) / UNITS)];
   return costs.reduce((sum, cost) => sum + cost, 0);
 }

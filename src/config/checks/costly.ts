@@ -7,7 +7,14 @@ import { entriesOf, listOf, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import { didYouMean, type Finding, type Path } from '../problem.ts';
 import type { Include } from '../shape/include.ts';
-import { CHECK_PARTS, type CostlyParts, checkParts, costOf, type PartProblems } from './costly-task.ts';
+import {
+  CHECK_PARTS,
+  type CostlyParts,
+  checkParts,
+  costOf,
+  MAX_INCLUDE_COST,
+  type PartProblems,
+} from './costly-task.ts';
 import { isMissingOrEmpty } from './mapping.ts';
 
 /** What the checks of the mappings of one include may cost. */
@@ -27,15 +34,15 @@ export function ownBudget(): CheckBudget {
 
 /** Returns the budget of an include. All of its files share it. */
 export function includeBudget({ path, limits }: Include): CheckBudget {
-  return { group: path, timeMs: limits.templateTimeMs, cost: MAX_GROUP_COST };
+  return { group: path, timeMs: limits.templateTimeMs, cost: MAX_INCLUDE_COST };
 }
 
 const OWN_CHECK_MS = 1_000;
 
 /** Parts up to this cost are checked in the main thread, which takes about 10 ms. */
 const SMALL_COST = 1_000;
-/** The maximum cost of all mappings of an include. Their check takes about 10 s. */
-const MAX_GROUP_COST = 1_000_000;
+
+const NO_PROBLEMS: PartProblems = { templates: new Map(), patterns: [] };
 
 /** Results of earlier checks, because most mappings do not change. */
 const known = new LRUCache<string, PartProblems | 'exceeded'>({ max: 20_000 });
@@ -116,14 +123,15 @@ const NOT_LINEAR =
   'expected a regular expression with linear matching time (RE2): no look-around such as `(?=` or `(?<!`, and no back-references such as `\\1`';
 
 async function problemsOf(parts: CostlyParts, budget: CheckBudget): Promise<PartProblems | 'exceeded'> {
+  const cost = costOf(parts);
+  // Nothing runs these parts, because `findExcess` refuses the mapping.
+  if (cost > budget.cost) return NO_PROBLEMS;
+  budget.cost -= cost;
   const digest = createHash('sha256')
     .update(JSON.stringify([parts, budget.timeMs]))
     .digest('base64');
   const before = known.get(digest);
   if (before !== undefined) return before;
-  const cost = costOf(parts);
-  budget.cost -= cost;
-  if (budget.cost < 0) return 'exceeded';
   const problems = cost <= SMALL_COST ? checkParts(parts) : await inWorker(parts, budget);
   known.set(digest, problems);
   return problems;
