@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
 import { createRequestRateLimiter, type WaitForRate } from '../core/rate-limiter.ts';
-import { errorFromTransport, isTlsError, type KubeResponse, unavailable } from './errors.ts';
+import { errorFromTransport, isTlsError, type KubeResponse, TOO_LONG, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_TTL_MS, type Identity } from './kubeconfig/identity.ts';
 import {
   clusterOf,
@@ -43,6 +43,8 @@ export interface KubeRequest {
   readonly contentType?: string | undefined;
   /** Content type of the response. Default: JSON. */
   readonly accept?: string | undefined;
+  /** A longer response is not read to its end, and gets the status 413 (`TOO_LONG`). */
+  readonly maxBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -144,7 +146,7 @@ class UndiciClient implements KubeClient {
   async #sendOnce(kubeRequest: KubeRequest): Promise<KubeResponse> {
     await this.#waitForRate(kubeRequest.signal);
     return this.#withTimeout(kubeRequest.signal, async (signal) =>
-      readResponse(await this.#dispatch(kubeRequest, this.#requests, signal)),
+      readResponse(await this.#dispatch(kubeRequest, this.#requests, signal), kubeRequest.maxBytes),
     );
   }
 
@@ -276,8 +278,19 @@ function groupHeaders(headers: Identity['headers']): Record<string, string | str
   );
 }
 
-async function readResponse({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeResponse> {
-  return { status: statusCode, headers, text: await body.text() };
+async function readResponse(
+  { statusCode: status, headers, body }: Dispatcher.ResponseData,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Promise<KubeResponse> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    // Leaving the loop ends the connection.
+    if (length > maxBytes) return { status: TOO_LONG, headers, text: '' };
+    chunks.push(chunk);
+  }
+  return { status, headers, text: Buffer.concat(chunks).toString('utf8') };
 }
 
 /** Removes credentials from an address before it is shown. */

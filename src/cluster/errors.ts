@@ -74,6 +74,9 @@ export function isUidMismatch(response: KubeResponse): boolean {
   return causes?.some(({ field }) => field === 'metadata.uid') ?? false;
 }
 
+/** The status for a response that was not read to its end. */
+export const TOO_LONG = 413;
+
 /** Whether the continue token or the resourceVersion has expired. */
 export function isExpired(response: KubeResponse): boolean {
   return response.status === 410 && statusOf(response) !== undefined;

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import { append } from '../core/lists.ts';
 import type { KubeClient } from './client.ts';
-import { errorFromResponse, isExpired, unavailable, unexpectedResponse } from './errors.ts';
+import { errorFromResponse, isExpired, TOO_LONG, unavailable, unexpectedResponse } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
 
 /**
@@ -15,6 +15,11 @@ export const PAGE_SIZE = 100;
  * smaller.
  */
 const MAX_PAGE_CHARACTERS = 4 * 1024 * 1024;
+/**
+ * A longer page is not read to its end, but requested again with fewer objects. Annotations belong to the people of a
+ * namespace, and 500 objects with 256 KiB of annotations would fill the memory.
+ */
+const MAX_PAGE_BYTES = 4 * MAX_PAGE_CHARACTERS;
 
 /** The maximum number of attempts for one list. An attempt ends early if the API server expires its continue token. */
 const MAX_STARTS = 5;
@@ -75,14 +80,25 @@ async function listOnce<T>(
   const { path, selector, fieldSelector, format, pageSize = PAGE_SIZE, subject, signal } = request;
   const items: T[] = [];
   let page: Page | undefined;
-  let limit = pageSize;
-  do {
+  for (let limit = pageSize; ; ) {
     const query = new URLSearchParams({ limit: String(limit) });
     if (selector !== '') query.set('labelSelector', selector);
     if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
     if (page?.continueToken !== undefined) query.set('continue', page.continueToken);
     const url = `${path}?${query.toString()}`;
-    const response = await client.send({ method: 'GET', path: url, accept: format?.accept, signal });
+    // A single object is read whatever its length.
+    const maxBytes = limit > 1 ? MAX_PAGE_BYTES : undefined;
+    const response = await client.send({
+      method: 'GET',
+      path: url,
+      accept: format?.accept,
+      maxBytes,
+      signal,
+    });
+    if (response.status === TOO_LONG && limit > 1) {
+      limit = Math.ceil(limit / 8);
+      continue;
+    }
     if (page !== undefined && isExpired(response)) return 'expired';
     if (response.status !== 200) throw errorFromResponse(response, subject);
     page = pageOf(response.text, format);
@@ -91,8 +107,8 @@ async function listOnce<T>(
     const fittingItems = Math.floor((MAX_PAGE_CHARACTERS / response.text.length) * page.items.length);
     limit = Math.min(pageSize, Math.max(1, fittingItems));
     request.onPage?.();
-  } while (page.continueToken !== undefined);
-  return { items, resourceVersion: page.resourceVersion };
+    if (page.continueToken === undefined) return { items, resourceVersion: page.resourceVersion };
+  }
 }
 
 interface Page extends VersionedList<JsonObject> {

@@ -12,6 +12,13 @@ export function toPrintable(text: string): string {
   return text.replace(UNPRINTABLE, escapeCharacter);
 }
 
+/** A key of a tenant can be as long as its file, and an error is kept and logged for each of its targets. */
+const MAX_TEXT = 2_000;
+
+function shown(text: string): string {
+  return toPrintable(text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`);
+}
+
 /** @param character A single character. */
 export function escapeCharacter(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`;
@@ -58,15 +65,15 @@ export class AppError extends Error {
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     // Subject and detail can contain names from users of a store or a mapping, and are shown on terminals. Escape
     // control characters.
-    const subject = options.subject === undefined ? undefined : toPrintable(options.subject);
-    const detail = options.detail === undefined ? undefined : toPrintable(options.detail);
+    const subject = options.subject === undefined ? undefined : shown(options.subject);
+    const detail = options.detail === undefined ? undefined : shown(options.detail);
     super(sentence(ERRORS[code], subject, detail));
     this.name = 'AppError';
     this.code = code;
     this.subject = subject;
     this.detail = detail;
     this.retryAfterMs = options.retryAfterMs;
-    this.remedy = options.remedy === undefined ? ERRORS[code].remedy : toPrintable(options.remedy);
+    this.remedy = options.remedy === undefined ? ERRORS[code].remedy : shown(options.remedy);
     this.isRefusal = options.isRefusal === true;
     this.isTransient = isTransient(code) && options.needsAction !== true && !this.isRefusal;
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });

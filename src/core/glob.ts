@@ -4,9 +4,20 @@
  * Unicode form matter.
  */
 export function matches(glob: string, text: string): boolean {
-  const tokens = tokensOf(glob);
-  return matchPositions(tokens, text)[tokens.length] === true;
+  const first = glob.indexOf('*');
+  if (first === -1) return glob === text;
+  // Compare the texts around the stars first, because most globs have one star.
+  const [head, middle] = [glob.slice(0, first), glob.slice(first, glob.lastIndexOf('*') + 1)];
+  const tail = glob.slice(first + middle.length);
+  const rest = text.slice(head.length, text.length - tail.length);
+  if (text !== head + rest + tail) return false;
+  if (/^\*+$/.test(middle)) return !(middle.length > 1 ? LINE_BREAK : LINE_BREAK_OR_SLASH).test(rest);
+  const tokens = tokensOf(middle);
+  return matchPositions(tokens, rest)[tokens.length] === true;
 }
+
+const LINE_BREAK = /[\n\r\u2028\u2029]/;
+const LINE_BREAK_OR_SLASH = /[\n\r\u2028\u2029/]/;
 
 /**
  * Whether a glob matches every text that starts with the prefix.
@@ -37,7 +48,7 @@ function matchPositions(tokens: readonly string[], text: string): readonly boole
     for (const [index, token] of tokens.entries()) {
       if (!states[index]) continue;
       if (!token.startsWith('*')) next[index + 1] ||= token === char;
-      else next[index] ||= !/[\n\r\u2028\u2029]/.test(char) && (token.length > 1 || char !== '/');
+      else next[index] ||= !LINE_BREAK.test(char) && (token.length > 1 || char !== '/');
     }
     states = expandStars(tokens, next);
   }

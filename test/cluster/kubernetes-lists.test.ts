@@ -53,6 +53,28 @@ describe('a list', () => {
     ]);
   });
 
+  it('requests a page that is too long again, with fewer objects', async () => {
+    await using server = await startApiServer();
+    await using cluster = await open(server);
+    const large = (name: string, bytes: number) => {
+      const { metadata, ...rest } = item(name) as { metadata: object };
+      return { ...rest, metadata: { ...metadata, annotations: { large: 'x'.repeat(bytes) } } };
+    };
+    inTurn(
+      server,
+      json(200, list([large('a', 17 * 1024 ** 2)], 'one')),
+      json(200, list([item('a')], 'two')),
+      json(200, list([item('b')])),
+    );
+    expect((await cluster.list('team', LABEL)).map(({ id }) => id.secret)).toEqual(['a', 'b']);
+    const pages = server.seen.map(({ url }) => Object.fromEntries(new URL(url, server.address).searchParams));
+    expect(pages.map(({ limit, continue: at }) => ({ limit, at }))).toEqual([
+      { limit: '100', at: undefined },
+      { limit: '13', at: undefined },
+      { limit: '100', at: 'two' },
+    ]);
+  });
+
   it('starts a list again at its first page after the continue token expired, and drops the pages that it has already read', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);

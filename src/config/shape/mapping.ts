@@ -73,22 +73,29 @@ const decode = z.enum(['base64', 'base64url']).optional().meta({
 // are rejected.
 const VERSION = 'a version as text (put a long number in quotes)';
 const version = z
-  .union([z.string().min(1), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })
+  .union([z.string().min(1).max(253), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })
   .transform(String)
   .meta({
     description: 'The version in the store. Default: the current version.',
     examples: ['3', 'AWSPREVIOUS'],
   });
 
+/** Longer than the name of any secret that a store supports. Rules are matched against each name for each target. */
+const MAX_NAME = 2_048;
+/** The maximum length of a key of a Secret. */
+const MAX_PREFIX = 253;
+
 const source = {
   store: Name.meta({ description: 'Name of a store.' }),
   key: z
     .string()
     .min(1)
+    .max(MAX_NAME)
     .meta({ description: 'Name or path in the store.', examples: ['payments/db'] }),
   property: z
     .string()
     .min(1)
+    .max(MAX_NAME)
     .optional()
     .meta({
       description:
@@ -124,6 +131,7 @@ const rename = z
       .meta({ description: 'Replaces each occurrence of a text, after `case` and before `prefix`.' }),
     prefix: z
       .string()
+      .max(MAX_PREFIX)
       .optional()
       .meta({ description: 'Prefix to add to the name.', examples: ['APP_'] }),
     invalid: z.literal('replace').optional().meta({
@@ -150,6 +158,7 @@ const SourceList = z
       .strictObject({
         path: z
           .string()
+          .max(MAX_NAME)
           .default('')
           .meta({
             description: 'Where to search, at a `/` boundary. The key is the name relative to this path.',

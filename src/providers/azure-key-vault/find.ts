@@ -4,7 +4,7 @@ import { compareText } from '../../core/target.ts';
 import type { FindQuery } from '../provider.ts';
 import { checkKeyCount } from '../results.ts';
 import type { KeyVault } from './clients.ts';
-import { listSecrets } from './list.ts';
+import { listSecrets, PAGE_SIZE } from './list.ts';
 import { checkPrefix } from './paths.ts';
 
 /**
@@ -39,7 +39,7 @@ export async function findNames(
     for (const item of listed.slice(processed)) if (matches(item)) found.push(item.name);
     processed = listed.length;
     checkKeyCount(found.length);
-    if (pages > MAX_PAGES)
+    if (pages > MAX_PAGES || listed.length > MAX_PAGES * PAGE_SIZE)
       throw new AppError('TOO_LARGE', {
         detail: `the vault lists its secrets on more than ${MAX_PAGES} pages`,
       });

@@ -4,7 +4,7 @@ import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, Refusal } from './errors.ts';
 
 /** The maximum number of secrets on one page in Key Vault. */
-const PAGE_SIZE = 25;
+export const PAGE_SIZE = 25;
 
 export interface ListedSecrets {
   readonly items: readonly SecretProperties[];

@@ -11,6 +11,8 @@ import { encodePath } from './paths.ts';
 import { readMetadata, type Store } from './read.ts';
 
 const MAX_FOLDERS = 10_000;
+/** The maximum number of characters of a key. */
+const MAX_PATH = 4_096;
 
 /**
  * Finds the keys below `path` with LIST, folder by folder.
@@ -47,21 +49,27 @@ async function walk(store: Store, start: string, signal: AbortSignal | undefined
   let visited = 0;
   while (folders.length > 0) {
     visited += folders.length;
-    if (visited > MAX_FOLDERS) throw tooManyResults(`more than ${MAX_FOLDERS} folders`);
-    const lists = await Promise.all(
-      folders.map(async (folder) => ({ folder, names: await list(store, folder, signal) })),
+    const next: string[] = [];
+    await Promise.all(
+      folders.map(async (folder) => {
+        for (const name of await list(store, folder, signal)) {
+          const path = folder === '' ? name : `${folder}/${name}`;
+          if (path.length > MAX_PATH) throw badAnswer('a list with a path that is too long');
+          if (name.endsWith('/')) next.push(path.slice(0, -1));
+          else keys.push(path);
+        }
+        // Count after each answer. A hostile store could otherwise fill the memory with the answers for one level.
+        checkKeyCount(keys.length);
+        checkFolderCount(visited + next.length);
+      }),
     );
-    folders = [];
-    for (const { folder, names } of lists) {
-      for (const name of names) {
-        const path = folder === '' ? name : `${folder}/${name}`;
-        if (name.endsWith('/')) folders.push(path.slice(0, -1));
-        else keys.push(path);
-      }
-    }
-    checkKeyCount(keys.length);
+    folders = next;
   }
   return keys.sort(compareText);
+}
+
+function checkFolderCount(count: number): void {
+  if (count > MAX_FOLDERS) throw tooManyResults(`more than ${MAX_FOLDERS} folders`);
 }
 
 /** Lists a folder. Sends GET with `?list=true` instead of LIST, because some proxies do not support the LIST method. */
