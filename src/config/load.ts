@@ -26,8 +26,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
   const { inForce = new Map(), meanwhile, warnsOfMissing } = options;
   const parseTexts = parsed.begin();
-  const parse = async (texts: readonly YamlText[], isOfTenant?: boolean) => {
-    const [results] = await Promise.all([parseTexts(texts, isOfTenant), loadChecks(), meanwhile?.()]);
+  const parse = async (texts: readonly YamlText[], tenant?: string) => {
+    const [results] = await Promise.all([parseTexts(texts, tenant), loadChecks(), meanwhile?.()]);
     return results;
   };
   const reading = { fs: readFs, parse };
@@ -48,6 +48,7 @@ export async function validateText(
 ): Promise<readonly Problem[]> {
   const bytes = Buffer.from(text);
   const readFs: ConfigFs = {
+    staysInFolder: async () => true,
     stat: async () => ({ isFile: () => true, isDirectory: () => false, size: bytes.length }),
     readdir: async () => [],
     readFile: async () => bytes,

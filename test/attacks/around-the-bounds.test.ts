@@ -34,6 +34,37 @@ const mapping = (name: string, sources: string) =>
 const source = (key: string) => `data: { KEY: { store: local, key: ${key}, optional: true } }`;
 const search = (path: string) => `dataFrom: [ { store: local, find: { path: ${path} } } ]`;
 
+it('a link in the folder of an include shows nothing of the file to which it leads', async () => {
+  const teamB = "{ path: teams/b, namespaces: [b], stores: [local], keys: ['b/**'] }";
+  await using bench = await openBench(MAIN.replace("'] } ]", `'] }, ${teamB} ]`));
+  await bench.write('store/a/own', 'ours');
+  await bench.write('store/b/marker-key', 'theirs');
+  // As in a mounted ConfigMap.
+  await bench.write('teams/a/..data/own.yaml', `mappings:\n${mapping('own', source('a/own'))}`);
+  const theirs = mapping('marker-m', source('b/marker-key')).replace('namespace: a', 'namespace: b');
+  await bench.write('teams/b/one.yaml', `mappings:\n${theirs}`);
+  await bench.write('marker.yaml', 'marker: 1');
+  for (const [name, to] of Object.entries({
+    a: '../b/one.yaml',
+    b: '../../marker.yaml',
+    own: '..data/own.yaml',
+  }))
+    await symlink(to, join(bench.folder, 'teams/a', `${name}.yaml`));
+  const { code, json, stdout } = await bench.run('validate', '--output', 'json');
+  expect(code).toBe(3);
+  expect(json).toMatchObject({
+    problems: [
+      { message: expect.stringContaining('`teams/a/a.yaml` is a link that leads out of the folder') },
+      { message: expect.stringContaining('`teams/a/b.yaml` is a link that leads out of the folder') },
+    ],
+  });
+  expect(stdout).not.toContain('marker');
+  expect((await sync(bench)).outcomes).toMatchObject([
+    { mapping: 'own', outcome: 'created' },
+    { mapping: 'marker-m', outcome: 'created' },
+  ]);
+});
+
 describe('a link in a folder of files that a tenant may write', () => {
   async function openLinked(): Promise<Bench> {
     const bench = await openBench(MAIN);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createParsedFiles } from '../../src/config/files/parsing.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { parseJsonBody } from '../../src/providers/answer.ts';
@@ -120,6 +121,34 @@ describe('file of a tenant', () => {
       'team/1.yaml LIMIT_REACHED',
       'team/1.yaml LIMIT_REACHED',
     ]);
+  });
+
+  it('files beyond 4 MiB of one include are not read, last in their order', async () => {
+    const text = `mappings: []\n# ${'x'.repeat(1024 ** 2 - 100)}`;
+    const { result } = await loadTenant(...Array(6).fill(text));
+    expect(result.problems.map(({ message }) => message)).toEqual(
+      [4, 5].map((n) => `\`team/${n}.yaml\`: the files of this \`include\` have more than 4 MiB together`),
+    );
+  });
+
+  it('a folder of more than a thousand files is not read', async () => {
+    const { result } = await loadTenant(...Array(1_001).fill('mappings: []'));
+    expect(result.problems).toMatchObject([{ message: expect.stringContaining('contains 1001 files') }]);
+  });
+
+  it('files that are costly to parse share 10 s and are parsed once', { tags: ['long'] }, async () => {
+    const parsed = createParsedFiles();
+    const texts = Array.from({ length: 12 }, (_, n) => ({
+      file: `${n}`,
+      text: `${n}: [${','.repeat(900_000)}`,
+    }));
+    const first = await longestPause(() => parsed.begin()(texts, 'team'));
+    const messages = first.result.map(({ problems }) => problems[0]?.message);
+    expect(messages.slice(0, 2).every((message) => message?.includes('parsing the file takes'))).toBe(true);
+    expect(messages.slice(2).every((message) => message?.includes('parsing the files of this'))).toBe(true);
+    expect(first.pauseMs).toBeLessThan(MAX_PAUSE);
+    const [again] = await parsed.begin()(texts.slice(0, 1), 'team');
+    expect(again).toBe(first.result[0]);
   });
 
   it('a file of more than 1 MiB is not parsed', async () => {

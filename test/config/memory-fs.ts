@@ -30,6 +30,7 @@ export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
       const inside = Object.keys(files).filter((name) => name.startsWith(`${path}/`));
       return [...new Set(inside.map((name) => name.slice(path.length + 1).split('/')[0] ?? ''))];
     },
+    staysInFolder: async () => true,
     async readFile(path) {
       return Buffer.from(get(path) as string | Uint8Array);
     },

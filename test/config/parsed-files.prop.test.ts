@@ -90,6 +90,11 @@ describe('a load', () => {
     ];
     await files.begin()(texts('b: 1'));
     expect((await files.begin()(texts('b: 2')))[1]?.documents[0]?.value).toEqual({ b: 2 });
+    // Also a file without documents, because it is broken.
+    const broken = [{ text: 'a: [', file: 'c.yaml' }];
+    const kept = createParsedFiles();
+    const [first] = await kept.begin()(broken);
+    expect((await kept.begin()(broken))[0]).toBe(first);
     // A cached file is dropped if one load did not use it.
     await files.begin()([]);
     await files.begin()(texts('b: 2'));

@@ -1,5 +1,5 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 import { append } from '../../core/lists.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
@@ -12,9 +12,19 @@ export interface ConfigFs {
   stat(path: string): Promise<{ isFile(): boolean; isDirectory(): boolean; readonly size: number }>;
   readdir(path: string): Promise<readonly string[]>;
   readFile(path: string): Promise<Uint8Array>;
+  /** Whether a file is below its folder even if it is a symbolic link. */
+  staysInFolder(path: string): Promise<boolean>;
 }
 
-export const realFs: ConfigFs = { stat, readdir, readFile };
+export const realFs: ConfigFs = {
+  stat,
+  readdir,
+  readFile,
+  async staysInFolder(path) {
+    const [file, folder] = await Promise.all([realpath(path), realpath(dirname(path))]);
+    return file.startsWith(folder + sep);
+  },
+};
 
 export interface SourceFile {
   /** The path as written by the user. */
@@ -61,15 +71,26 @@ export async function findSources(options: FindOptions): Promise<Sources> {
   return { files: [], problems: [problem(LOCAL_FILE, message)] };
 }
 
-/** Keeps each file, and replaces each folder by the files in it. */
-export async function expandFolders(named: readonly SourceFile[], fs: ConfigFs): Promise<Sources> {
+/** Keeps each file, and replaces each folder by the files in it. A folder with more than `maxFiles` is refused. */
+export async function expandFolders(
+  named: readonly SourceFile[],
+  fs: ConfigFs,
+  maxFiles = Number.POSITIVE_INFINITY,
+): Promise<Sources> {
   const files: SourceFile[] = [];
   const problems: Problem[] = [];
   for (const { shown, absolute } of named) {
     try {
       if (!(await fs.stat(absolute)).isDirectory()) files.push({ shown, absolute });
       else {
-        const folderFiles = await filesIn({ shown, absolute }, fs);
+        const names = (await fs.readdir(absolute)).filter(isConfigName);
+        if (names.length > maxFiles) {
+          problems.push(
+            problem(shown, `the folder contains ${names.length} files, at most ${maxFiles} are allowed`),
+          );
+          continue;
+        }
+        const folderFiles = await filesIn({ shown, absolute }, names, fs);
         append(files, folderFiles);
         if (folderFiles.length === 0)
           problems.push(problem(shown, 'the folder contains no *.yaml or *.yml file'));
@@ -91,8 +112,11 @@ export const MAX_OPEN_FILES = 64;
  * Returns the sorted files directly in a folder. In a mounted ConfigMap the files are links into a hidden folder
  * (`..data`). Links are followed and hidden entries are skipped, so that each file is read once.
  */
-async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly SourceFile[]> {
-  const names = (await fs.readdir(folder.absolute)).filter(isConfigName);
+async function filesIn(
+  folder: SourceFile,
+  names: readonly string[],
+  fs: ConfigFs,
+): Promise<readonly SourceFile[]> {
   const entries = [...names]
     .sort(compareText)
     .map((name) => ({ shown: join(folder.shown, name), absolute: join(folder.absolute, name) }));
@@ -137,6 +161,27 @@ export async function readSource({ shown, absolute }: SourceFile, fs: ConfigFs):
 async function inspect(path: string, fs: ConfigFs): Promise<{ isFile: boolean; size: number }> {
   const info = await fs.stat(path);
   return { isFile: info.isFile(), size: info.size };
+}
+
+/** Returns the number of bytes that reading a file takes. Reading reports each error, and refuses large files. */
+export async function readSize({ absolute }: SourceFile, fs: ConfigFs): Promise<number> {
+  try {
+    const { isFile, size } = await inspect(absolute, fs);
+    return isFile && size <= MAX_FILE_BYTES ? size : 0;
+  } catch (error) {
+    describeFailure(error);
+    return 0;
+  }
+}
+
+/** Whether a file in a folder is a link that leads out of the folder. */
+export async function leadsOut({ absolute }: SourceFile, fs: ConfigFs): Promise<boolean> {
+  try {
+    return !(await fs.staysInFolder(absolute));
+  } catch (error) {
+    describeFailure(error); // Reading the file reports the error.
+    return false;
+  }
 }
 
 async function exists(path: string, fs: ConfigFs): Promise<boolean> {

@@ -2,7 +2,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { formatPlace, type Place, type Problem, quoted, toProblem } from '../problem.ts';
 import { absolutePath } from '../resolve.ts';
 import { Include } from '../shape/include.ts';
-import { expandFolders, type SourceFile } from './files.ts';
+import { type ConfigFs, expandFolders, leadsOut, readSize, type SourceFile } from './files.ts';
 import { locate, type PlacedFinding } from './merge.ts';
 import { listOf, textOf } from './raw.ts';
 import { type ReadDeps, readFiles } from './read.ts';
@@ -62,7 +62,8 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
       problems: [toProblem(refusal(place, at, message), place)],
       text: '',
     });
-    const listed = await expandFolders([source], deps.fs);
+    const room = roomOf(rule);
+    const listed = await expandFolders([source], deps.fs, room.files);
     for (const { file, message } of listed.problems)
       files.push(unusable(source, `${quoted(file)}: ${message}`));
     const unread: SourceFile[] = [];
@@ -74,10 +75,15 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
         findings.push(refusal(place, at, `${twice}as a main file, without bounds`));
       else if (earlier !== undefined)
         files.push(unusable(file, `${twice}by the \`include\` at ${formatPlace(earlier)}`));
-      else unread.push(file);
+      else {
+        const message = await room.refuse(file, source, deps.fs);
+        if (message === undefined) unread.push(file);
+        else files.push(unusable(file, message));
+      }
       readAt.set(file.absolute, earlier ?? place);
     }
-    for (const read of await readMappings(unread, bound, deps)) files.push({ ...base, ...read });
+    for (const read of await readMappings(unread, bound, { ...deps, tenant: path }))
+      files.push({ ...base, ...read });
   }
   return { files, findings };
 }
@@ -88,7 +94,7 @@ async function readMappings(
   deps: ReadDeps,
 ): Promise<readonly Omit<IncludedFile, 'from' | 'bound'>[]> {
   const maxValues = Math.max(MIN_VALUES, VALUES_PER_KEY * (bound?.rule.limits.keysPerMapping ?? 0));
-  const read = await readFiles(sources, { ...deps, isOfTenant: true });
+  const read = await readFiles(sources, deps);
   return read.map(({ source, documents, problems, text = '' }) => {
     const contents = documents.map((document) => mappingsOf(document, maxValues));
     const refused = contents.flatMap((content) => content.refused);
@@ -99,6 +105,29 @@ async function readMappings(
       text,
     };
   });
+}
+
+const MIN_FILES = 1_000;
+const MIN_BYTES = 4 * 1024 ** 2;
+const BYTES_PER_MAPPING = 8 * 1024;
+
+/** What the files of one `include` may have together. Values that are parsed take fifteen times the size of the file. */
+function roomOf(rule: Include | undefined) {
+  const mappings = rule?.limits.mappings ?? 0;
+  const maxBytes = Math.max(MIN_BYTES, BYTES_PER_MAPPING * mappings);
+  let bytes = 0;
+  return {
+    files: Math.max(MIN_FILES, mappings),
+    /** Returns why a file must not be read. A tenant could link to a file of another tenant or of the operator. */
+    async refuse(file: SourceFile, from: SourceFile, fs: ConfigFs): Promise<string | undefined> {
+      if (file.absolute !== from.absolute && (await leadsOut(file, fs)))
+        return `${quoted(file.shown)} is a link that leads out of the folder of the \`include\``;
+      bytes += await readSize(file, fs);
+      if (bytes <= maxBytes) return undefined;
+      const limit = `${Math.floor(maxBytes / 1024 ** 2)} MiB`;
+      return `${quoted(file.shown)}: the files of this \`include\` have more than ${limit} together`;
+    },
+  };
 }
 
 /** Resolves the path of an `include` relative to the file that contains it. */

@@ -24,8 +24,8 @@ export interface ReadDocuments extends Pick<ReadFile, 'documents' | 'problems' |
 export interface ReadDeps {
   readonly fs: ConfigFs;
   readonly parse: Parse;
-  /** Whether tenants write the files. */
-  readonly isOfTenant?: boolean;
+  /** The `include` of the files, if a tenant writes them. */
+  readonly tenant?: string;
 }
 
 /** Reads files that make up one unit. */
@@ -46,14 +46,14 @@ export async function readDocuments(sources: readonly SourceFile[], deps: ReadDe
 /** Reads files that are independent of each other. Returns one result for each file, in order. */
 export async function readFiles(
   sources: readonly SourceFile[],
-  { fs, parse, isOfTenant = false }: ReadDeps,
+  { fs, parse, tenant }: ReadDeps,
 ): Promise<readonly ReadFile[]> {
   const reads = await mapConcurrently(sources, MAX_OPEN_FILES, (source) => readSource(source, fs));
   const texts = sources.flatMap(({ shown }, index) => {
     const read = reads[index];
     return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
   });
-  const parsed = (await parse(texts, isOfTenant)).values();
+  const parsed = (await parse(texts, tenant)).values();
   return sources.map((source, index): ReadFile => {
     const read = reads[index];
     const content = read?.kind === 'text' ? parsed.next().value : undefined;

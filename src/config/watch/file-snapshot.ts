@@ -30,6 +30,7 @@ const DIGESTS = {
   },
   readdir: async (path: string, fs: ConfigFs) => sha256((await namesIn(path, fs)).join('\0')),
   readFile: async (path: string, fs: ConfigFs) => sha256(await fs.readFile(path)),
+  staysInFolder: async (path: string, fs: ConfigFs) => String(await fs.staysInFolder(path)),
 } satisfies Record<Verb, (path: string, fs: ConfigFs) => Promise<string>>;
 
 /** The digest of a file system call that returned different results during one load. */
@@ -100,6 +101,10 @@ export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined
           () => fs.readFile(path),
           (bytes) => ({ ...fs, readFile: async () => bytes }),
         ),
+      staysInFolder(path) {
+        const fsFrom = (isInside: boolean) => ({ ...fs, staysInFolder: async () => isInside });
+        return record('staysInFolder', path, () => fs.staysInFolder(path), fsFrom);
+      },
     },
     snapshot: () => snapshotOf([...answers.values()]),
   };
