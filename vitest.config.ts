@@ -59,7 +59,7 @@ const LONG = [
 
 /** Variants on real servers, images and packages, and the tests of the test servers themselves. */
 const LONG_INTEGRATION = [
-  'test/attacks/servers/heavy-input.test.ts',
+  'test/attacks/servers/{heavy-input,namespaced-people}.test.ts',
   'test/integration/services/**/*.test.ts',
   'test/integration/deploy/{image,image-compose,image-root,chart-values,chart-network}.test.ts',
   'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application}.test.ts',

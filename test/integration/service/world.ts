@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly granted?: boolean;
   /** More fields of `http`, as YAML. */
   readonly http?: string;
+  /** More entries of `http.tokens`, as YAML. */
+  readonly tokens?: (names: Names) => string;
   /** The URL of the Redis that the replicas share. By default, each replica uses the in-memory queue. */
   readonly redisUrl?: string;
   /** Whether the audit is in PostgreSQL instead of a file. The test cannot change this later. */
@@ -286,6 +288,7 @@ function configText(options: WorldOptions, { vault, kubeconfig, listen, suffix, 
   const tokens = Object.entries(roles).map(
     ([name, role]) => `{ name: ${name}, role: ${role}, token: { file: ./${name}.token } }`,
   );
+  if (options.tokens !== undefined) tokens.push(options.tokens({ prefix: vault.prefix, ns }));
   const { redisUrl, postgres = false, requestsPerSecond = 2_000, signed = false } = options;
   const engine =
     redisUrl === undefined ? '' : `engine: { kind: redis, url: { env: REDIS_URL }, prefix: '${suffix}' }\n`;
