@@ -96,7 +96,7 @@ export class KeptTargets {
 
 /** Returns the included files as `status` shows them. */
 export function includeStatuses({ includes }: Pick<Config, 'includes'>): Status['includes'] {
-  return includes.map(({ path, state, problems }) => ({ path, state, problems }));
+  return includes.map(({ path, namespaces, state, problems }) => ({ path, namespaces, state, problems }));
 }
 
 /** Returns the error of a file whose newest version is not in force. */

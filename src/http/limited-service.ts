@@ -143,7 +143,11 @@ class Limits {
         .filter(({ name }) => stores.has(name))
         // Without the numbers of calls, which include the calls for other namespaces.
         .map(({ way: _, callsPerHour: __, expectedCallsPerHour: ___, ...store }) => store),
-      ...{ events: [], includes: [] },
+      events: [],
+      // A glob that covers another one matches its text too.
+      includes: status.includes.filter(({ namespaces }) =>
+        namespaces.every((glob) => this.#namespaces.has(glob)),
+      ),
       warnings: this.warnings(status.warnings),
       targets,
       held: this.targets(status.held),

@@ -195,7 +195,7 @@ export const SCHEMAS = {
     }),
     includes: list(
       object({
-        path: text,
+        ...{ path: text, namespaces: list(text) },
         state: { type: 'string', enum: ['valid', 'disabled', 'outdated'] },
         problems: list(problem),
       }),

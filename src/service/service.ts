@@ -119,6 +119,8 @@ export interface Status {
   /** The included files. A file that is not valid does not affect the others. */
   readonly includes: readonly {
     readonly path: string;
+    /** The namespaces that its mappings may target, as globs. */
+    readonly namespaces: readonly string[];
     /** `outdated`: an earlier version is in force. `disabled`: none is, and the targets of the file are kept. */
     readonly state: 'valid' | 'disabled' | 'outdated';
     readonly problems: readonly object[];

@@ -72,7 +72,12 @@ const SERVICE: Partial<Service> = {
     })),
     events: [{ kind: 'webhook', name: 'marker-hook', state: 'up' }],
     warnings: [{ code: 'CHECKPOINTS_MISSING', message: 'marker' }],
-    includes: [{ path: 'marker.yaml', state: 'valid', problems: [] }],
+    includes: [
+      { path: 'marker.yaml', namespaces: ['marker-ns'], state: 'valid', problems: [] },
+      { path: 'marker-both.yaml', namespaces: ['own', 'marker-ns'], state: 'valid', problems: [] },
+      { path: 'marker-all.yaml', namespaces: ['**'], state: 'valid', problems: [] },
+      { path: 'own.yaml', namespaces: ['own'], state: 'disabled', problems: [] },
+    ],
     // What a later release adds.
     ...{ later: 'marker' },
   }),
@@ -223,6 +228,7 @@ describe('a person who is limited to some namespaces', () => {
       mappings: [{ mapping: 'both', targets: [{ namespace: 'own' }] }, { mapping: 'own' }],
     });
     expect(await get('/api/v1/status')).toMatchObject({
+      includes: [{ path: 'own.yaml', state: 'disabled' }],
       stores: [{ name: 'vault' }],
       targets: [{ mapping: 'own' }, { mapping: 'both' }],
       held: [{ mapping: 'own' }],

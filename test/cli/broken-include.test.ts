@@ -62,8 +62,8 @@ it.each(['mappings: [', 'stores: []\n', mapping('a-db', 'a').replace('user', 'us
         const { targets, includes } = await served.status();
         expect(targets.map(({ state }) => state)).toEqual(['synced', 'synced']);
         expect(includes).toEqual([
-          { path: 'teams/a/one.yaml', state: 'valid', problems: [] },
-          { path: 'teams/b/one.yaml', state: 'valid', problems: [] },
+          { path: 'teams/a/one.yaml', namespaces: ['a'], state: 'valid', problems: [] },
+          { path: 'teams/b/one.yaml', namespaces: ['b'], state: 'valid', problems: [] },
         ]);
       });
       await bench.write('teams/a/one.yaml', broken);
