@@ -29,7 +29,9 @@ export const OPERATIONS: Readonly<Record<string, (context: OperationContext, inp
   DescribeSecret(context, input) {
     const secret = find(context.store, text(input.SecretId));
     context.checkKey('DescribeSecret', secret);
-    return { ...describe(secret), VersionIdsToStages: stagesOf(secret) };
+    const stages = stagesOf(secret);
+    // Like AWS, names no versions if there are none.
+    return { ...describe(secret), ...(isEmpty(stages) ? {} : { VersionIdsToStages: stages }) };
   },
   ListSecrets: list,
 };
@@ -122,6 +124,10 @@ function describe({ arn, name, tags, versions, deletedAt }: StoredSecret): objec
     LastChangedDate: Math.max(0, ...versions.map(({ createdAt }) => createdAt)),
     ...(deletedAt === undefined ? {} : { DeletedDate: deletedAt }),
   };
+}
+
+function isEmpty(value: object): boolean {
+  return Object.keys(value).length === 0;
 }
 
 /** Returns the stages of each version. Like AWS, omits versions without a stage. */

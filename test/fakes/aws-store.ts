@@ -61,12 +61,16 @@ export class AwsStore {
     else if (secret !== undefined) secret.deletedAt = Math.floor(Date.now() / 1000) + 7 * 86_400;
   }
 
-  /** Finds a secret by its name, its ARN, or its ARN without the six characters at the end. */
+  /**
+   * Finds a secret by its name, its ARN, or its ARN without the six characters at the end. Like AWS, does not find such
+   * a shorter ARN if the name itself ends with a hyphen and six characters.
+   */
   get(id: string): StoredSecret | undefined {
     const existing = this.#secrets.get(id);
     if (existing !== undefined) return existing;
     const all = [...this.#secrets.values()];
-    return all.find(({ arn }) => arn === id) ?? all.find(({ arn }) => arn.slice(0, -7) === id);
+    const isComplete = /-[A-Za-z0-9]{6}$/.test(id);
+    return all.find(({ arn }) => arn === id) ?? all.find(({ arn }) => !isComplete && arn.slice(0, -7) === id);
   }
 
   all(): readonly StoredSecret[] {

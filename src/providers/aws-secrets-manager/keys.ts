@@ -5,6 +5,8 @@ export const MAX_DESCRIBED = 2;
 
 /** A name may contain `!`, because the secrets of other AWS services have names like `rds!cluster-…`. */
 export const NAME = /^[\w/+=.@!-]{1,512}$/;
+/** What AWS appends to a name in an ARN. A name may also end like this. */
+const ARN_END = /-[A-Za-z0-9]{6}$/;
 export const ARN = /^arn:(aws[\w-]*):secretsmanager:([a-z0-9-]+):(\d{12}):secret:(.+)$/;
 
 /**
@@ -83,7 +85,16 @@ export function mayBeId(stage: string): boolean {
 export function namesOf(key: string): readonly string[] {
   const name = ARN.exec(key)?.[4];
   if (name === undefined) return [key];
-  return [key, name, ...(/-[A-Za-z0-9]{6}$/.test(name) ? [name.slice(0, -7)] : [])];
+  return [key, name, ...(ARN_END.test(name) ? [name.slice(0, -7)] : [])];
+}
+
+/**
+ * Returns the name in an ARN that may lack the six characters at its end, although it seems to have them. Undefined for
+ * any other key.
+ */
+export function ambiguousName(key: string): string | undefined {
+  const name = ARN.exec(key)?.[4];
+  return name !== undefined && ARN_END.test(name) ? name : undefined;
 }
 
 interface SecretIds {
@@ -103,13 +114,15 @@ export function matchesKey(key: string, { ARN: arn, Name: name }: SecretIds): bo
 
 /**
  * Finds the entry for a key. The end of a name can look like the six characters that AWS appends, so a full ARN of `a`
- * could also be a partial ARN of `a-abcdef`. An entry with exactly this ARN therefore takes precedence.
+ * could also be a partial ARN of `a-abcdef`. Like AWS, takes it for the full ARN.
  */
 export function findEntry<Entry extends SecretIds>(
   key: string,
   entries: readonly Entry[],
 ): Entry | undefined {
-  return entries.find(({ ARN: arn }) => arn === key) ?? entries.find((entry) => matchesKey(key, entry));
+  return ambiguousName(key) === undefined
+    ? entries.find((entry) => matchesKey(key, entry))
+    : entries.find(({ ARN: arn }) => arn === key);
 }
 
 function invalid(detail: string): AppError {

@@ -4,7 +4,7 @@ import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
 import { createdAt } from '../results.ts';
 import { type AwsFailure, isDenied, isType, withRegion } from './errors.ts';
-import { matchesKey, mayBeId, type Version } from './keys.ts';
+import { ambiguousName, matchesKey, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { toResult } from './value.ts';
 
@@ -86,7 +86,7 @@ export async function proveAbsence(
   try {
     description = await describe(session, key, signal);
   } catch (failure) {
-    if (isNotFound(failure)) return { kind: 'absent' };
+    if (isNotFound(failure)) return absentUnlessPartial(session, key, signal);
     if (isDenied(failure)) {
       throw deniedCheck('it has no value, and we are not allowed to check whether it exists', failure);
     }
@@ -96,6 +96,36 @@ export async function proveAbsence(
   // Either the secret was created between the two requests, or not all AWS servers know it yet.
   if (description.current !== undefined) throw badAnswer('a description of a secret that was not found');
   throw new AppError('VERSION_GONE', { detail: 'the secret has no current version' });
+}
+
+/**
+ * If the name of a secret ends with a hyphen and six characters, AWS does not find the secret by an ARN that lacks the
+ * characters at the end. So asks for the name too.
+ * @throws AppError CONFIG_INVALID if the key is such an ARN, and the secret exists.
+ */
+async function absentUnlessPartial(
+  session: Session,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<ReadResult> {
+  const name = ambiguousName(key);
+  if (name === undefined) return { kind: 'absent' };
+  let arn: string;
+  try {
+    ({ arn } = await describe(session, name, signal));
+  } catch (failure) {
+    if (isNotFound(failure)) return { kind: 'absent' };
+    if (!isDenied(failure)) return asStoreError(Promise.reject(failure));
+    throw new AppError('ACCESS_DENIED', {
+      detail:
+        'the ARN may lack its last six characters, and we are not allowed to look for the name: allow secretsmanager:DescribeSecret',
+    });
+  }
+  if (!matchesKey(key, { ARN: arn })) return { kind: 'absent' };
+  throw new AppError('CONFIG_INVALID', {
+    detail: 'AWS needs the complete ARN here, because the name ends like an ARN',
+    remedy: 'Use the complete ARN with its last six characters, or the name of the secret, as `key`.',
+  });
 }
 
 /** @returns The error for a secret whose state prevents reading. */
@@ -131,6 +161,7 @@ function isNotFound(thrown: unknown): boolean {
 }
 
 export interface Description {
+  readonly arn: string;
   readonly isDeleted: boolean;
   /** The version with the label AWSCURRENT. */
   readonly current: CurrentVersion | undefined;
@@ -159,6 +190,7 @@ export async function describe(
   );
   if (!matchesKey(key, answer)) throw badAnswer('a different secret than requested');
   return {
+    arn: answer.ARN ?? '',
     isDeleted: answer.DeletedDate !== undefined,
     current: currentOf(answer.VersionIdsToStages, answer),
   };

@@ -102,6 +102,22 @@ describe('proof of absence in AWS Secrets Manager', () => {
     expect(results.map(codeOf)).toEqual(['BAD_ANSWER', 'absent']);
   });
 
+  it('does not report a secret as absent if its ARN is incomplete and its name ends like an ARN', async () => {
+    await using aws = await openAws();
+    const { arn } = aws.server.store.put('db-a1b2c3', 'x');
+    const key = arn.slice(0, -7);
+    expect(await aws.read(key)).toMatchObject({
+      error: { code: 'CONFIG_INVALID', remedy: expect.stringContaining('complete ARN') },
+    });
+    const results = await aws.provider.read([{ key }, { key: arn }]);
+    expect(results.map(codeOf)).toEqual(['CONFIG_INVALID', 'found']);
+    aws.server.fail(new AwsError('AccessDeniedException'), /^DescribeSecret$/);
+    expect(codeOf(await aws.read(key))).toBe('ACCESS_DENIED');
+    aws.server.fail(undefined);
+    aws.server.store.remove('db-a1b2c3', 'force');
+    expect((await aws.provider.read([{ key }, { key: arn }])).map(codeOf)).toEqual(['absent', 'absent']);
+  });
+
   it('does not report a secret as absent if the error type says that it is missing, but the status is a server error', async () => {
     await using aws = await openAws();
     aws.server.fail(new AwsError('ResourceNotFoundException', 500));
