@@ -39,7 +39,7 @@ export function fakeAzure(): FakeStore {
         };
       }
       const operation = /^\/secrets\/?$/.test(url.pathname) ? 'GetSecrets' : 'GetSecret';
-      return { operation, ...answerVault(contents, address, url), headers: JSON_TYPE };
+      return { operation, ...answerVault(contents, { address }, url), headers: JSON_TYPE };
     },
     env: (address) => ({ BENCH_CLIENT_SECRET: SECRET, AZURE_AUTHORITY_HOST: address }),
   };

@@ -16,6 +16,7 @@ import {
   unresolvedTargets,
 } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
+import { absenceRuleOf } from './stores.ts';
 
 /** The active configuration and its resolved targets. */
 export interface CurrentConfig {
@@ -28,7 +29,7 @@ export interface CurrentConfig {
   readonly claims: ReturnType<typeof desiredIndex>;
   /** Returns an error if a mapping must not write a target: a namespace, a type, or a limit of its `include`. */
   forbiddenTarget(mapping: Mapping, id: TargetId): AppError | undefined;
-  /** Returns how an absence of a source is proved, if a mapping may then remove something. */
+  /** Returns how an absence of a source is proved, if a mapping may then remove or leave out something. */
   absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;
@@ -67,7 +68,7 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
       access.forbiddenNamespace(id.namespace) ??
       access.forbiddenType({ mapping: mapping.name, type: mapping.target.type }) ??
       beyondLimit(mapping, id),
-    absenceRule: (source) => (mayRemove(source) ? current.absence : undefined),
+    absenceRule: (source) => (mayRemove(source) ? absenceRuleOf(current, source.store) : undefined),
     async resolve() {
       targets = await resolveTargets(current.mappings, cluster, ownNamespace());
       wants = indexClaims();

@@ -15,6 +15,7 @@ import type { CallReport } from '../providers/policy.ts';
 import type { ProviderDefinition, ProviderDeps, SecretProvider } from '../providers/provider.ts';
 import type { ChosenStrategy } from '../providers/read-strategy.ts';
 import { createProvider, identityOf, PROVIDERS } from '../providers/registry.ts';
+import type { AbsenceRule } from '../reconcile/failed-reads.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
 import { createStoreFacade } from './store-facade.ts';
 
@@ -265,4 +266,14 @@ export function capabilitiesOf(
 ): ProviderDefinition['can'] | undefined {
   const kind = stores.find(({ name }) => name === store)?.kind;
   return kind === undefined ? undefined : PROVIDERS[kind]?.can;
+}
+
+/** Returns how an absence in a store is proved. A store that is not configured has no lag. */
+export function absenceRuleOf(
+  { absence: { readings, overMs }, stores }: Pick<Config, 'absence' | 'stores'>,
+  store: string,
+): AbsenceRule {
+  const kind = stores.find(({ name }) => name === store)?.kind;
+  const deletionLagMs = (kind === undefined ? undefined : PROVIDERS[kind]?.deletionLagMs) ?? 0;
+  return { readings, overMs: Math.max(overMs, deletionLagMs), deletionLagMs };
 }

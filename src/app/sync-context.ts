@@ -12,6 +12,7 @@ import type { ReadDeduplication } from '../reconcile/read-deduplication.ts';
 import { createRecordLookup } from '../reconcile/record-lookup.ts';
 import type { Connections } from './connections.ts';
 import type { CurrentConfig } from './current-config.ts';
+import { absenceRuleOf } from './stores.ts';
 
 export interface SyncContextOptions {
   /** Aborts the reads of this context. */
@@ -58,7 +59,7 @@ export async function createContext(
     isDesired: current.claims,
     records: createRecordLookup(audit, {
       ...{ instances, stores, pins: app.pins },
-      absence: () => current.config.absence,
+      absence: (store) => absenceRuleOf(current.config, store),
     }),
     ...guardedReads(deps, recorder, guard, options.signal),
     ...guardedRules(current, guard),

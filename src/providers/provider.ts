@@ -160,6 +160,11 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
      */
     readonly describesUpTo?: number;
   };
+  /**
+   * For up to this time after a deletion, the store may report a key as absent although it can still be recovered, in
+   * milliseconds. Two reads of an absence must be at least this far apart. Default: 0.
+   */
+  readonly deletionLagMs?: number;
   /** Returns the fields that identify the store (address, namespace, mount …), without credentials. */
   identity(config: z.output<Schema>): Readonly<Record<string, unknown>>;
   /** Returns a warning about a valid configuration that is probably a mistake. Sends no request. */

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { type Fingerprinter, fingerprintsAhead } from '../core/fingerprint.ts';
-import type { Mapping, Source } from '../core/mapping.ts';
+import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
@@ -20,6 +20,7 @@ import {
   type Plan,
   type PlanInput,
 } from '../sync/plan-types.ts';
+import { lookUpAbsences } from './absent-sources.ts';
 import { forbiddenMerge, type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 import type { RecordLookup } from './record-lookup.ts';
@@ -123,16 +124,10 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   const values = desired.kind === 'ready' ? [...desired.data.values(), ...(live?.data.values() ?? [])] : [];
   const fingerprints = await fingerprintsAhead(values, deps.fingerprints);
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
-  const proven = await provenAbsentSources(desired, mapping, deps);
-  // For an existing Secret in own mode, the audit is not needed. Either its annotation shows the removed sources, or
-  // the Secret is foreign and we never wrote it.
-  const mayBeLost = live === undefined || mapping.target.mode === 'merge';
-  const without = mayBeLost ? await sourcesWrittenWithout(proven, mapping, id, deps) : [];
   const input = {
     ...{ id, mapping, desired, rendered, live, instance, formerInstances, isDesiredBy, stores, fingerprints },
     ...mergeInput(live, mapping, deps),
-    isProvenAbsent: (source: Source) => proven.includes(source),
-    isWrittenWithout: (source: Source) => without.includes(source),
+    ...(await lookUpAbsences({ id, mapping, desired, live }, deps.records)),
     ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: configured } }),
   };
   const planned = await tracer.span('plan', {}, async () => plan(input), { resultAttributes: asAttributes });
@@ -226,29 +221,6 @@ function ownView(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDep
   if (live === undefined || mapping.target.mode !== 'merge') return live;
   const { instance } = deps;
   return mergedView(live, { instance, mapping: mapping.name, ...mergeInput(live, mapping, deps) });
-}
-
-/** Returns those absent sources whose absence is proved. */
-async function provenAbsentSources(
-  desired: Desired,
-  mapping: Mapping,
-  { records }: DecideDeps,
-): Promise<readonly Source[]> {
-  const absent = desired.kind === 'ready' ? desired.absent : [];
-  const verdicts = await Promise.all(absent.map((source) => records.isProvenAbsent(source, mapping)));
-  return absent.filter((_, index) => verdicts[index]);
-}
-
-/** Returns those absent sources whose keys are already gone from the target, according to the audit. */
-async function sourcesWrittenWithout(
-  absent: readonly Source[],
-  { name, onSourceMissing }: Mapping,
-  id: TargetId,
-  { records }: DecideDeps,
-): Promise<readonly Source[]> {
-  if (onSourceMissing !== 'removeKeys') return [];
-  const verdicts = await Promise.all(absent.map((source) => records.isWrittenWithout(name, id, source)));
-  return absent.filter((_, index) => verdicts[index]);
 }
 
 async function readLive(

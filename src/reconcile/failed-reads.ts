@@ -6,7 +6,15 @@ import { isReadOf } from './last-read-version.ts';
 /** How many reads, over which time, prove an absence. */
 export interface AbsenceRule {
   readonly readings: number;
+  /** At least `deletionLagMs`. */
   readonly overMs: number;
+  /** The least time between two reads of an absence, because the store may be late to show that a key is recoverable. */
+  readonly deletionLagMs: number;
+}
+
+/** The rule for a new target without an optional source: a second read confirms the absence. */
+export function confirmationRule({ deletionLagMs }: AbsenceRule): Pick<AbsenceRule, 'readings' | 'overMs'> {
+  return { readings: 2, overMs: deletionLagMs };
 }
 
 /** The members that a record of a failure, and of its end, has. */
@@ -50,16 +58,17 @@ const PAGE = 20;
 const MAX_UNRELATED_RECORDS = 200;
 
 /**
- * Whether a reading of an absence adds to its proof: it is one of the first, or the first that passes the time. Further
- * readings are counted, but get no record.
+ * Whether a reading of an absence adds to its proof or to its confirmation: it is one of the first, or the first that
+ * passes the time. Further readings are counted, but get no record.
  */
 export async function addsToProof(
   audit: Pick<AuditStore, 'list'>,
   { store, ref }: StoreRef,
   reading: { readonly code: string; readonly note: string; readonly at: number },
-  { readings, overMs }: AbsenceRule,
+  rule: AbsenceRule,
 ): Promise<boolean> {
-  if (!Number.isFinite(readings)) return true;
+  if (!Number.isFinite(rule.readings)) return true;
+  let open = [rule, ...(rule.deletionLagMs > 0 ? [confirmationRule(rule)] : [])];
   const source = { object: objectTypeOf(ref), version: ref.version };
   let count = 0;
   let newest: number | undefined;
@@ -77,7 +86,9 @@ export async function addsToProof(
       oldest = Date.parse(record.time);
       newest ??= oldest;
       count += 1;
-      if (count >= readings && newest - oldest >= overMs) return false;
+      const spanMs = newest - oldest;
+      open = open.filter(({ readings, overMs }) => count < readings || spanMs < overMs);
+      if (open.length === 0) return false;
     }
-  return count < readings || reading.at - oldest >= overMs;
+  return open.some(({ readings, overMs }) => count < readings || reading.at - oldest >= overMs);
 }

@@ -111,6 +111,7 @@ function keyOf({ store, ref }: StoreRef): string {
 const EVERY_READING: AbsenceRule = {
   readings: Number.POSITIVE_INFINITY,
   overMs: Number.POSITIVE_INFINITY,
+  deletionLagMs: 0,
 };
 
 /** Returns no deduplication, for callers that read each source only once. */

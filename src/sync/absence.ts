@@ -23,6 +23,11 @@ export interface AbsenceInput {
   /** Whether the recorded reads prove that the source no longer exists. */
   readonly isProvenAbsent: (source: Source) => boolean;
   /**
+   * Returns the time after which another read can confirm that the source does not exist, in milliseconds. Undefined if
+   * the recorded reads confirm it. By default, one read is enough.
+   */
+  readonly awaitedConfirmation?: ((source: Source) => number | undefined) | undefined;
+  /**
    * Whether the last recorded write of the target left out a source that an earlier write used. Used only if the target
    * is missing.
    */
@@ -41,8 +46,9 @@ type AbsenceVerdict =
 /**
  * Decides what to do with a target if some of its sources are absent.
  *
- * If the target was never made from an absent source, no key has to be removed. An optional source is then skipped. A
- * required source causes an error, unless its keys were already removed. In that case the other keys stay in sync.
+ * If the target was never made from an absent source, no key has to be removed. An optional source is then skipped. For
+ * a new target, the absence may first need confirmation, because workloads would start without the key. A required
+ * source causes an error, unless its keys were already removed. In that case the other keys stay in sync.
  *
  * If the target was made from an absent source, proof is needed that the source is gone. The reads must have used the
  * same store definition and reported the absence often and long enough. With proof, the keys of an optional source are
@@ -67,6 +73,8 @@ export function judgeAbsence(
     const doubt = missingProof(source, input);
     if (doubt !== undefined) return stop(source, live, doubt);
   }
+  const unconfirmed = findUnconfirmed(absent, input);
+  if (unconfirmed !== undefined) return { kind: 'stop', error: unconfirmed };
   const [first] = writtenFrom.filter(({ optional }) => !optional);
   if (first === undefined || mapping.onSourceMissing === 'removeKeys') {
     // Record the sources that the mapping names, because their keys must stay removed. Keys from a search need no
@@ -89,6 +97,26 @@ function isSame(a: Source, b: Source): boolean {
   return (
     a.store === b.store && a.key === b.key && a.version === b.version && objectTypeOf(a) === objectTypeOf(b)
   );
+}
+
+/** Returns the error of a new target that has an optional source whose absence still needs confirmation. */
+function findUnconfirmed(
+  absent: readonly Source[],
+  { live, awaitedConfirmation }: AbsenceInput,
+): AppError | undefined {
+  if (live?.labels[LABEL.mapping] !== undefined) return undefined;
+  for (const source of absent) {
+    const retryAfterMs = source.optional ? awaitedConfirmation?.(source) : undefined;
+    if (retryAfterMs === undefined) continue;
+    const seconds = Math.ceil(retryAfterMs / 1_000);
+    return new AppError('SOURCE_ABSENT', {
+      subject: describeSource(source),
+      detail: `the store may be late to show a deleted key, so another read, at least ${seconds} s later, must confirm this`,
+      remedy: `Sync again after ${seconds} s. The service does this by itself.`,
+      retryAfterMs,
+    });
+  }
+  return undefined;
 }
 
 /** Returns the reason why an absence is not proved. Undefined if it is proved. */

@@ -75,7 +75,9 @@ export function isForeign(plan: Plan): boolean {
   return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');
 }
 
-export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 'isWrittenWithout'> {
+export interface PlanInput
+  extends Claim,
+    Pick<AbsenceInput, 'isProvenAbsent' | 'isWrittenWithout' | 'awaitedConfirmation'> {
   readonly id: TargetId;
   readonly desired: Desired;
   /** Required if the mapping has templates. */

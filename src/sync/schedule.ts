@@ -76,6 +76,7 @@ export function nextRun(
         return roundUp(backoff(CONFLICT_BACKOFF.first, Math.min(CONFLICT_BACKOFF.longest, refresh)));
       if (result.kind === 'failed' && (result.code === undefined || isTransient(result.code)))
         return roundUp(backoff(MIN_DELAY, Math.min(MAX_BACKOFF, refresh)));
+      if (retryAfterMs > 0) return roundUp(retryAfterMs * (1 + chance / 4));
       return roundUp(personDelay(refresh, doublings, 1 + chance / 4));
     default:
       return undefined;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../src/app/app.ts';
-import { createStores } from '../../src/app/stores.ts';
+import { absenceRuleOf, createStores } from '../../src/app/stores.ts';
 import { printReport } from '../../src/cli/sync-report.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { type SyncReport, syncTargets } from '../../src/commands/sync.ts';
@@ -163,7 +163,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
             instances: [config.instance],
             pins: this.pins,
             stores: definitions,
-            absence: () => config.absence,
+            absence: (store) => absenceRuleOf(config, store),
           }),
           ...readingWith(reader),
           allows: access.allows,

@@ -17,7 +17,7 @@ const down = (code: 'STORE_UNAVAILABLE' | 'ACCESS_DENIED'): ReadResult => ({
   kind: 'failed',
   error: new AppError(code),
 });
-const RULE = { readings: 3, overMs: 600_000 };
+const RULE = { readings: 3, overMs: 600_000, deletionLagMs: 0 };
 
 function open(rule: AbsenceRule | undefined) {
   const clock = createManualTime();
@@ -92,7 +92,7 @@ it('only the readings that prove an absence are recorded, if a mapping may then 
     ['SOURCE_ABSENT', 3, 0],
     ['ok', 288, 0],
   ]);
-  const slow = open({ readings: 2, overMs: 3_600_000 });
+  const slow = open({ readings: 2, overMs: 3_600_000, deletionLagMs: 0 });
   await slow.read(ABSENT, 288);
   expect(slow.story().map(([, count]) => count)).toEqual([1, 2, 13]);
 });
@@ -101,4 +101,11 @@ it('an absence that can remove nothing is recorded once', async () => {
   const { read, story } = open(undefined);
   await read(ABSENT, 288);
   expect(story()).toEqual([['SOURCE_ABSENT', 1, 0]]);
+});
+
+it('the reading that confirms an absence is recorded, although the proof of the absence takes longer', async () => {
+  const { read, story } = open({ readings: 3, overMs: 3_600_000, deletionLagMs: 1_200_000 });
+  await read(ABSENT, 288);
+  // The first three readings, the one after the lag, and the one that completes the proof.
+  expect(story().map(([, count]) => count)).toEqual([1, 2, 3, 5, 13]);
 });

@@ -1,4 +1,5 @@
 import type { App } from '../../src/app/app.ts';
+import { absenceRuleOf } from '../../src/app/stores.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { objectIn } from '../../src/cluster/json.ts';
@@ -110,6 +111,8 @@ export interface Process extends AsyncDisposable {
 export interface WorldOptions {
   readonly mappings?: string | readonly Mapping[];
   readonly cluster?: MemoryClusterOptions;
+  /** The kind of the store and its fields, in YAML. Reads go to the fake store in any case. */
+  readonly storeKind?: string;
   /** More top-level sections of the configuration, in YAML. */
   readonly more?: string;
   readonly logger?: Logger;
@@ -121,6 +124,7 @@ export type AuditParts = Pick<App, 'audit' | 'storedAudit' | 'pins' | 'checkpoin
 
 export async function openWorld({
   mappings = TWO_MAPPINGS,
+  storeKind = 'kind: files, path: ./store',
   more = '',
   logger,
   cluster: clusterOptions = {},
@@ -132,7 +136,7 @@ export async function openWorld({
     configOf(`apiVersion: secretbridge.dev/v1
 instance: prod
 cluster: { kind: directory, path: ./cluster }
-stores: [ { name: vault, kind: files, path: ./store } ]
+stores: [ { name: vault, ${storeKind} } ]
 ${more}
 mappings:${wanted}`);
   let config = await configured(mappings);
@@ -234,7 +238,7 @@ mappings:${wanted}`);
             instances: [config.instance, ...config.formerInstances],
             pins,
             stores: definitions,
-            absence: () => config.absence,
+            absence: (store) => absenceRuleOf(config, store),
           }),
           ...readingWith(reader),
           allows: () => true,

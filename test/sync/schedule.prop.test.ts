@@ -84,6 +84,12 @@ describe('delay until the next run', () => {
     );
   });
 
+  it('the delay until the next run is about as long as the error requests, if a person would have to fix it', () => {
+    const given = { failures: 3, refreshMs: 60 * MINUTE, chance: 1 };
+    const ms = next({ kind: 'failed', code: 'SOURCE_ABSENT', retryAfterMs: 2 * MINUTE }, given);
+    expect(ms).toBe(2.5 * MINUTE);
+  });
+
   it('the delay until the next run is short after another writer won a race', () => {
     const given = { failures: 1, refreshMs: 5 * MINUTE, chance: 1 };
     expect(next({ kind: 'failed', code: 'CONFLICT' }, given)).toBe(250);

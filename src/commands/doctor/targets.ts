@@ -1,6 +1,7 @@
 import type { Connections } from '../../app/connections.ts';
 import type { CurrentConfig } from '../../app/current-config.ts';
 import type { InstallationKeys } from '../../app/keys.ts';
+import { absenceRuleOf } from '../../app/stores.ts';
 import { authenticAudit } from '../../audit/authentic-audit.ts';
 import { createLastPins } from '../../audit/last-pins.ts';
 import { formatTarget, instancesOf } from '../../core/target.ts';
@@ -41,7 +42,7 @@ export async function checkTargets(
     isDesired: current.claims,
     records: createRecordLookup(audit, {
       ...{ instances, pins, stores: stores.definitions },
-      absence: () => config.absence,
+      absence: (store) => absenceRuleOf(config, store),
     }),
     read: reader.read,
     find: reader.find,

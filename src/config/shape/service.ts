@@ -111,7 +111,7 @@ export const Absence = z
       .meta({ description: 'Number of reads that must all find the source absent.' }),
     over: durationOrZero().prefault('10m').meta({
       description:
-        'Minimum time between the first and the last read that finds the source absent. `0s`: no minimum.',
+        'Minimum time between the first and the last read that finds the source absent. `0s`: no minimum. In Azure, it is at least `2m`.',
     }),
   })
   .meta({ title: 'Absence', description: 'When a source counts as gone.' });

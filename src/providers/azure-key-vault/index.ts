@@ -2,6 +2,12 @@ import type { Expectation, NameRules } from '../name-rules.ts';
 import { defineProvider } from '../provider.ts';
 import { AzureConfig } from './config.ts';
 
+/**
+ * Recorded answers of the real service deny a deleted secret at both of its addresses for up to 76 seconds. See
+ * docs/explanation/what-is-absence.md.
+ */
+const DELETION_LAG_MS = 120_000;
+
 export const azureKeyVault = defineProvider({
   kind: 'azure-key-vault',
   title: 'Azure Key Vault',
@@ -10,6 +16,7 @@ export const azureKeyVault = defineProvider({
   // One request lists 25 secrets. The list contains no versions, and `versions.ts` describes how it still shows
   // changes.
   can: { tellVersions: true, findByTags: true },
+  deletionLagMs: DELETION_LAG_MS,
   identity: ({ kind, vaultUrl }) => ({ kind, vaultUrl: new URL(vaultUrl).origin }),
   versionsPerPage: () => 25,
   // Key Vault ignores the case of names. An event uses the case of the first write.

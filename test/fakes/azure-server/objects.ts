@@ -26,7 +26,9 @@ export interface Version<Content> {
 
 interface Held<Content> {
   readonly name: string;
-  versions: Version<Content>[];
+  readonly versions: Version<Content>[];
+  /** Until this time, requests do not find the object at its new address. */
+  readonly visibleAt: number;
 }
 
 /** The objects of one kind in a vault: secrets, keys or certificates. They have versions and can be soft-deleted. */
@@ -48,7 +50,14 @@ export interface Objects<Content> {
   nameOf(name: string): string;
 }
 
-export function createObjects<Content>(now: () => number): Objects<Content> {
+/**
+ * @param deletionLagMs Returns for how long neither address shows an object after its deletion or recovery. The address
+ * that it leaves denies it immediately.
+ */
+export function createObjects<Content>(
+  now: () => number,
+  deletionLagMs: () => number = () => 0,
+): Objects<Content> {
   const live = new Map<string, Held<Content>>();
   const deleted = new Map<string, Held<Content>>();
   const move = (name: string, from: typeof live, to?: typeof live) => {
@@ -56,16 +65,21 @@ export function createObjects<Content>(now: () => number): Objects<Content> {
     const entry = from.get(id);
     if (entry === undefined) throw new Error(`no such object: ${name}`);
     from.delete(id);
-    to?.set(id, entry);
+    to?.set(id, { ...entry, visibleAt: now() + deletionLagMs() });
+  };
+  const isVisible = ({ visibleAt }: Held<Content>) => visibleAt <= now();
+  const visible = (name: string, among: typeof live) => {
+    const entry = among.get(name.toLowerCase());
+    return entry !== undefined && isVisible(entry) ? entry : undefined;
   };
   const find = (name: string, version?: string) => {
-    const versions = live.get(name.toLowerCase())?.versions;
+    const versions = visible(name, live)?.versions;
     return version === undefined ? versions?.at(-1) : versions?.find(({ id }) => id === version);
   };
   return {
     put(name, content, options = {}) {
       const id = options.version ?? randomBytes(16).toString('hex');
-      const entry = live.get(name.toLowerCase()) ?? { name, versions: [] };
+      const entry = live.get(name.toLowerCase()) ?? { name, versions: [], visibleAt: 0 };
       entry.versions.push({ id, content, createdAt: now(), updatedAt: now(), options });
       live.set(name.toLowerCase(), entry);
       return id;
@@ -80,9 +94,10 @@ export function createObjects<Content>(now: () => number): Objects<Content> {
     recover: (name) => move(name, deleted, live),
     purge: (name) => move(name, deleted),
     get: find,
-    getDeleted: (name) => deleted.get(name.toLowerCase())?.versions.at(-1),
+    getDeleted: (name) => visible(name, deleted)?.versions.at(-1),
     list: () =>
       [...live.values()]
+        .filter(isVisible)
         .flatMap(({ name, versions }) => versions.slice(-1).map((version) => ({ name, version })))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     nameOf: (name) => live.get(name.toLowerCase())?.name ?? name,

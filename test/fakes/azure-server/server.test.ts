@@ -1,44 +1,12 @@
 import { ClientAssertionCredential, ClientSecretCredential } from '@azure/identity';
-import { CertificateClient } from '@azure/keyvault-certificates';
-import { KeyClient } from '@azure/keyvault-keys';
-import { isRestError, SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
 import { describe, expect, it } from 'vitest';
+import { openClients, refusal } from './clients.ts';
 import { FAULTS } from './faults.ts';
 import { IDENTITY_HEADER, TENANT } from './login.ts';
-import { startAzureServer } from './server.ts';
-
-/** Creates clients of the vendor that use their own HTTP transport, and not ours. */
-async function open(now?: () => number) {
-  const server = await startAzureServer(now === undefined ? {} : { now });
-  server.login.applications.set('client', { secret: 's3cret', assertion: 'a.jwt' });
-  const options = {
-    tlsOptions: { ca: server.ca },
-    retryOptions: { maxRetries: 0 },
-    authorityHost: server.authorityHost,
-    disableInstanceDiscovery: true,
-    disableChallengeResourceVerification: true,
-  } satisfies SecretClientOptions & { authorityHost: string; disableInstanceDiscovery: boolean };
-  const credential = new ClientSecretCredential(TENANT, 'client', 's3cret', options);
-  return {
-    server,
-    options,
-    credential,
-    secrets: new SecretClient(server.address, credential, options),
-    keys: new KeyClient(server.address, credential, options),
-    certificates: new CertificateClient(server.address, credential, options),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
-}
-
-async function refusal(promise: Promise<unknown>) {
-  const error = await promise.catch((thrown: unknown) => thrown);
-  if (!isRestError(error)) throw error;
-  return { status: error.statusCode, code: error.code, details: error.details };
-}
 
 describe('the fake Key Vault, called by the vendor’s clients', () => {
   it('requires a token, and accepts the same token in later requests', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     azure.server.secrets.put('a', '1');
     await azure.secrets.getSecret('a');
     await azure.secrets.getSecret('a');
@@ -53,7 +21,7 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
   });
 
   it('returns a secret with its attributes, and times in whole seconds', async () => {
-    await using azure = await open(() => 1_800_000_000_900);
+    await using azure = await openClients(() => 1_800_000_000_900);
     const { secrets } = azure.server;
     const options = { contentType: 'text/plain', tags: { a: 'b' }, expires: 1_900_000_000_000 };
     const version = secrets.put('Name', 'välue\0\n', options);
@@ -74,7 +42,7 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
   });
 
   it('keeps older versions of a secret', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     const first = azure.server.secrets.put('a', '1');
     const second = azure.server.secrets.put('a', '2');
     expect((await azure.secrets.getSecret('a')).properties.version).toBe(second);
@@ -84,7 +52,7 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
   });
 
   it('answers differently for absent, deleted, disabled and denied secrets', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     const { secrets } = azure.server;
     expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({
       status: 404,
@@ -121,7 +89,7 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
   });
 
   it('lists 25 secrets on each page, including disabled secrets, without their values and versions', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     for (let index = 0; index < 60; index += 1)
       azure.server.secrets.put(`n${index + 100}`, 'x', { tags: { i: `${index}` } });
     azure.server.secrets.update('n100', { enabled: false });
@@ -134,7 +102,7 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
   });
 
   it('returns keys and certificates', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     const version = azure.server.keys.put('k', '{"kty":"RSA","n":"0vx7","e":"AQAB"}');
     const { key, properties } = await azure.keys.getKey('k');
     expect(key).toMatchObject({ kty: 'RSA', kid: `${azure.server.address}/keys/k/${version}` });
@@ -153,12 +121,12 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
 
   it('rejects a token that has expired or was revoked', async () => {
     let now = Date.now();
-    await using azure = await open(() => now);
+    await using azure = await openClients(() => now);
     azure.server.secrets.put('a', '1');
     await azure.secrets.getSecret('a');
     now += 3_600_001;
     expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({ status: 401 });
-    await using other = await open();
+    await using other = await openClients();
     await other.secrets.getSecret('a').catch(() => undefined);
     other.server.login.revokeAll();
     expect(await refusal(other.secrets.getSecret('a'))).toMatchObject({ status: 401 });
@@ -167,7 +135,7 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
   it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))(
     'answers with the fault "%s", and normally after the fault',
     async (fault) => {
-      await using azure = await open();
+      await using azure = await openClients();
       azure.server.secrets.put('a', '1');
       azure.server.fail(fault, /secrets\/a/);
       const result = await azure.secrets.getSecret('a').then(
@@ -184,7 +152,7 @@ describe('the fake Key Vault, called by the vendor’s clients', () => {
   );
 
   it('calls `onHang` when it leaves a request unanswered', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     const hangs = Promise.withResolvers<void>();
     azure.server.onHang = hangs.resolve;
     azure.server.fail('hang');
@@ -203,7 +171,7 @@ describe('the fake of Microsoft Entra ID', () => {
     credential.getToken('https://vault.azure.net/.default');
 
   it('rejects unknown applications, wrong secrets and wrong assertions', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     const { options } = azure;
     const assertion = (text: string) =>
       new ClientAssertionCredential(TENANT, 'client', async () => text, options);
@@ -218,7 +186,7 @@ describe('the fake of Microsoft Entra ID', () => {
   });
 
   it('issues tokens only for Key Vault, and only in its own tenant', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     await expect(azure.credential.getToken('https://graph.microsoft.com/.default')).rejects.toThrow('500011');
     await expect(
       token(new ClientSecretCredential('other', 'client', 's3cret', azure.options)),
@@ -228,7 +196,7 @@ describe('the fake of Microsoft Entra ID', () => {
 
 describe('the fake managed identity endpoint', () => {
   it('requires the identity header, and rejects unknown identities', async () => {
-    await using azure = await open();
+    await using azure = await openClients();
     const ask = async (
       query: string,
       headers: Record<string, string> = { 'x-identity-header': IDENTITY_HEADER },

@@ -6,7 +6,7 @@ import { closeServer, listen } from '../loopback.ts';
 import { deliver, type Fault } from './faults.ts';
 import { createLogin, type Login, TENANT } from './login.ts';
 import { createObjects, type Objects } from './objects.ts';
-import { answerVault, type Cer, failure, type Jwk, type Reply } from './vault.ts';
+import { answerVault, type Cer, failure, type Jwk, type Reply, type VaultSettings } from './vault.ts';
 
 /** The part of the fake that receives a request. A fault can be limited to one part. */
 export type Service = 'vault' | 'authority' | 'identity';
@@ -29,6 +29,12 @@ export interface AzureServer extends AsyncDisposable {
   readonly keys: Objects<Jwk>;
   readonly certificates: Objects<Cer>;
   readonly login: Login;
+  /**
+   * For this long after a deletion or recovery, both addresses of an object answer that it does not exist. Default: 0.
+   */
+  deletionLagMs: number;
+  /** The inner code of the 403 for a secret that was disabled and then deleted. Default: `SecretDisabled`. */
+  deletedDisabled: NonNullable<VaultSettings['deletedDisabled']>;
   /** The received requests in order, such as `vault GET /secrets/a`, without query strings. */
   readonly requests: string[];
   /** The number of connections to the vault and the authority. */
@@ -63,10 +69,11 @@ export async function startAzureServer({
   certificate = {},
 }: AzureServerOptions = {}): Promise<AzureServer> {
   const issued = authority.issue({ names: ['127.0.0.1', 'localhost'], ...certificate });
+  const lag = () => server.deletionLagMs;
   const contents = {
-    secrets: createObjects<string>(now),
-    keys: createObjects<Jwk>(now),
-    certificates: createObjects<Cer>(now),
+    secrets: createObjects<string>(now, lag),
+    keys: createObjects<Jwk>(now, lag),
+    certificates: createObjects<Cer>(now, lag),
   };
   const login = createLogin(now);
   let fault: { readonly kind: Fault; readonly line: RegExp } | undefined;
@@ -81,7 +88,7 @@ export async function startAzureServer({
     const token = /^Bearer (.+)$/.exec(incoming.headers.authorization ?? '')?.[1] ?? '';
     if (!login.accepts(token)) return challenge(server);
     if (denied?.line.test(lineOf(service, incoming))) return failure(403, 'Forbidden', denied.inner);
-    const reply = answerVault(contents, server.address, url);
+    const reply = answerVault(contents, server, url);
     if (server.rewrite !== undefined && reply.status === 200)
       return { ...reply, body: server.rewrite(reply.body) };
     return server.nextLink === undefined ? reply : relink(reply, server.nextLink);
@@ -118,6 +125,8 @@ export async function startAzureServer({
     identityEndpoint: `http://127.0.0.1:${identityPort}/msi/token`,
     ca: authority.ca,
     login,
+    deletionLagMs: 0,
+    deletedDisabled: 'SecretDisabled',
     requests: [],
     get connections() {
       return connections;
@@ -145,12 +154,12 @@ function lineOf(service: Service, { method, url }: IncomingMessage): string {
   return `${service} ${method} ${pathname.replace(/\/$/, '')}`;
 }
 
-function challenge({ authorityHost, tenant, resource }: AzureServer): Reply {
+/** Like the real vault, names an older host of the login authority, although clients log in at another one. */
+function challenge({ tenant, resource }: AzureServer): Reply {
+  const authorization = `https://login.windows.net/${tenant}`;
   return {
     ...failure(401, 'Unauthorized'),
-    headers: {
-      'www-authenticate': `Bearer authorization="${authorityHost}/${tenant}", resource="${resource}"`,
-    },
+    headers: { 'www-authenticate': `Bearer authorization="${authorization}", resource="${resource}"` },
   };
 }
 

@@ -17,12 +17,26 @@ export interface VaultContents {
   readonly certificates: Objects<Cer>;
 }
 
+export interface VaultSettings {
+  /** The address of the vault. */
+  readonly address: string;
+  /**
+   * The inner code if a secret that was disabled before its deletion is requested by its deleted name. Default:
+   * `SecretDisabled`.
+   */
+  readonly deletedDisabled?: 'SecretDisabled' | 'AccessDenied';
+}
+
 const PAGE_SIZE = 25;
 
 /**
  * Returns the answer of Key Vault to a GET request with a valid token. https://learn.microsoft.com/rest/api/keyvault/
  */
-export function answerVault(contents: VaultContents, address: string, url: URL): Reply {
+export function answerVault(
+  contents: VaultContents,
+  { address, deletedDisabled = 'SecretDisabled' }: VaultSettings,
+  url: URL,
+): Reply {
   const [collection = '', name = '', version = ''] = decodeURIComponent(url.pathname).split('/').slice(1);
   const kind = collection.replace(/^deleted/, '');
   if (!isKind(kind)) return failure(404, 'ResourceNotFound');
@@ -34,11 +48,13 @@ export function answerVault(contents: VaultContents, address: string, url: URL):
     ? objects.getDeleted(name)
     : objects.get(name, version === '' ? undefined : version);
   if (stored === undefined) return failure(404, `${SINGULAR[kind]}NotFound`);
-  // A disabled key can still be read. A disabled secret cannot be read, even after its deletion.
-  if (stored.options.enabled === false && (kind === 'secrets' || (kind === 'certificates' && !isDeleted))) {
-    return failure(403, 'Forbidden', `${SINGULAR[kind]}Disabled`);
-  }
-  return bundle(kind, `${address}/${kind}/${objects.nameOf(name)}`, stored, isDeleted);
+  // A disabled key or certificate can still be read. A disabled secret cannot be read, even after its deletion.
+  if (stored.options.enabled === false && kind === 'secrets')
+    return failure(403, 'Forbidden', isDeleted ? deletedDisabled : 'SecretDisabled');
+  const id = `${address}/${kind}/${objects.nameOf(name)}/${stored.id}`;
+  return isDeleted
+    ? bundle(kind, id, stored, { recoveryId: `${address}/${collection}/${name}` })
+    : bundle(kind, id, stored);
 }
 
 const SINGULAR = { secrets: 'Secret', keys: 'Key', certificates: 'Certificate' } as const;
@@ -48,14 +64,16 @@ function isKind(text: string): text is Kind {
   return Object.hasOwn(SINGULAR, text);
 }
 
-function bundle(kind: Kind, path: string, stored: Version<string | Uint8Array>, isDeleted: boolean): Reply {
+function bundle(
+  kind: Kind,
+  id: string,
+  stored: Version<string | Uint8Array>,
+  deleted?: { readonly recoveryId: string },
+): Reply {
   const { content, options } = stored;
-  const id = isDeleted ? path : `${path}/${stored.id}`;
   const attributes = attributesOf(stored);
   const rest = { attributes, ...(options.tags === undefined ? {} : { tags: options.tags }) };
-  const recovery = isDeleted
-    ? { recoveryId: id.replace('/secrets/', '/deletedsecrets/'), deletedDate: 1, scheduledPurgeDate: 2 }
-    : {};
+  const recovery = deleted === undefined ? {} : { ...deleted, deletedDate: 1, scheduledPurgeDate: 2 };
   if (kind === 'keys') {
     const key = `{"kid":${JSON.stringify(id)},${String(content).slice(1)}`;
     return json(`{"key":${key},${JSON.stringify({ ...rest, ...recovery }).slice(1)}`);
@@ -68,7 +86,7 @@ function bundle(kind: Kind, path: string, stored: Version<string | Uint8Array>, 
   }
   return json(
     JSON.stringify({
-      ...(isDeleted ? {} : { value: content }),
+      ...(deleted === undefined ? { value: content } : {}),
       ...(options.contentType === undefined ? {} : { contentType: options.contentType }),
       id,
       ...(options.managed === true ? { managed: true, kid: id.replace('/secrets/', '/keys/') } : {}),

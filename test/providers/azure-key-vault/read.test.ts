@@ -135,6 +135,16 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('SOURCE_DELETED');
   });
 
+  it('does not report a disabled and deleted secret as absent if the vault denies it like a missing permission', async () => {
+    await using store = await openAzure();
+    store.server.secrets.put('a', '1', { enabled: false });
+    store.server.secrets.remove('a');
+    store.server.deletedDisabled = 'AccessDenied';
+    const result = await store.read('a');
+    expect(codeOf(result)).toBe('ACCESS_DENIED');
+    expect(result).toMatchObject({ error: { detail: expect.stringContaining('disabled and deleted') } });
+  });
+
   it('does not report a secret as absent without the permission to look for deleted secrets', async () => {
     await using store = await openAzure();
     store.server.deny(/deletedsecrets/);
