@@ -1,4 +1,4 @@
-import type { AppError } from '../core/errors.ts';
+import { AppError } from '../core/errors.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import { objectTypeOf } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
@@ -12,7 +12,7 @@ import {
   parseStores,
   REMOVED,
 } from './ownership-metadata.ts';
-import { absentError } from './value.ts';
+import { absentError, describeSource } from './value.ts';
 
 /** The facts for deciding what to do about absent sources. The decision also needs the current read results. */
 export interface AbsenceInput {
