@@ -69,19 +69,20 @@ const decode = z.enum(['base64', 'base64url']).optional().meta({
     'Decode the value before it is used. Padding is required for `base64`, optional for `base64url`.',
 });
 
+/** Longer than the name of any secret that a store supports. Rules are matched against each name for each target. */
+const MAX_NAME = 2_048;
+
 // If a version consists of digits, it may be written without quotes. Numbers above 15 digits lose precision, so they
 // are rejected.
 const VERSION = 'a version as text (put a long number in quotes)';
 const version = z
-  .union([z.string().min(1).max(253), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })
+  .union([z.string().min(1).max(MAX_NAME), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })
   .transform(String)
   .meta({
     description: 'The version in the store. Default: the current version.',
     examples: ['3', 'AWSPREVIOUS'],
   });
 
-/** Longer than the name of any secret that a store supports. Rules are matched against each name for each target. */
-const MAX_NAME = 2_048;
 /** The maximum length of a key of a Secret. */
 const MAX_PREFIX = 253;
 
