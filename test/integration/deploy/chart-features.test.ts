@@ -152,7 +152,6 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
       '/etc/secretbridge/',
     ]);
     await using bench = await openBench();
-    await bench.write('store/db.json', 'no JSON');
     await bench.write('broken.yaml', 'apiVersion: secretbridge.dev/v1\ninstance: a\nstores: 1\n');
     const run = async (path: string) => {
       const command = [join(ROOT, 'src/main.ts'), 'doctor', '--config', join(bench.folder, path)];
