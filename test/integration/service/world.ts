@@ -161,7 +161,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
           const { stdout } = await world.cli('doctor', '--output', 'json');
           if (stdout.includes('CLUSTER_FORBIDDEN')) throw new Error(`still forbidden: ${stdout}`);
         },
-        { timeout: 20_000, interval: 100 },
+        { timeout: 60_000, interval: 100 },
       );
     },
     serve: (...args) =>
