@@ -68,7 +68,8 @@ function halves(record, other) {
 
 /** @param {string} title @param {AuditRecord} shown @param {AuditRecord} current */
 function half(title, shown, current) {
-  const { actor, requestId, counts = {}, namespace, secret } = shown;
+  const { actor, requestId, namespace, secret } = shown;
+  const { changesLeftOut: _, ...counts } = shown.counts ?? {};
   return h(
     'section',
     { class: `card${shown === current ? ' current' : ''}` },
