@@ -127,10 +127,11 @@ export function fromFailure(failure: AwsFailure): AppError {
   const [code, detail] = meaning === DENIED && isKmsDenial ? KMS : meaning;
   const isSkew = type !== undefined && BY_NAME[type] === SIGNATURE && Math.abs(skewMs) > SKEW_LIMIT_MS;
   const text = isSkew ? describeSkew(skewMs, "the store's") : detail;
-  const shown = meaning === DENIED || meaning === UNKNOWN_KEY ? withRegion(text, failure) : text;
+  const isPolicyDenial = meaning === DENIED && !isKmsDenial;
+  const shown = isPolicyDenial || meaning === UNKNOWN_KEY ? withRegion(text, failure) : text;
   return new AppError(code, {
     ...(shown === undefined ? {} : { detail: shown }),
-    ...(meaning === DENIED && !isKmsDenial ? { remedy: DENIED_REMEDY } : {}),
+    ...(isPolicyDenial ? { remedy: DENIED_REMEDY } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }

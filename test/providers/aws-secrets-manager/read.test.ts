@@ -227,7 +227,10 @@ describe('a batch read in AWS Secrets Manager', () => {
     for (const results of [await aws.provider.read(keys), alone]) {
       expect(results.map(codeOf)).toEqual(Array(3).fill('ACCESS_DENIED'));
       const details = results.map((result) => (result?.kind === 'failed' ? result.error.detail : 'found'));
-      expect(details).toEqual([undefined, ...Array(2).fill('its KMS key does not allow us to decrypt it')]);
+      expect(details).toEqual([
+        'asked in region eu-west-1',
+        ...Array(2).fill('its KMS key does not allow us to decrypt it'),
+      ]);
     }
   });
 
