@@ -72,9 +72,12 @@ async function confirmMount(store: Store, signal: AbortSignal | undefined): Prom
   const near = await nearMount(store, signal);
   const denied = error.code === 'ACCESS_DENIED';
   const detail = denied ? `Vault also gives this answer if the mount ${mount} does not exist` : error.detail;
+  const remedy = denied
+    ? `Grant the identity of secretbridge access to a path in \`${mount}/\` with a policy in Vault, or correct \`mount\`.`
+    : error.remedy;
   throw new AppError(error.code, {
     ...(detail === undefined ? {} : { detail }),
-    ...(near === undefined ? {} : { remedy: `Did you mean the mount \`${near}\`? ${error.remedy}` }),
+    remedy: near === undefined ? remedy : `Did you mean the mount \`${near}\`? ${remedy}`,
     cause: error,
   });
 }
