@@ -91,7 +91,7 @@ ${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
         expect(message).toContain(ERRORS[code ?? 'INTERNAL'].message);
         // The remedy is the default of the code, or a specific text that names the setting.
         if (remedy !== ERRORS[code ?? 'INTERNAL'].remedy)
-          expect(remedy).toMatch(/`(cluster\.kubeconfig|audit\.(?:store|checkpoints)|key)`.*\.$/);
+          expect(remedy).toMatch(/`(cluster\.kubeconfig|audit\.(?:store|checkpoints)|key|mount)`.*\.$/);
       }
       return failed.map(({ name, code }) => `${name}: ${code}`);
     },
