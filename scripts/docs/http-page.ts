@@ -199,7 +199,7 @@ Every failure has the same form:
 | refused tokens of one address | 30 in 60 s. After that, the address may only use tokens that were accepted from it before |
 | events for one webhook or subscription from one address | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s, counted separately from other requests |
 | refused events, and events for names that are not configured, of one address | 30 in 60 s. After that, such events get 429. Valid events are still accepted |
-| audit records of refused commands, of one person | 20 in 60 s. The next record says how many got none |
+| audit records of refused commands, of one person | 20 in 60 s. The next record says how many commands got no record |
 | body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only after the key is verified |
 | headers | ${kib(LIMITS.headerBytes)} KiB, within ${seconds(LIMITS.headersMs)} s |
 | a whole request | ${seconds(LIMITS.requestMs)} s to arrive |

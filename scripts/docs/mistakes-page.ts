@@ -115,8 +115,8 @@ secretbridge validate
 \`\`\`
 
 \`validate\` shows each problem with its file, line, column and path, then the line itself with a mark below the mistake.
-\`plan\`, \`sync\`, \`doctor\` and \`serve\` show the same text if the configuration is invalid. The sign \`…\` stands for text that
-may be a value, because the output often ends in the log of a pipeline. These are the ten most common messages. The
+\`plan\`, \`sync\`, \`doctor\` and \`serve\` show the same text if the configuration is invalid. The sign \`…\` replaces text
+that may be a value, because pipelines often keep the output in logs. These are the ten most common messages. The
 [complete list](../../test/config/typical-mistakes.txt) is a test.`;
 
 const TAIL = `## Files and variables that are missing

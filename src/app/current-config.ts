@@ -29,7 +29,7 @@ export interface CurrentConfig {
   readonly claims: ReturnType<typeof desiredIndex>;
   /** Returns an error if a mapping must not write a target: a namespace, a type, or a limit of its `include`. */
   forbiddenTarget(mapping: Mapping, id: TargetId): AppError | undefined;
-  /** Returns how an absence of a source is proved, if a mapping may then remove or leave out something. */
+  /** Returns how an absence of a source is proved. Undefined if an absence cannot remove or leave out anything. */
   absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;

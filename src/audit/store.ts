@@ -91,8 +91,8 @@ export interface AuditStore extends AsyncDisposable {
    */
   unresolvedIntents(isFinished?: (intent: AuditRecord) => boolean): Promise<readonly AuditRecord[]>;
   /**
-   * Returns the numbers of the attempts that a request made to write a target and that have no outcome. Includes the attempts
-   * of all processes, even of running ones.
+   * Returns the numbers of a request's attempts to write a target that have no outcome. Includes the attempts of all
+   * processes, even of running ones.
    */
   openAttempts(requestId: string, target: TargetId): Promise<readonly number[]>;
   /** Returns each target that was ever created, changed or adopted, without duplicates. */

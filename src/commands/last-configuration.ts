@@ -53,7 +53,7 @@ async function readText(config: Config): Promise<string | undefined> {
   }
 }
 
-/** Keeps the text of a configuration that was recorded. Without the file, only the next changes are not named. */
+/** Keeps the text of a recorded configuration. Ignores file errors: the next record then names no changes. */
 export async function keepConfiguration(config: Config): Promise<void> {
   const path = pathOf(config);
   if (path === undefined) return;

@@ -25,7 +25,7 @@ export interface Unit {
 }
 
 export interface CheckedUnit {
-  /** All problems, sorted. A usable unit may have problems of single mappings. */
+  /** All problems, sorted. A usable unit may contain mappings with problems. */
   readonly problems: readonly Problem[];
   readonly isUsable: boolean;
   /** Removes text that looks like a credential. */

@@ -130,7 +130,7 @@ export function targetKey(name: string, rename: Rename | undefined, subject: str
   const cased =
     rename?.case === 'upper' ? name.toUpperCase() : rename?.case === 'lower' ? name.toLowerCase() : name;
   const { from, to } = rename?.replace ?? { from: '', to: '' };
-  // A function as the second argument: in a text, `$&` and similar patterns would have a meaning.
+  // Pass a function, because `$&` and similar patterns have a special meaning in a replacement text.
   const replaced = from === '' ? cased : cased.replaceAll(from, () => to);
   const prefixed = `${rename?.prefix ?? ''}${replaced}`;
   const key = rename?.invalid === 'replace' ? replaceInvalid(prefixed) : prefixed;

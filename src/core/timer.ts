@@ -50,7 +50,7 @@ export async function pause(ms: number, timers: Timers): Promise<void> {
   await within(new Promise(() => {}), ms, timers);
 }
 
-/** Resolves with the promise, or with `undefined` after the time. Does not cancel the work behind the promise. */
+/** Resolves with the value of the promise, or with `undefined` after `ms`. Does not cancel the work of the promise. */
 export async function within<T>(
   promise: Promise<T>,
   ms: number,

@@ -145,14 +145,14 @@ export interface RequestedCommand {
   readonly verb: string;
   /** The name of a mapping. It may be any text. */
   readonly mapping?: string;
-  /** An argument that can be no secret value. */
+  /** An argument that cannot be a secret value. */
   readonly argument?: string | number;
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
-    /** The command that a request to this route gives. Undefined: a request changes nothing. */
+    /** Returns the command in a request to this route. Undefined if the route changes nothing. */
     command?: (request: FastifyRequest) => RequestedCommand;
   }
   interface FastifyRequest {

@@ -141,7 +141,7 @@ class Limits {
       config: { valid: config.valid, problems: [], differing: config.differing },
       stores: status.stores
         .filter(({ name }) => stores.has(name))
-        // Without the numbers of calls, which include the calls for other namespaces.
+        // Omit the numbers of calls, because they include the calls for other namespaces.
         .map(({ way: _, callsPerHour: __, expectedCallsPerHour: ___, ...store }) => store),
       events: [],
       // A glob that covers another one matches its text too.

@@ -19,7 +19,7 @@ const MAX_RECORDS = 20;
 const WINDOW_MS = 60_000;
 const MAX_PEOPLE = 1_000;
 
-/** The codes of requests that are no valid command. */
+/** The codes of requests that are not valid commands. */
 const NO_COMMAND: readonly string[] = ['INVALID_REQUEST', 'UNAUTHENTICATED'];
 
 /**
@@ -59,8 +59,8 @@ function recordable(
 }
 
 /**
- * Returns a function that takes one of the records that a person may cause in a minute. It returns how many refusals
- * before got none, or undefined if there is none left.
+ * Limits the records about each person. The returned function returns undefined if the person has reached the limit of
+ * this minute. Otherwise it returns the number of refusals without a record since the last record.
  */
 function createRecordLimit(clock: Clock): (name: string) => number | undefined {
   const windows = new LRUCache<string, { records: number; skipped: number; readonly until: number }>({

@@ -3,12 +3,12 @@ import { type AuditStore, pagesOf } from '../audit/store.ts';
 import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
 import { isReadOf } from './last-read-version.ts';
 
-/** How many reads, over which time, prove an absence. */
+/** Which reads prove that a source is absent: at least `readings` of them, over at least `overMs`. */
 export interface AbsenceRule {
   readonly readings: number;
   /** At least `deletionLagMs`. */
   readonly overMs: number;
-  /** The least time between two reads of an absence, because the store may be late to show that a key is recoverable. */
+  /** The minimum time between two reads. The store may be late to show that a deleted key can be recovered. */
   readonly deletionLagMs: number;
 }
 
@@ -17,7 +17,7 @@ export function confirmationRule({ deletionLagMs }: AbsenceRule): Pick<AbsenceRu
   return { readings: 2, overMs: deletionLagMs };
 }
 
-/** The members that a record of a failure, and of its end, has. */
+/** How often a source could not be read, and since when. */
 export interface FailureSpan {
   readonly count: number;
   readonly since: string;
@@ -25,7 +25,7 @@ export interface FailureSpan {
 
 type Failed = Pick<AuditRecord, 'time' | 'count' | 'since'>;
 
-/** Counts the failed reads of each source. The reads of ended processes count as far as they are recorded. */
+/** Counts the failed reads of each source. For ended processes, uses the count in the last record. */
 export class FailureCounts {
   readonly #spans = new Map<string, FailureSpan>();
 
@@ -54,12 +54,12 @@ export class FailureCounts {
 }
 
 const PAGE = 20;
-/** The records of other objects and versions with the same name that are skipped. */
+/** The maximum number of skipped records. They are about other objects or versions with the same name. */
 const MAX_UNRELATED_RECORDS = 200;
 
 /**
- * Whether a reading of an absence adds to its proof or to its confirmation: it is one of the first, or the first that
- * passes the time. Further readings are counted, but get no record.
+ * Whether a reading of an absence adds to its proof or to its confirmation. The first `readings` do, and the first one
+ * after `overMs`. Other readings are counted, but get no record.
  */
 export async function addsToProof(
   audit: Pick<AuditStore, 'list'>,

@@ -16,8 +16,8 @@ export async function previewTarget(desired: DesiredTarget, deps: PreviewDeps): 
 }
 
 /**
- * Only the cluster itself knows whether it accepts a write: the namespace may be missing, or a quota, a policy or a Role
- * may be in the way. So the write is made as a dry run. Returns the decision with the error, if there is one.
+ * Tries a write as a dry run, and returns the decision with the error, if there is one. Only the cluster knows whether it
+ * accepts a write: the namespace may be missing, or a quota, a policy or a Role may refuse the write.
  */
 export async function withDryRun(decision: Decision, id: TargetId, cluster: Cluster): Promise<Decision> {
   const { plan } = decision;

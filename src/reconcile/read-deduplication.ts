@@ -26,7 +26,7 @@ export interface ReadDeduplication {
   isFailing(source: StoreRef): boolean | undefined;
   /** The failed reads of each source since its failure began. */
   readonly failures: FailureCounts;
-  /** Returns how an absence is proved, if a mapping may then remove something. */
+  /** Returns how an absence of a source is proved. Undefined if an absence cannot remove anything. */
   absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Call this method when the set of sources changes. */
   clear(): void;

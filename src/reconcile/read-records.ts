@@ -18,8 +18,7 @@ type ReadRecorderDeps = Pick<
 >;
 
 /**
- * Records reads. It records new values, failures that have begun or changed or ended, and the readings that prove an
- * absence.
+ * Records reads. It records new values, failures when they begin, change or end, and the readings that prove an absence.
  */
 export class ReadRecorder {
   readonly replacedValues = new Set<string>();

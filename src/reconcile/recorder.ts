@@ -132,9 +132,8 @@ export interface RecorderDeps {
 }
 
 /**
- * Carries out a command and records it: as refused if it is refused, so that the audit does not show it as carried out.
- * A failure that a retry may solve is no refusal.
- * @param work Calls `accept` when nothing refuses the command any more, and before it changes anything.
+ * Carries out a command, and records it as accepted or as refused. A transient failure is not a refusal.
+ * @param work Calls `accept` when nothing can refuse the command any more, and before it changes anything.
  * @param refusalIn Returns why the command was refused, if `work` ends without calling `accept`.
  */
 export async function recordingCommand<T>(
@@ -159,7 +158,7 @@ export async function recordingCommand<T>(
   }
 }
 
-/** Records a command that is about to be carried out, or that is refused because the audit cannot be trusted. */
+/** Records a command before it is carried out. Records it as refused if the audit cannot be trusted. */
 export function acceptCommand(recorder: Pick<Recorder, 'command'>, command: Command): Promise<void> {
   return recordingCommand(recorder, command, (accept) => accept());
 }

@@ -63,7 +63,7 @@ export function createFailedRestarts({
   return {
     current: () => [...failed.values()].filter(({ mapping, workload }) => isConfigured(mapping, workload)),
     async refresh() {
-      // Two readers at once would note the records twice, and in another order.
+      // Concurrent readers would apply the same records twice, in another order.
       running ??= readNew().finally(() => {
         running = undefined;
       });

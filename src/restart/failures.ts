@@ -42,7 +42,7 @@ export interface Failures {
 }
 
 const TRANSIENT_RETRY_MS = 10_000;
-/** The delay before the next look for a workload that may be about to be created. */
+/** The retry delay for a missing workload, which may soon be created. */
 const MISSING_RETRY_MS = 30_000;
 /** The retry delay for failures that a person must fix. */
 const LASTING_RETRY_MS = 5 * 60_000;

@@ -43,7 +43,7 @@ export function targetStatuses({
   return snapshot.targets.map((desired) => {
     const ofTarget = targetStatus(desired, snapshot, states, clock.now());
     const error = restartErrors.get(targetKey(ofTarget.mapping, ofTarget));
-    // The pods of a workload still use the old content. A problem of the target itself comes first.
+    // After a failed restart, pods still use the old content. A problem of the target itself takes precedence.
     return error === undefined || ofTarget.code !== undefined
       ? ofTarget
       : { ...ofTarget, state: 'failed', ...error.toJSON() };

@@ -1,7 +1,7 @@
 import type { LiveSecret, SecretChange } from '../core/secret.ts';
 import { ANNOTATION, isEquivalentMetadata, LABEL, PIN, REMOVED } from './ownership-metadata.ts';
 
-/** What a change of one of our own names means to people. */
+/** The words for our own labels and annotations in the notes of records. */
 const MEANING: Readonly<Record<string, string>> = {
   [LABEL.managedBy]: 'ownership',
   [LABEL.instance]: 'instance',

@@ -113,7 +113,7 @@ describe('file of a tenant', () => {
     expect(pauseMs).toBeLessThan(MAX_PAUSE);
   });
 
-  it('templates beyond 1 MiB are refused, last in the order of the files', async () => {
+  it('the last templates of an include are refused if all together exceed 1 MiB', async () => {
     const texts = Array.from({ length: 10 }, (_, n) => `${n}${'x'.repeat(60_000)}`);
     const { result } = await loadTenant(mappings('a', texts), mappings('b', texts));
     expect(result.problems.map(({ file, code }) => `${file} ${code}`)).toEqual([
@@ -123,7 +123,7 @@ describe('file of a tenant', () => {
     ]);
   });
 
-  it('files beyond 4 MiB of one include are not read, last in their order', async () => {
+  it('the last files of an include are not read if all together exceed 4 MiB', async () => {
     const text = `mappings: []\n# ${'x'.repeat(1024 ** 2 - 100)}`;
     const { result } = await loadTenant(...Array(6).fill(text));
     expect(result.problems.map(({ message }) => message)).toEqual(

@@ -1,4 +1,4 @@
-// biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+// biome-ignore-all lint/performance/useDomNodeTextContent: Playwright's `innerText` returns the visible text
 import { expect, it } from 'vitest';
 import { column, describeInChromium, go } from './harness.ts';
 import { change, entry, typical } from './scene.ts';
@@ -61,7 +61,7 @@ describeInChromium('what records say about a change', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('the history of a target says what an update without a change of data changed', async () => {
+  it('the history of a target shows what changed in an update without new data', async () => {
     await using tab = await visit({ role: 'viewer', at: '/targets/payments/payments-db', scene: SCENE });
     const [bare, noted] = await tab.page.locator('.timeline > li').allInnerTexts();
     expect(bare).toContain('no data changed');

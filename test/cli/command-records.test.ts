@@ -141,7 +141,7 @@ describe('audit records of commands', () => {
     });
   });
 
-  it('an update that changes no data says what it changed', async () => {
+  it('the record of an update that changes no data names the other changes', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const labelled = (await bench.read('secretbridge.yaml')).replace(

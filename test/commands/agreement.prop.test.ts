@@ -15,8 +15,8 @@ import { base64, openWorld, type World } from '../reconcile/world.ts';
 import { serve } from '../service/serving.ts';
 import { waitUntil } from '../wait-until.ts';
 
-// Makes random configurations with random faults, and asks five times what is wrong. `npm run test:long` sets
-// `SECRETBRIDGE_TEST_RUNS`.
+// Makes random configurations with random faults, and compares the results of doctor, plan, explain, sync and the status
+// of the service. `npm run test:long` sets `SECRETBRIDGE_TEST_RUNS`.
 
 const RUNS = process.env.SECRETBRIDGE_TEST_RUNS === undefined ? 40 : 200;
 

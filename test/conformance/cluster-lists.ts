@@ -56,7 +56,7 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       await expect(h.cluster.list('..', LABEL)).rejects.toMatchObject(error);
     });
 
-    it('returns the namespaces that have all given labels, and accepts a label with the name of the namespace, and evaluates expressions', async () => {
+    it('returns the namespaces that a selector with labels and expressions matches, also by the label with the name', async () => {
       await using h = await open();
       const name = { 'kubernetes.io/metadata.name': h.namespace };
       await h.put(foreign(h), { data: {} });

@@ -35,7 +35,7 @@ export function boundOf({ kind, item }: Trigger): number {
   return kind === 'rotation' ? item.refreshMs * 1.06 + SWEEP_SLACK_MS : DRIFT_MS;
 }
 
-/** Measures how fast replicas reacted to triggers. Finds late and lost reactions. */
+/** Measures how fast replicas reacted to triggers. Finds triggers with a late reaction, or with none. */
 export function judgeTriggers(
   triggers: readonly Trigger[],
   changes: readonly Change[],

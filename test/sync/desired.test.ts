@@ -71,7 +71,7 @@ describe('desired content', () => {
     });
   });
 
-  it('the desired content has keys in which each occurrence of a text is replaced, but not in the prefix', () => {
+  it('`replace` replaces each occurrence of a text in a key of the desired content, but not in the prefix', () => {
     const spread = { ...source(), rename: { replace: { from: '-', to: '$&' }, prefix: 'a-' } } as const;
     const replaced = {
       ...spread,

@@ -84,7 +84,7 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('the delay until the next run is about as long as the error requests, if a person would have to fix it', () => {
+  it('the delay until the next run is about as long as the error requests, even if a person must act', () => {
     const given = { failures: 3, refreshMs: 60 * MINUTE, chance: 1 };
     const ms = next({ kind: 'failed', code: 'SOURCE_ABSENT', retryAfterMs: 2 * MINUTE }, given);
     expect(ms).toBe(2.5 * MINUTE);

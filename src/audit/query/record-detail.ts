@@ -43,8 +43,9 @@ export async function readRecordDetail(
 }
 
 /**
- * Finds the counterpart: the record with the same request, target and attempt, which is a restart too or not. After a crash, one intent may have two
- * outcomes. In this case, the outcome with the nearest sequence is used.
+ * Finds the outcome of an intent, or the intent of an outcome. Both have the same request, target and attempt, and both
+ * or neither are restarts. After a crash, one intent may have two outcomes. In this case, the outcome with the nearest
+ * sequence is used.
  */
 async function counterpartOf(
   audit: Pick<AuditStore, 'list'>,

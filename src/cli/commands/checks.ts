@@ -22,7 +22,7 @@ export function addValidate(program: Command, context: Context, run: Run): void 
 export function addDoctor(program: Command, context: Context, run: Run): void {
   command(program, 'doctor', 'Test each store, key and target, and suggest a fix for each problem.', {
     examples: ['secretbridge doctor'],
-    more: 'The command also makes the plan of every target, so it reports each target that `sync` would refuse.',
+    more: 'The command also plans every target, so it reports each target that `sync` would refuse.',
     exits: [[0, 'all checks passed'], INVALID_CONFIG, RETRYABLE, NEEDS_PERSON],
     see: ['validate', 'rbac', 'docs/reference/errors.md'],
   }).action((options: GlobalOptions) => run(async () => doctorCommand(context, options)));
@@ -114,8 +114,8 @@ function warningText({ code, message, namespace, secret }: Warning, paint: Paint
 }
 
 /**
- * Lists the targets whose check of one kind fails for one reason as one finding. While a store is down, there may be
- * thousands of them.
+ * Combines the targets that fail the same check for the same reason into one finding. While a store is down, there may
+ * be thousands of them.
  */
 function foldTargets(findings: readonly Finding[]): readonly Finding[] {
   const reasonOf = ({ name, about, error }: Finding) =>
@@ -136,7 +136,7 @@ function findingText({ name: given, error }: Finding, paint: Paint): string {
   ].join('\n');
 }
 
-/** Says what was tried, because a check that was not made can hide a failure. */
+/** Counts what was checked, because a skipped check can hide a failure. */
 function total(findings: readonly Finding[]): string {
   const failed = findings.filter(({ error }) => error !== undefined).length;
   const tried = (pattern: RegExp) =>

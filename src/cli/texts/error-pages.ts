@@ -13,7 +13,7 @@ export const ERROR_GROUPS: Readonly<Record<ErrorGroup, { readonly title: string;
     store: { title: 'From a store', intro: 'A store refused a request, failed or could not be reached.' },
     data: {
       title: 'From the data',
-      intro: 'The values cannot become a Secret that may be written.',
+      intro: 'The values that were read cannot be written as a Secret.',
     },
     cluster: {
       title: 'From the cluster',
@@ -105,7 +105,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   AUTH_FAILED:
     'Vault also refuses a login if the login method is not enabled at `auth.mountPath`. After a refused login, secretbridge waits ten seconds before it tries again, because some servers lock accounts.',
   ACCESS_DENIED:
-    'Vault gives the same answer for a missing permission and for an expired token. secretbridge finds out whether the token is expired, and reports an expired token as `AUTH_FAILED`. If the identity may read nothing in a mount, the code is `ACCESS_DENIED` too, and so it is for a path or a mount that does not exist. In a store of kind `files`, a file permission is missing or a symbolic link leads out of the folder. For AWS, the text in brackets names the region that was asked, because policies often allow the secrets of one region only. For AWS and Azure, the identity may lack the permission to confirm an absence; the text in brackets names the missing permission.',
+    'Vault gives the same answer for a missing permission and for an expired token. secretbridge finds out whether the token is expired, and reports an expired token as `AUTH_FAILED`. If the identity may read nothing in a path or mount, Vault does not say whether the path or mount exists. The code is `ACCESS_DENIED` in both cases. In a store of kind `files`, a file permission is missing or a symbolic link leads out of the folder. For AWS, the text in brackets names the region that was asked, because policies often allow the secrets of one region only. For AWS and Azure, the identity may lack the permission to confirm an absence; the text in brackets names the missing permission.',
   MOUNT_NOT_FOUND:
     'If a mount of version 1 is read as version 2, Vault answers as if the key did not exist. Therefore secretbridge confirms the mount before it treats a key as absent.',
   SOURCE_ABSENT:

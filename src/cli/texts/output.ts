@@ -62,7 +62,7 @@ export function painter(color: boolean): Paint {
   return (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
 }
 
-/** A service tries again by itself, but a command has ended. */
+/** Returns the remedy of an error for the user of a command. Unlike the service, a command does not try again. */
 export function commandRemedy(remedy: string): string {
   return remedy.replace(/^No action needed\. (?=If the error persists)/, 'Run the command again. ');
 }

@@ -39,7 +39,7 @@ function noteOf(record: ReviewedRecord): string {
   const version =
     action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
   const { targets, changesLeftOut: _, ...rest } = counts ?? {};
-  // For a restart, 0 is the answer to whether a workload was restarted.
+  // For a restart, show zero too, because it means that no workload was restarted.
   const totals = Object.entries(rest).filter(([, number]) => number > 0 || action === 'restart');
   const total = targets === undefined ? [] : [`${count(targets, 'target')}${totals.length === 0 ? '' : ':'}`];
   return [

@@ -30,7 +30,7 @@ import { checkTargets } from './targets.ts';
 
 /**
  * Tests everything that a sync needs, and changes nothing. Each part is opened separately, so that one failure does not
- * hide another. If all parts work that every target needs, also makes the plan of each target.
+ * hide another. Also plans each target, if all parts that every target needs work.
  */
 export async function runDoctor(
   config: Config,

@@ -98,7 +98,7 @@ export async function explainMapping(
   return explained;
 }
 
-/** The pods of a workload still use the old content. A problem of the target itself comes first. */
+/** After a failed restart, pods still use the old content. A problem of the target itself takes precedence. */
 function withRestart(verdict: Verdict, failed: FailedRestart | undefined): Verdict {
   return failed === undefined || verdict.error !== undefined
     ? verdict

@@ -81,7 +81,8 @@ export function createConfigurationRecords({
     try {
       await audit.append(entries);
       waiting.splice(0, entries.length);
-      // A service records its configuration first. So a checkpoint covers a new log, and what a crash left unsigned.
+      // This is the first record of a service. A checkpoint now also covers the records after the last checkpoint of a
+      // crashed process.
       void checkpoints?.write();
       controller.auditHealth.writeSucceeded(SUBJECT);
     } catch (thrown) {

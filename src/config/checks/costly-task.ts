@@ -32,7 +32,7 @@ export const CHECK_PARTS = defineTask(import.meta.url, checkParts);
 /** The unit of `patternCost` takes 15 nanoseconds, and the unit of `compileCost` 10 microseconds. */
 const UNITS = 600;
 
-/** The maximum cost of all mappings of an include. Their check takes about 10 s. */
+/** The maximum cost of all mappings of an include. A check of this cost takes about 10 s. */
 export const MAX_INCLUDE_COST = 1_000_000;
 
 /** Estimates the cost of the check, in units of about 10 microseconds. The same parts always have the same cost. */

@@ -12,7 +12,7 @@ export interface ConfigFs {
   stat(path: string): Promise<{ isFile(): boolean; isDirectory(): boolean; readonly size: number }>;
   readdir(path: string): Promise<readonly string[]>;
   readFile(path: string): Promise<Uint8Array>;
-  /** Whether a file is below its folder even if it is a symbolic link. */
+  /** Whether a file is below its folder after symbolic links are followed. */
   staysInFolder(path: string): Promise<boolean>;
 }
 

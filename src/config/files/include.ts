@@ -111,7 +111,7 @@ const MIN_FILES = 1_000;
 const MIN_BYTES = 4 * 1024 ** 2;
 const BYTES_PER_MAPPING = 8 * 1024;
 
-/** What the files of one `include` may have together. Values that are parsed take fifteen times the size of the file. */
+/** Limits the files of one `include` together, because parsed values take fifteen times the size of the file. */
 function roomOf(rule: Include | undefined) {
   const mappings = rule?.limits.mappings ?? 0;
   const maxBytes = Math.max(MIN_BYTES, BYTES_PER_MAPPING * mappings);

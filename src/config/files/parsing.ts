@@ -114,7 +114,10 @@ function isCompact(parsing: Parsing): boolean {
   return 'shape' in parsing || parsing.documents.length === 0;
 }
 
-/** Parses the files of an `include` one by one, because they share their time. Otherwise a hundred files of one tenant would delay all others. */
+/**
+ * Parses the files of an `include` one by one, because they share their time. Otherwise a hundred files of one tenant
+ * would delay all other tenants.
+ */
 async function parseTenantFiles(texts: readonly YamlText[], group: string): Promise<readonly Fresh[]> {
   const results: Fresh[] = [];
   let leftMs = INCLUDE_MS;

@@ -19,7 +19,7 @@ const BATCH_UNSUPPORTED =
   'read in batches: this service does not have the operation, so each secret needs a separate call';
 const LIST_DENIED =
   'list: not allowed, so `find` fails and each check for new versions reads every secret; ' +
-  'allow secretsmanager:ListSecrets on * to use both';
+  'allow secretsmanager:ListSecrets on * to avoid this';
 const LIST_UNSUPPORTED =
   'list: this service does not have the operation, so `find` fails and each check for new versions reads every secret';
 

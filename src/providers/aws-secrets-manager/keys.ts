@@ -89,8 +89,8 @@ export function namesOf(key: string): readonly string[] {
 }
 
 /**
- * Returns the name in an ARN that may lack the six characters at its end, although it seems to have them. Undefined for
- * any other key.
+ * Returns the name in an ARN that ends with a hyphen and six characters. These may belong to the name, so the ARN may be
+ * incomplete. Undefined for any other key.
  */
 export function ambiguousName(key: string): string | undefined {
   const name = ARN.exec(key)?.[4];
@@ -114,7 +114,7 @@ export function matchesKey(key: string, { ARN: arn, Name: name }: SecretIds): bo
 
 /**
  * Finds the entry for a key. The end of a name can look like the six characters that AWS appends, so a full ARN of `a`
- * could also be a partial ARN of `a-abcdef`. Like AWS, takes it for the full ARN.
+ * could also be a partial ARN of `a-abcdef`. AWS takes it for the full ARN, and so does this function.
  */
 export function findEntry<Entry extends SecretIds>(
   key: string,

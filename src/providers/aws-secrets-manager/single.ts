@@ -99,8 +99,8 @@ export async function proveAbsence(
 }
 
 /**
- * If the name of a secret ends with a hyphen and six characters, AWS does not find the secret by an ARN that lacks the
- * characters at the end. So asks for the name too.
+ * If the name of a secret ends with a hyphen and six characters, AWS does not find the secret by an incomplete ARN. So
+ * this function also asks for the secret by its name.
  * @throws AppError CONFIG_INVALID if the key is such an ARN, and the secret exists.
  */
 async function absentUnlessPartial(

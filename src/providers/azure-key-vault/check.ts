@@ -9,7 +9,7 @@ import type { Store } from './read.ts';
 
 const LIST_DENIED =
   'list: not allowed, so `find` fails and each check for new versions reads every secret; ' +
-  'the permission to list secrets of the whole vault allows both';
+  'grant the permission to list all secrets of the vault to avoid this';
 
 /**
  * Runs the checks connection, clock, login, read and list in this order. A failed check ends the checks, unless it is

@@ -196,12 +196,11 @@ async function proveAbsence(
       // The vault returns this error for a secret that was first disabled and then deleted.
       if (refused.code === 'SOURCE_DISABLED') throw new AppError('SOURCE_DELETED');
       if (error.status !== 403) throw refused;
-      // An older release of the vault also gave this inner code for a secret that was first disabled and then deleted.
-      const cause =
+      // Older releases of the vault also return this inner code for a secret that was disabled and then deleted.
+      const detail =
         error.inner === 'AccessDenied'
-          ? 'it may be disabled and deleted, or we are not allowed'
-          : 'we are not allowed';
-      const detail = `the secret does not exist, but ${cause} to check whether it is only deleted`;
+          ? 'the secret is not found; it may be disabled and deleted, or we are not allowed to check whether it is deleted'
+          : 'the secret does not exist, but we are not allowed to check whether it is only deleted';
       throw new AppError('ACCESS_DENIED', { detail });
     }
     throw new AppError('SOURCE_DELETED');

@@ -82,7 +82,6 @@ async function expectLimited(world: World, served: ServiceProcess, token: string
   }
   expect(await json('/api/v1/held')).toEqual({ held: [] });
 
-  // Counts.
   const { targets, stores } = await json('/api/v1/status');
   expect(targets).toMatchObject([{ mapping: 'both' }, { mapping: 'own' }]);
   expect(stores).not.toMatchObject([{ callsPerHour: expect.any(Number) }]);
@@ -112,7 +111,7 @@ async function expectLimited(world: World, served: ServiceProcess, token: string
   ])
     expect(await found(query)).toEqual([]);
 
-  // What is not there, and what needs all namespaces.
+  // Unknown mappings, and a request that needs all namespaces.
   const missing = async (name: string) => {
     const { status, text } = await get(`/api/v1/mappings/${name}`);
     return { status, ...(JSON.parse(text) as object), requestId: '' };

@@ -51,8 +51,8 @@ export interface Objects<Content> {
 }
 
 /**
- * @param deletionLagMs Returns for how long neither address shows an object after its deletion or recovery. The address
- * that it leaves denies it immediately.
+ * @param deletionLagMs Returns how long the new address of an object denies it after a deletion or recovery. The old
+ * address denies it immediately.
  */
 export function createObjects<Content>(
   now: () => number,

@@ -137,7 +137,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
 };
 
-describe('what `doctor` says about a mistake in a configuration with OpenBao', () => {
+describe('the remedy that `doctor` prints for OpenBao', () => {
   it.each(Object.keys(MISTAKES))('corrects %s', async (name) => {
     const mistake = MISTAKES[name];
     if (mistake === undefined) throw new Error(name);
@@ -153,7 +153,7 @@ describe('what `doctor` says about a mistake in a configuration with OpenBao', (
   });
 });
 
-describe('what `doctor` says about a mistake in a configuration with AWS', () => {
+describe('the remedy that `doctor` prints for AWS', () => {
   it('corrects a region that exists, but does not have the secret', async () => {
     using account = openAccount();
     await account.put('payments/db', VALUE);

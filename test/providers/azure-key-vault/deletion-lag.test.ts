@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openBench } from '../../cli/harness.ts';
 import { openAzureStore } from '../../integration/e2e/azure-store.ts';
 
-// For up to 76 seconds after a deletion, Key Vault denied a secret at both of its addresses.
+// For up to 76 seconds after a deletion, Key Vault may deny that a secret exists, at both of its addresses.
 
 const SECOND = 1_000;
 
@@ -66,7 +66,7 @@ const DELETING = `    onSourceMissing: delete
 const OPTIONAL = `    data: { O: { store: az, key: other }, P: { store: az, key: db, optional: true } }`;
 
 describe('the absence of a source in Key Vault', () => {
-  it('never removes a target while the vault denies a secret that can be recovered', async () => {
+  it('a target is never removed while the vault denies a secret that can be recovered', async () => {
     await using vault = await openVault(DELETING);
     const { server, sync, pass } = vault;
     expect(await sync()).toBe('created');
@@ -79,7 +79,7 @@ describe('the absence of a source in Key Vault', () => {
     expect(await sync()).toBe('SOURCE_DELETED');
   });
 
-  it('is proved by two reads that are two minutes apart, whatever `readings` and `over` say', async () => {
+  it('an absence is proved by two reads that are two minutes apart, even if `readings` and `over` ask for less', async () => {
     await using vault = await openVault(DELETING);
     const { server, sync, plan, pass } = vault;
     expect(await sync()).toBe('created');
@@ -93,7 +93,7 @@ describe('the absence of a source in Key Vault', () => {
     expect(await sync()).toBe('deleted');
   });
 
-  it('of an optional source is confirmed by a second read before a new target is written', async () => {
+  it('a new target without an optional source is written only after a second read', async () => {
     await using vault = await openVault(OPTIONAL);
     const { server, sync, plan, doctor, pass, manifest } = vault;
     server.secrets.remove('db');
@@ -109,7 +109,7 @@ describe('the absence of a source in Key Vault', () => {
     expect(await manifest()).not.toContain(' P:');
   });
 
-  it('of an optional source is not confirmed if the source was only deleted or recovered meanwhile', async () => {
+  it('a new target waits while its optional source is only deleted, and has its key after the recovery', async () => {
     await using vault = await openVault(OPTIONAL);
     const { server, sync, pass, manifest } = vault;
     server.secrets.remove('db');
@@ -123,7 +123,7 @@ describe('the absence of a source in Key Vault', () => {
     expect(await manifest()).toContain(' P:');
   });
 
-  it('of an optional source that was added to a target needs no second read', async () => {
+  it('an existing target does not wait for an optional source that was added to it', async () => {
     await using vault = await openVault('    data: { O: { store: az, key: other } }');
     const { server, bench, sync } = vault;
     expect(await sync()).toBe('created');

@@ -193,7 +193,7 @@ describe('a refused login', () => {
   });
 
   it.each([5_000, 60_000, 5 * 60_000])(
-    'does not lock the AppRole role if two replicas read every %d ms, whatever the offset between the replicas is',
+    'does not lock the AppRole role if two replicas read every %d ms, at any offset between the replicas',
     async (everyMs) => {
       await using store = await open(APP_ROLE.auth);
       store.env.SECRET_ID = 'wrong';
