@@ -62,7 +62,7 @@ function withReplacement(naming: Naming, from: string | undefined, to: string): 
   return from && isFirst ? { ...naming, replace: { from, to } } : undefined;
 }
 
-/** `rename` changes the case before it replaces a text. With letters in the text, the order matters. */
+/** Returns undefined if the replaced texts contain letters, because `rename` changes the case before it replaces. */
 function withCase(naming: Naming, letters: 'upper' | 'lower'): Naming | undefined {
   const { replace: { from, to } = { from: '', to: '' } } = naming;
   if ((from + to).toUpperCase() !== (from + to).toLowerCase()) return undefined;

@@ -114,7 +114,7 @@ const EVERY_READING: AbsenceRule = {
   deletionLagMs: 0,
 };
 
-/** Returns no deduplication, for callers that read each source only once. */
+/** Records every read, for callers that read each source only once. */
 export const noReadDeduplication = (): ReadDeduplication => ({
   lookUp: async () => ({ isLast: () => false, remember: () => undefined }),
   forget: () => undefined,

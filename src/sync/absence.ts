@@ -111,7 +111,7 @@ function findUnconfirmed(
     const seconds = Math.ceil(retryAfterMs / 1_000);
     return new AppError('SOURCE_ABSENT', {
       subject: describeSource(source),
-      detail: `the store may be late to show a deleted key, so another read, at least ${seconds} s later, must confirm this`,
+      detail: `the store may be late to show a deletion, so a second read must confirm this at least ${seconds} s later`,
       remedy: `Sync again after ${seconds} s. The service does this by itself.`,
       retryAfterMs,
     });

@@ -117,7 +117,7 @@ async function doctor(world: World): Promise<readonly Finding[]> {
 const findingCodes = (findings: readonly Finding[]) =>
   codesOf(findings.flatMap(({ about, error }) => (about ? { target: about, code: error?.code } : [])));
 
-/** The words that `sync` uses for the actions of a plan. With the codes, they decide about the exit code. */
+/** The outcomes of `sync` for the actions of a plan. Together with the codes, they determine the exit code. */
 const OUTCOME_OF = { refuse: 'refused', hold: 'held', fail: 'failed' } as const;
 
 async function explain({ app }: Awaited<ReturnType<World['start']>>): Promise<Codes> {

@@ -90,7 +90,7 @@ describe('a load', () => {
     ];
     await files.begin()(texts('b: 1'));
     expect((await files.begin()(texts('b: 2')))[1]?.documents[0]?.value).toEqual({ b: 2 });
-    // Also a file without documents, because it is broken.
+    // The result of a broken file is cached too.
     const broken = [{ text: 'a: [', file: 'c.yaml' }];
     const kept = createParsedFiles();
     const [first] = await kept.begin()(broken);

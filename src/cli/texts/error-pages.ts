@@ -109,7 +109,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   MOUNT_NOT_FOUND:
     'If a mount of version 1 is read as version 2, Vault answers as if the key did not exist. Therefore secretbridge confirms the mount before it treats a key as absent.',
   SOURCE_ABSENT:
-    '`SOURCE_ABSENT` is the only code which means that a source does not exist. [What counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before stays unchanged until the absence is proved and `onSourceMissing` allows the change. In Azure, a new target with an absent `optional` source fails until a second reading, two minutes later, confirms the absence. The error message names the missing proof in brackets.',
+    'Only the code `SOURCE_ABSENT` means that a source does not exist. [What counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before stays unchanged until the absence is proved and `onSourceMissing` allows the change. In Azure, a new target with an absent `optional` source fails until a second reading, two minutes later, confirms the absence. The error message names the missing proof in brackets.',
   SOURCE_DELETED:
     'Vault: the current version was deleted with `vault kv delete`, or destroyed. AWS: the secret is scheduled for deletion. Azure: the secret is soft-deleted. The deleted source counts as absent only with `softDeletedIsMissing: true`.',
   SOURCE_DISABLED: 'Only Azure can disable a source.',

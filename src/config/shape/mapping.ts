@@ -197,7 +197,7 @@ const Target = z
   .strictObject({
     namespace: Namespace.optional().meta({ description: 'The namespace.', examples: ['payments'] }),
     namespaces: z.array(Namespace).min(1).optional().meta({ description: 'A list of namespaces.' }),
-    namespaceSelector: LabelSelector.optional().meta({ description: 'Every namespace with these labels.' }),
+    namespaceSelector: LabelSelector.optional().meta({ description: 'Selects namespaces by their labels.' }),
     secret: SecretName.optional().meta({ description: "Name of the Secret. Default: the mapping's name." }),
     type: z
       .string()
@@ -246,7 +246,7 @@ const Workload = z
       .enum(['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'])
       .meta({ description: 'Kind of the workload.' }),
     name: SecretName.optional().meta({ description: 'Name of the workload.' }),
-    selector: LabelSelector.optional().meta({ description: 'Selects every workload with these labels.' }),
+    selector: LabelSelector.optional().meta({ description: 'Selects workloads by their labels.' }),
   })
   .refine(({ name, selector }) => (name === undefined) !== (selector === undefined), {
     error: 'either `name` or `selector`, not both',

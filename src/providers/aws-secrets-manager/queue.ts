@@ -130,7 +130,7 @@ async function explainQueueErrors<T>(call: Promise<T>): Promise<T> {
       if (isType(thrown, ...KMS))
         throw new AppError('ACCESS_DENIED', { detail: 'its KMS key does not allow us to read the queue' });
       if (isType(thrown, 'KmsThrottled', 'OverLimit')) throw new AppError('THROTTLED');
-      // The URL of the queue names its region, so the region of the store is no cause.
+      // The URL of the queue names its region, so the region of the store cannot be the cause.
       if (isDenied(thrown) && !thrown.isKmsDenial) throw new AppError('ACCESS_DENIED');
       throw thrown;
     }

@@ -3,7 +3,7 @@ import { defineProvider } from '../provider.ts';
 import { AzureConfig } from './config.ts';
 
 /**
- * Recorded answers of the real service deny a deleted secret at both of its addresses for up to 76 seconds. See
+ * In recordings, the real service denies a deleted secret at both of its addresses for up to 76 seconds. See
  * docs/explanation/what-is-absence.md.
  */
 const DELETION_LAG_MS = 120_000;

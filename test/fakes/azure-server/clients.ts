@@ -5,7 +5,7 @@ import { isRestError, SecretClient, type SecretClientOptions } from '@azure/keyv
 import { TENANT } from './login.ts';
 import { startAzureServer } from './server.ts';
 
-/** Creates clients of the vendor that use their own HTTP transport, and not ours. */
+/** Creates the vendor's clients with the vendor's own HTTP transport. */
 export async function openClients(now?: () => number) {
   const server = await startAzureServer(now === undefined ? {} : { now });
   server.login.applications.set('client', { secret: 's3cret', assertion: 'a.jwt' });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createManualTime } from '../manual-time.ts';
 import { openClients, refusal } from './clients.ts';
 
-// What recordings of the real service show. docs/explanation/what-is-absence.md names each recording.
+// Compares the fake with recordings of the real service. docs/explanation/what-is-absence.md names each recording.
 
 const forbidden = (code: string) => ({ status: 403, details: { error: { innerError: { code } } } });
 

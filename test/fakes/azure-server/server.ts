@@ -29,9 +29,7 @@ export interface AzureServer extends AsyncDisposable {
   readonly keys: Objects<Jwk>;
   readonly certificates: Objects<Cer>;
   readonly login: Login;
-  /**
-   * For this long after a deletion or recovery, both addresses of an object answer that it does not exist. Default: 0.
-   */
+  /** How long both addresses of an object deny that it exists after its deletion or recovery. Default: 0. */
   deletionLagMs: number;
   /** The inner code of the 403 for a secret that was disabled and then deleted. Default: `SecretDisabled`. */
   deletedDisabled: NonNullable<VaultSettings['deletedDisabled']>;

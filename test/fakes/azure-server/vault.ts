@@ -20,10 +20,7 @@ export interface VaultContents {
 export interface VaultSettings {
   /** The address of the vault. */
   readonly address: string;
-  /**
-   * The inner code if a secret that was disabled before its deletion is requested by its deleted name. Default:
-   * `SecretDisabled`.
-   */
+  /** The inner code of the 403 for a secret that was disabled and then deleted. Default: `SecretDisabled`. */
   readonly deletedDisabled?: 'SecretDisabled' | 'AccessDenied';
 }
 

@@ -78,7 +78,7 @@ type Scene = Awaited<ReturnType<typeof openVaultScene>>;
 interface Mistake {
   readonly wrong: (scene: Scene) => Partial<Fields>;
   readonly code: string;
-  /** Does what the failure says. Returns the fields that it changes in the configuration. */
+  /** Carries out the remedy. Returns the fields of the configuration that must change. */
   readonly correct: (failure: Failure, scene: Scene) => Promise<Partial<Fields>>;
 }
 
