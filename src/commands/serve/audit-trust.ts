@@ -127,7 +127,7 @@ export function verifyChainPeriodically(app: App, front: Pick<HttpFrontend, 'use
  * Probes and scrapes time out after one to ten seconds. They must get an answer within this time even if the database
  * hangs.
  */
-const QUERY_TIMEOUT_MS = 2_000;
+export const QUERY_TIMEOUT_MS = 2_000;
 
 /**
  * Returns a function that reports the state of the audit store. If the store does not answer, the function reports the

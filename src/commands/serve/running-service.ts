@@ -4,6 +4,7 @@ import { brokenIncludes } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import { compareTargets, compareText, type TargetId } from '../../core/target.ts';
+import { within } from '../../core/timer.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { recordingCommand } from '../../reconcile/recorder.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
@@ -32,7 +33,7 @@ import { releaseCommand, releaseHeld } from '../release.ts';
 import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '../rollback.ts';
 import type { SyncReport } from '../sync.ts';
 import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
-import { createAuditStatus } from './audit-trust.ts';
+import { createAuditStatus, QUERY_TIMEOUT_MS } from './audit-trust.ts';
 import { auditWarnings, type ChainState } from './audit-warnings.ts';
 import { callsStatus, clusterState, stateOf, unverifiableCount } from './part-states.ts';
 
@@ -70,7 +71,11 @@ export class RunningService implements Service {
   }
 
   async status(): Promise<Status> {
-    await this.#options.failedRestarts.refresh();
+    // Both query the audit, which may hang. A status with older restarts is better than none.
+    const [audit] = await Promise.all([
+      this.#auditStatus(),
+      within(this.#options.failedRestarts.refresh(), QUERY_TIMEOUT_MS),
+    ]);
     const { configProblems, version, replica, queue, differing, intakes, chain } = this.#options;
     const { config } = this.#app;
     const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
@@ -79,7 +84,7 @@ export class RunningService implements Service {
       version,
       replica,
       engine: { kind: queue.kind, ...stateOf(queue.health()) },
-      audit: { ...(await this.#auditStatus()), ...unverifiableCount(chain) },
+      audit: { ...audit, ...unverifiableCount(chain) },
       warnings: [...auditWarnings(config, chain), ...targetWarnings(this.#controller)],
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
