@@ -113,6 +113,13 @@ export interface AuditStore extends AsyncDisposable {
    * pruned.
    */
   base(): Promise<Head>;
+  /**
+   * Returns the text that `keepConfiguration` stored last for this instance. Nothing protects the text, so compare its
+   * hash with a record.
+   */
+  configuration(instance: string): Promise<string | undefined>;
+  /** Stores the text of an instance's configuration, and replaces the last one. */
+  keepConfiguration(instance: string, text: string): Promise<void>;
   /** Returns the last review of each of these records, if any. */
   reviews(sequences: readonly number[]): Promise<ReadonlyMap<number, Review>>;
   /**

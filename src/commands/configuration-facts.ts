@@ -50,5 +50,5 @@ export async function recordConfiguration(
   const note = `stores: ${config.stores.length}, mappings: ${config.mappings.length}`;
   const base = { actor, action: 'configure', outcome: 'ok', sources: [], keys: NO_KEYS } as const;
   await audit.append([{ ...base, ...facts, requestId: randomUUID(), note, durationMs: 0, attempt: 1 }]);
-  await keepConfiguration(config);
+  await keepConfiguration({ audit, config });
 }

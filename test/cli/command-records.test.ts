@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { truncateLog } from '../audit/truncate-log.ts';
 import { waitUntil } from '../wait-until.ts';
@@ -115,9 +116,9 @@ describe('audit records of commands', () => {
     // The list names the first changes.
     const { stdout } = await bench.run('audit', 'list', '--action', 'configure');
     expect(stdout).toContain('brake.share: 0.1 → 0.5');
-    // Somebody has changed the file that has the last configuration.
-    const file = 'state/configuration.prod.json';
-    await bench.write(file, (await bench.read(file)).replace('0.5', '0.7'));
+    // Somebody has changed the text of the last configuration in the database.
+    using database = new DatabaseSync(join(bench.folder, 'state/audit.db'));
+    database.exec("update configurations set content = replace(content, '0.5', '0.7')");
     const text = (await bench.read('secretbridge.yaml')).replace('share: 0.5', 'share: 0.6');
     await bench.write('secretbridge.yaml', text);
     await bench.run('sync', '--mapping', 'db');

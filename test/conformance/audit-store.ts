@@ -586,6 +586,16 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.base()).toMatchObject({ sequence: 2 });
     });
 
+    it('keeps the text of the last configuration of each instance', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      expect(await store.configuration('a')).toBeUndefined();
+      for (const text of ['first', '{"é":"\\u0000"}']) await store.keepConfiguration('a', text);
+      await store.keepConfiguration('b', 'other');
+      expect(await store.configuration('a')).toBe('{"é":"\\u0000"}');
+      expect(await store.head()).toMatchObject({ sequence: 0 });
+    });
+
     it('keeps the list of targets, the unresolved intents and the latest records of each target when it prunes records', async () => {
       await using harness = await openHarness();
       const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;

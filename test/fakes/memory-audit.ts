@@ -32,6 +32,8 @@ interface Log {
   base: Head;
   /** The pruned records, which queries still return, oldest first. */
   readonly pruned: AuditRecord[];
+  /** The text of the last configuration of each instance. */
+  readonly configurations: Map<string, string>;
   readonly running: Set<string>;
   readonly queues: Map<string, Promise<void>>;
 }
@@ -43,6 +45,7 @@ export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit
     stored: [],
     base: GENESIS,
     pruned: [],
+    configurations: new Map(),
     running: new Set(),
     queues: new Map(),
   });
@@ -146,6 +149,11 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           )
           .map(({ attempt }) => attempt),
       ),
+    configuration: (name) => use(() => log.configurations.get(name)),
+    keepConfiguration: (name, text) =>
+      use(() => {
+        log.configurations.set(name, text);
+      }),
     targets: () =>
       use(() => {
         const changed = [...log.pruned, ...all()].filter(({ action }) =>

@@ -27,6 +27,7 @@ type RecordReader = Pick<
   | 'latest'
   | 'openAttempts'
   | 'targets'
+  | 'configuration'
   | 'storedRecords'
   | 'head'
   | 'base'
@@ -36,7 +37,16 @@ type RecordReader = Pick<
 >;
 
 type RecordStore = RecordReader &
-  Pick<MovableAudit, 'address' | 'append' | 'prune' | 'importRecords' | 'importRetained' | 'setMoveSource'>;
+  Pick<
+    MovableAudit,
+    | 'address'
+    | 'append'
+    | 'keepConfiguration'
+    | 'prune'
+    | 'importRecords'
+    | 'importRetained'
+    | 'setMoveSource'
+  >;
 
 export interface RecordStoreOptions {
   readonly access: StoreAccess;
@@ -63,6 +73,12 @@ export function createRecordStore({ access, database, append }: RecordStoreOptio
         const sanitized = entries.map(sanitizeEntry);
         return sanitized.length === 0 ? [] : await append(sanitized);
       }),
+    keepConfiguration: (instance, content) =>
+      write(() =>
+        database.transact(async ({ query }) => {
+          await query(queries.keepConfigurationQuery(instance, content));
+        }),
+      ),
     prune: (until) => write(() => pruneRecords(database, reader.storedRecords, until)),
     importRecords: (records, base) => write(() => importRecords(database, records, base)),
     importRetained: (records) => write(() => importRetained(database, records)),
@@ -125,6 +141,7 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
       const rows = await query(queries.targetsQuery);
       return rows.map(({ namespace, secret }) => ({ namespace, secret }));
     },
+    configuration: async (instance) => (await query(queries.configurationQuery(instance)))[0]?.content,
     async reviews(sequences) {
       const found = new Map<number, Review>();
       for (let start = 0; start < sequences.length; start += PAGE) {

@@ -1,9 +1,9 @@
 import { GENESIS } from '../chain.ts';
 
 /**
- * The version of the schema. Stores with any other version are refused. Versions 1 to 3 were never released.
+ * The version of the schema. Stores with any other version are refused. Versions 1 to 4 were never released.
  */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /** The parts of a table definition that differ between the two databases. */
 export interface TableSyntax {
@@ -85,13 +85,17 @@ function searchTables(syntax: TableSyntax): string {
     create table spans (block ${integer} primary key, since ${text} not null, until ${text} not null)${table};`;
 }
 
-/** Returns the tables with the state of the store: targets, intents without an outcome, and both ends of the chain. */
+/**
+ * Returns the tables with the state of the store: targets, the text of each instance's last configuration, intents
+ * without an outcome, and both ends of the chain.
+ */
 function stateTables({ integer, text, table, index, head, intentColumns }: TableSyntax): string {
   return `create table targets (
       namespace ${text} not null,
       secret ${text} not null,
       primary key (namespace, secret)
     )${index};
+    create table configurations (instance ${text} primary key, content ${text} not null)${table};
     create table open_intents (
       sequence ${integer} primary key,
       request_id ${text} not null,

@@ -68,7 +68,7 @@ export class Server {
     const note = describeStart(app.config, previous && diffConfig(previous, app.config));
     const before = previous ?? (await lastConfiguration(app))?.text;
     await this.#records.configured(note, configurationFacts(app.config, env, before));
-    await keepConfiguration(app.config);
+    await keepConfiguration(app);
     app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
     await this.#reportIncludes(previous?.includes ?? []);
   }
@@ -91,7 +91,7 @@ export class Server {
     for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
     await intakes.refresh();
     await this.#records.configured(describeDiff(diff), configurationFacts(next, env, before));
-    await keepConfiguration(next);
+    await keepConfiguration(app);
     app.logger.info('the new configuration is active', { count: app.targets.length });
     await this.#reportIncludes(before.includes);
   }
