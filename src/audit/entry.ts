@@ -1,4 +1,5 @@
 import type { AppError } from '../core/errors.ts';
+import type { FieldChange } from '../core/json.ts';
 
 export const ACTOR_KINDS = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'] as const;
 
@@ -50,13 +51,6 @@ export interface KeyChanges {
   readonly removed: readonly string[];
 }
 
-/** A changed field of the configuration. `before` is absent for a new field, and `after` for a removed field. */
-export interface FieldChange {
-  readonly path: string;
-  readonly before?: string;
-  readonly after?: string;
-}
-
 /**
  * The content of a record: names, versions, counts and keyed fingerprints, but never a secret value or a message of a
  * vendor. An `intent` always has the outcome `ok`, which means only that the intent was recorded.
@@ -95,7 +89,7 @@ export interface Entry {
   readonly count?: number;
   /** For a `read`: when the failure began, in RFC 3339. */
   readonly since?: string;
-  /** For a `configure`: the changed fields, at most `MAX_CHANGES`. `counts.changesLeftOut` is the number of others. */
+  /** The changed fields of a `configure`, at most `MAX_CHANGES`. `counts.changesLeftOut` counts the rest. */
   readonly changes?: readonly FieldChange[];
   /** For a `configure`: the SHA-256 of the active configuration, in hex. */
   readonly configHash?: string;

@@ -1,11 +1,11 @@
 import { AppError } from '../core/errors.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
+import type { FieldChange } from '../core/json.ts';
 import {
   ACTIONS,
   ACTOR_KINDS,
   type Entry,
   type EntrySource,
-  type FieldChange,
   MAX_CHANGES,
   MAX_VALUES,
   OUTCOMES,

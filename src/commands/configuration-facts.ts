@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
-import { type Actor, type Entry, type FieldChange, MAX_CHANGES, NO_KEYS } from '../audit/entry.ts';
+import { type Actor, type Entry, MAX_CHANGES, NO_KEYS } from '../audit/entry.ts';
 import { configChanges, configHash } from '../config/changes.ts';
 import type { Config } from '../config/config.ts';
+import type { FieldChange } from '../core/json.ts';
 import { keepConfiguration, lastConfiguration } from './last-configuration.ts';
 
 /** What the record of an active configuration says about it. */
@@ -39,6 +40,26 @@ function limitChanges(all: readonly FieldChange[]): Pick<Entry, 'changes' | 'cou
   };
 }
 
+/** Returns a record about the configuration. */
+export function configureEntry(
+  actor: Actor,
+  what: Pick<Entry, 'outcome' | 'note' | 'code'> & ConfigurationFacts,
+): Entry {
+  const base = { action: 'configure', sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 } as const;
+  return { ...base, actor, requestId: randomUUID(), ...what };
+}
+
+/** Describes the size of a configuration for the note of its record. */
+export function sizeText({
+  stores,
+  mappings,
+}: {
+  readonly stores: readonly unknown[];
+  readonly mappings: readonly unknown[];
+}): string {
+  return `stores: ${stores.length}, mappings: ${mappings.length}`;
+}
+
 /** Records the configuration of a one-shot run, if it differs from the last recorded one. */
 export async function recordConfiguration(
   { audit, config }: Pick<App, 'audit' | 'config'>,
@@ -47,8 +68,6 @@ export async function recordConfiguration(
   const last = await lastConfiguration({ audit, config });
   if (last?.hash === configHash(config)) return;
   const facts = configurationFacts(config, env, last?.text);
-  const note = `stores: ${config.stores.length}, mappings: ${config.mappings.length}`;
-  const base = { actor, action: 'configure', outcome: 'ok', sources: [], keys: NO_KEYS } as const;
-  await audit.append([{ ...base, ...facts, requestId: randomUUID(), note, durationMs: 0, attempt: 1 }]);
+  await audit.append([configureEntry(actor, { outcome: 'ok', note: sizeText(config), ...facts })]);
   await keepConfiguration({ audit, config });
 }

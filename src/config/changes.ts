@@ -1,28 +1,21 @@
 import { createHash } from 'node:crypto';
-import { isObject } from '../core/json.ts';
+import { DURATION_UNITS } from '../core/clock.ts';
+import { type FieldChange, isObject } from '../core/json.ts';
 import { compareText } from '../core/target.ts';
 import type { Config } from './config.ts';
-
-/** A changed field. The values are short texts. `before` is absent for a new field, and `after` for a removed field. */
-export interface ConfigChange {
-  /** For example `mappings.payments-db.data.USER.key`. */
-  readonly path: string;
-  readonly before?: string;
-  readonly after?: string;
-}
 
 /** The maximum length of a value. Records must stay small. */
 const MAX_VALUE = 160;
 
 /**
- * Returns the changed fields, sorted by path. A configuration contains no secret values, only references to them.
+ * Returns the changed fields, with short texts as values, sorted by path. A configuration contains no secret values, only references to them.
  * @param before A configuration, or the result of `configText`.
  */
-export function configChanges(before: Config | string, after: Config): readonly ConfigChange[] {
+export function configChanges(before: Config | string, after: Config): readonly FieldChange[] {
   const [old, now] = [before, after].map((config): unknown =>
     JSON.parse(typeof config === 'string' ? config : configText(config)),
   );
-  const changes: ConfigChange[] = [];
+  const changes: FieldChange[] = [];
   compare('', old, now, changes);
   return changes.sort((a, b) => compareText(a.path, b.path));
 }
@@ -54,7 +47,7 @@ function comparable({ places: _, includes, bounds, ...config }: Config): object 
   };
 }
 
-function compare(path: string, before: unknown, after: unknown, changes: ConfigChange[]): void {
+function compare(path: string, before: unknown, after: unknown, changes: FieldChange[]): void {
   if (Object.is(before, after)) return;
   const [old, now] = [membersOf(before), membersOf(after)];
   if (old === undefined || now === undefined || path.split('.').length > MAX_DEPTH) {
@@ -70,7 +63,7 @@ const MAX_DEPTH = 16;
 /** Files have durations as text, such as `5m`. The configuration has them in milliseconds. */
 const DURATION_FIELD = /Ms$/;
 
-function changeOf(path: string, before: unknown, after: unknown): ConfigChange {
+function changeOf(path: string, before: unknown, after: unknown): FieldChange {
   const isDuration = DURATION_FIELD.test(path);
   const shown = (value: unknown) =>
     isDuration && typeof value === 'number' ? duration(value) : textOf(value);
@@ -83,16 +76,9 @@ function changeOf(path: string, before: unknown, after: unknown): ConfigChange {
 }
 
 function duration(ms: number): string {
-  const [name, size] = UNITS.find(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1];
-  return `${ms / size}${name}`;
+  const [unit, size] = DURATION_UNITS.find(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
 }
-
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1_000],
-] as const;
 
 /** Returns the members of an object, or the entries of a list by their names or numbers. */
 function membersOf(value: unknown): Readonly<Record<string, unknown>> | undefined {

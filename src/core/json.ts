@@ -14,6 +14,14 @@ export type JsonNode =
 /** An object from `JSON.parse` with unknown members. For uses where number text and member order do not matter. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** A changed field of a document. `before` is absent for a new field, and `after` for a removed field. */
+export interface FieldChange {
+  /** For example `mappings.payments-db.data.USER.key`. */
+  readonly path: string;
+  readonly before?: string;
+  readonly after?: string;
+}
+
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { LabelKey, LabelValue } from '../config/shape/fields.ts';
+import { DURATION_UNITS } from '../core/clock.ts';
 import type { Json, Node, Notes } from './node.ts';
 import type { ExternalObject } from './objects.ts';
 
@@ -27,19 +28,11 @@ function goDurationMs(text: string): number | undefined {
   return sign === '-' ? -ms : ms;
 }
 
-const UNITS: readonly (readonly [number, string])[] = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'm'],
-  [1000, 's'],
-  [1, 'ms'],
-];
-
 /** Formats a duration with as few units as possible, such as `1h30m`. */
 function durationText(ms: number): string {
   const parts: string[] = [];
   let remainingMs = ms;
-  for (const [size, unit] of UNITS) {
+  for (const [unit, size] of DURATION_UNITS) {
     const count = Math.floor(remainingMs / size);
     if (count > 0) parts.push(`${count}${unit}`);
     remainingMs -= count * size;

@@ -3,6 +3,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { isErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
+import { createSharedRun } from '../core/serial-executor.ts';
 import type { IsRestartConfigured } from './cycle.ts';
 import type { FailedRestart } from './failures.ts';
 import { HORIZON_MS } from './restarts.ts';
@@ -37,7 +38,6 @@ export function createFailedRestarts({
 }: FailedRestartsDeps): FailedRestarts {
   const failed = new Map<string, FailedRestart>();
   let lastSequence = 0;
-  let running: Promise<void> | undefined;
 
   function note(record: AuditRecord): void {
     const { instance, mapping = '', namespace = '', secret = '', note: workload = '' } = record;
@@ -50,7 +50,8 @@ export function createFailedRestarts({
     } else if (phase === 'outcome') failed.delete(key);
   }
 
-  async function readNew(): Promise<void> {
+  // Concurrent readers would apply the same records twice, in another order.
+  const readNew = createSharedRun(async (): Promise<void> => {
     const since = new Date(clock.now() - HORIZON_MS).toISOString();
     for (;;) {
       const page = await audit.list({ action: 'restart', since }, { limit: PAGE, after: lastSequence });
@@ -58,17 +59,13 @@ export function createFailedRestarts({
       lastSequence = page.at(-1)?.sequence ?? lastSequence;
       if (page.length < PAGE) return;
     }
-  }
+  });
 
   return {
     current: () => [...failed.values()].filter(({ mapping, workload }) => isConfigured(mapping, workload)),
     async refresh() {
-      // Concurrent readers would apply the same records twice, in another order.
-      running ??= readNew().finally(() => {
-        running = undefined;
-      });
       try {
-        await running;
+        await readNew();
       } catch (thrown) {
         if (!(thrown instanceof AppError)) throw thrown;
       }

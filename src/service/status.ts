@@ -94,6 +94,21 @@ export function targetWarnings(controller: {
   );
 }
 
+/** A warning about a target, in the JSON of `plan` and `sync`. */
+type TargetWarning = TargetId & Required<Pick<StatusWarning, 'code' | 'mapping' | 'message'>>;
+
+export function warningsData(
+  targets: readonly {
+    readonly mapping: string;
+    readonly target: TargetId;
+    readonly warnings?: readonly { readonly code: string; readonly message: string }[] | undefined;
+  }[],
+): readonly TargetWarning[] {
+  return targets.flatMap(({ mapping, target, warnings = [] }) =>
+    warnings.map(({ code, message }) => ({ code, mapping, ...target, message })),
+  );
+}
+
 /** Returns the error of the last sweep, with its remedy. A code from a newer replica may be unknown here. */
 function staleReason(
   shards: readonly string[],

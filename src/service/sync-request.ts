@@ -6,6 +6,7 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import { targetKey } from './config-snapshot.ts';
 import type { Controller } from './controller.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
+import { warningsData } from './status.ts';
 import type { TargetState } from './target-state.ts';
 
 /** Maximum time that a sync request waits for its results. */
@@ -130,9 +131,7 @@ function answerOf(
       ...(pinned === undefined ? {} : { pinned }),
     })),
     held,
-    warnings: sorted.flatMap(({ mapping, target, warnings = [] }) =>
-      warnings.map(({ code, message }) => ({ code, mapping, ...target, message })),
-    ),
+    warnings: warningsData(sorted),
     pending,
   };
 }

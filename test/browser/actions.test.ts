@@ -1,6 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { done } from '../http/harness.ts';
 import { axe } from './chromium.ts';
 import { column, describeInChromium, go } from './harness.ts';
 import { mappingsOf, STATUS, target, typical } from './scene.ts';
@@ -183,15 +184,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
         async sync(_, __, requestId) {
           syncCalls += 1;
           await gate.promise;
-          return {
-            ok: true,
-            requestId,
-            summary: { updated: 1 },
-            targets: [],
-            held: [],
-            warnings: [],
-            pending: 0,
-          };
+          return done(requestId);
         },
       },
     });

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
-import { TOKENS } from '../http/harness.ts';
+import { done, TOKENS } from '../http/harness.ts';
 import { delayResponses, describeInChromium, go, signIn } from './harness.ts';
 
 describeInChromium('the sign-in', (visit) => {
@@ -121,15 +121,7 @@ describeInChromium('the sign-in', (visit) => {
       service: {
         async sync(_, __, requestId) {
           await gate.promise;
-          return {
-            ok: true,
-            requestId,
-            summary: { updated: 1 },
-            targets: [],
-            held: [],
-            warnings: [],
-            pending: 0,
-          };
+          return done(requestId);
         },
       },
     });

@@ -194,7 +194,7 @@ describe('audit verify', () => {
     const { stdout } = await bench.run('audit', 'verify');
     expect(stdout).toMatch(/^Not verified: without a checkpoint/m);
     expect(stdout).toContain(`No checkpoint found in ${a} or ${b}`);
-    expect(stdout).toContain('check that secretbridge can write to it and that nobody has emptied it');
+    expect(stdout).toContain('check two things: secretbridge can write to it, and no one has emptied it');
   });
 
   it('`audit verify` finds checkpoints and their key beside a SQLite file', async () => {

@@ -169,6 +169,19 @@ export const ORPHANS: OrphansAnswer = {
   held: [],
 };
 
+/** Returns the answer to a sync that has updated one target. */
+export function done(requestId: string): SyncAnswer {
+  return {
+    ok: true,
+    requestId,
+    summary: { updated: 1 },
+    targets: [],
+    held: [],
+    warnings: [],
+    pending: 0,
+  };
+}
+
 function fakeService(calls: { what: string; by: Requester; requestId: string }[]): Service {
   const mappings = ['api', 'db', 'web'].map((mapping) => ({
     mapping,
@@ -177,15 +190,6 @@ function fakeService(calls: { what: string; by: Requester; requestId: string }[]
     searches: [],
     targets: [target({ mapping, secret: mapping })],
   }));
-  const done = (requestId: string): SyncAnswer => ({
-    ok: true,
-    requestId,
-    summary: { updated: 1 },
-    targets: [],
-    held: [],
-    warnings: [],
-    pending: 0,
-  });
   return {
     status: async () => STATUS,
     mappings: () => mappings,

@@ -171,7 +171,7 @@ const PROBLEM_TEXTS: Readonly<Record<NonNullable<VerifyReport['problem']>['kind'
 function missingText(missing: readonly string[], paint: Paint): readonly string[] {
   if (missing.length === 0) return [];
   return [
-    `${paint('yellow', 'warning')}: No checkpoint found in ${missing.join(' or ')} yet. A service writes the first one when it starts, and a command writes one at its end. If a location stays empty, check that secretbridge can write to it and that nobody has emptied it.`,
+    `${paint('yellow', 'warning')}: No checkpoint found in ${missing.join(' or ')} yet. A service writes one at its start, and a command at its end. If a location stays empty, check two things: secretbridge can write to it, and no one has emptied it.`,
   ];
 }
 

@@ -1,6 +1,7 @@
-import type { AuditRecord, FieldChange, KeyChanges } from '../../audit/entry.ts';
+import type { AuditRecord, KeyChanges } from '../../audit/entry.ts';
 import { orderMembers, type ReviewedRecord } from '../../audit/query/query.ts';
 import type { RecordDetail } from '../../audit/query/record-detail.ts';
+import type { FieldChange } from '../../core/json.ts';
 import { largest } from '../../core/lists.ts';
 import { safeLine, safeText } from '../service/error.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';

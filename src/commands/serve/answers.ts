@@ -1,14 +1,12 @@
-import type { AppError } from '../../core/errors.ts';
-import type { TargetId } from '../../core/target.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type {
   HeldStatus,
   OrphansAnswer,
   PruneAnswer,
   SkippedTargets,
-  StatusWarning,
   SyncAnswer,
 } from '../../service/service.ts';
+import { warningsData } from '../../service/status.ts';
 import type { OrphanList } from '../prune.ts';
 import type { SyncReport } from '../sync.ts';
 
@@ -28,18 +26,7 @@ export function syncAnswer(
   return { ok, requestId, summary, targets: answerTargets, held, warnings, pending: 0 };
 }
 
-/** A warning about a target, in the JSON of `plan` and `sync`. */
-type TargetWarning = TargetId & Required<Pick<StatusWarning, 'code' | 'mapping' | 'message'>>;
-
-export function warningsData(
-  targets: readonly (Pick<SyncReport['targets'][number], 'mapping' | 'target'> & {
-    readonly warnings?: readonly AppError[];
-  })[],
-): readonly TargetWarning[] {
-  return targets.flatMap(({ mapping, target, warnings = [] }) =>
-    warnings.map(({ code, message }) => ({ code, mapping, ...target, message })),
-  );
-}
+export { warningsData } from '../../service/status.ts';
 
 /** Builds the API response of `prune`. */
 export function pruneAnswer(report: SyncReport): PruneAnswer {

@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { App } from '../../app/app.ts';
-import { type Actor, type Entry, NO_KEYS } from '../../audit/entry.ts';
+import type { Actor, Entry } from '../../audit/entry.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, isEmptyDiff, type NamedChanges } from '../../config/diff.ts';
 import { toAppError } from '../../core/errors.ts';
@@ -8,7 +7,7 @@ import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
 import { shortHash } from '../../sync/ownership-metadata.ts';
-import type { ConfigurationFacts } from '../configuration-facts.ts';
+import { type ConfigurationFacts, configureEntry, sizeText } from '../configuration-facts.ts';
 
 /** Maximum number of names for one kind of change. There can be ten thousand mappings, and records must stay small. */
 const MAX_NAMES = 20;
@@ -35,11 +34,8 @@ function countText(names: readonly string[], how: string): string {
 }
 
 /** Describes the start of a service. @param since The changes since this process last opened the service. */
-export function describeStart(
-  { stores, mappings }: { readonly stores: readonly unknown[]; readonly mappings: readonly unknown[] },
-  since?: ConfigDiff,
-): string {
-  const now = `stores: ${stores.length}, mappings: ${mappings.length}`;
+export function describeStart(config: Parameters<typeof sizeText>[0], since?: ConfigDiff): string {
+  const now = sizeText(config);
   if (since === undefined) return now;
   return `${now}; reopened; ${isEmptyDiff(since) ? 'unchanged' : describeDiff(since)}`;
 }
@@ -99,13 +95,10 @@ export function createConfigurationRecords({
     return inTurn(append);
   }
 
-  function record(what: Pick<Entry, 'outcome' | 'note' | 'code'> & ConfigurationFacts): Promise<void> {
-    const requestId = randomUUID();
-    const base = { actor: { kind }, action: 'configure', sources: [], keys: NO_KEYS } as const;
+  function record(what: Parameters<typeof configureEntry>[1]): Promise<void> {
+    if (waiting.length < MAX_WAITING) waiting.push(configureEntry({ kind }, what));
     // The first record has the actor `startup`; later records have the actor `event`.
     kind = 'event';
-    if (waiting.length < MAX_WAITING)
-      waiting.push({ ...base, ...what, requestId, durationMs: 0, attempt: 1 });
     return flush();
   }
 

@@ -1,5 +1,6 @@
 import type { App } from '../../app/app.ts';
 import { replacedStores } from '../../app/stores.ts';
+import { configHash } from '../../config/changes.ts';
 import { brokenIncludes, type Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig } from '../../config/diff.ts';
 import type { Problem } from '../../config/problem.ts';
@@ -66,9 +67,12 @@ export class Server {
   async started(previous: Config | undefined): Promise<void> {
     const { app, env } = this.#parts;
     const note = describeStart(app.config, previous && diffConfig(previous, app.config));
-    const before = previous ?? (await lastConfiguration(app))?.text;
+    const last = previous === undefined ? await lastConfiguration(app) : undefined;
+    // An unchanged configuration needs no comparison, and its text is kept already.
+    const isKept = last?.text !== undefined && last.hash === configHash(app.config);
+    const before = previous ?? (isKept ? undefined : last?.text);
     await this.#records.configured(note, configurationFacts(app.config, env, before));
-    await keepConfiguration(app);
+    if (!isKept) await keepConfiguration(app);
     app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
     await this.#reportIncludes(previous?.includes ?? []);
   }
