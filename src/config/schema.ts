@@ -15,11 +15,11 @@ const common = {
   name: Name.meta({ description: 'Unique name of the store.' }),
   limits: z
     .strictObject({
-      requestsPerSecond: rate(10_000).default(200).meta({
+      requestsPerSecond: rate(10_000).default(1_000).meta({
         description:
-          'Maximum requests per second. The rate drops for a while after the store asks to slow down.',
+          'Maximum requests per second. The rate drops for a while if the store throttles, leaves a fifth of the requests unanswered, or gets slow.',
       }),
-      concurrency: wholeNumber(1, 1_000).default(8).meta({ description: 'Maximum concurrent requests.' }),
+      concurrency: wholeNumber(1, 1_000).default(16).meta({ description: 'Maximum concurrent requests.' }),
       timeout: duration().prefault('15s').meta({ description: 'Time limit for one response.' }),
     })
     .transform(({ timeout, ...limits }) => ({ ...limits, timeoutMs: timeout }))

@@ -1,13 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { performance as processPerformance } from 'node:perf_hooks';
 import PQueue from 'p-queue';
 import { unlessAborted } from '../core/abort.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
+import { AdaptiveRate } from './adaptive-rate.ts';
 import { Breaker, type CallResult } from './breaker.ts';
 import type { FailureOf, Operation, ProviderDeps, Settled } from './provider.ts';
 import { settle, thrownError } from './results.ts';
-import { createSlowdown, MAX_CALL_WAIT_MS, type Slowdown } from './slowdown.ts';
+import { createSlowdown, type Slowdown } from './slowdown.ts';
 import { type MakeDeadline, systemDeadline, systemSleep } from './timing.ts';
 
 /** Reports one request that has ended. */
@@ -19,7 +21,7 @@ export interface CallReport {
 }
 
 export interface StoreLimits {
-  /** The maximum rate of the requests of this process. */
+  /** The highest rate of the requests of this process. The rate is lower while the store shows signs of overload. */
   readonly requestsPerSecond: number;
   readonly concurrency: number;
   /** The timeout of one request. It does not include the wait for a permit. */
@@ -41,7 +43,7 @@ export interface StorePolicyOptions {
   readonly random?: () => number;
 }
 
-/** The rules for all requests to one store: maximum rate, concurrency, timeout, circuit breaker and slowdown. */
+/** The rules for all requests to one store: adaptive rate, concurrency, timeout, circuit breaker and slowdown. */
 export interface StorePolicy extends Disposable {
   readonly limit: ProviderDeps['limit'];
   /** The reason why no requests are made. Undefined while requests are made. */
@@ -63,6 +65,7 @@ interface Request<T> {
 
 interface EndedRequest<T> extends CallResult {
   readonly settled: Settled<T>;
+  readonly ms: number;
 }
 
 /**
@@ -77,6 +80,7 @@ export function createStorePolicy(options: StorePolicyOptions): StorePolicy {
 class QueuedPolicy implements StorePolicy {
   readonly #options: StorePolicyOptions;
   readonly #queue: PQueue;
+  readonly #rate: AdaptiveRate;
   readonly #nextDelay: () => number;
   readonly #guard: { readonly breaker: Breaker; readonly slowdown: Slowdown } | undefined;
 
@@ -84,15 +88,17 @@ class QueuedPolicy implements StorePolicy {
     const { limits, probe, random = Math.random } = options;
     this.#options = options;
     this.#queue = new PQueue({ concurrency: limits.concurrency });
+    const now = () => performance.now();
+    this.#rate = new AdaptiveRate({ maximum: limits.requestsPerSecond, now, busyShare: measureBusyShare() });
     // p-queue has a rate limiter, but it would block all requests for an hour after the clock was set back by an hour.
     this.#nextDelay = createRateLimiter({
-      perSecond: () => limits.requestsPerSecond,
+      perSecond: () => this.#rate.perSecond,
       // Only a tenth of the rate, because a larger burst could double the number of requests in the first second.
       burst: (perSecond) => perSecond / 10,
-      clock: { now: () => performance.now() },
+      clock: { now },
     });
     this.#guard = probe && {
-      slowdown: createSlowdown(this.#queue, random),
+      slowdown: createSlowdown(this.#queue, this.#rate, random),
       breaker: new Breaker({
         probe: () => resultOfProbe(probe),
         onChange: () => this.#handleBreakerChange(),
@@ -162,17 +168,21 @@ class QueuedPolicy implements StorePolicy {
     const { breaker, slowdown } = this.#guard;
     const { round } = slowdown;
     const ended = await breaker.execute(call);
-    if (slowdown.record(ended.failure, round)) this.#options.onChange?.();
+    const readMs = request.operation === 'read' ? ended.ms : undefined;
+    if (slowdown.record(ended.failure, round, readMs)) this.#options.onChange?.();
     return ended;
   }
 
   async #waitForTurn(signal: AbortSignal | undefined): Promise<void> {
-    const wait = this.#nextDelay();
-    if (wait > 0) await systemSleep(wait, signal);
-    // While this request waited, another request may have caused a pause.
-    const pause = this.#guard?.slowdown.remainingMs ?? 0;
-    if (pause > 0 && pause <= MAX_CALL_WAIT_MS) await systemSleep(pause, signal);
-    this.#throwIfRefused();
+    for (;;) {
+      const wait = this.#nextDelay();
+      if (wait > 0) await systemSleep(wait, signal);
+      this.#throwIfRefused();
+      const pause = this.#guard?.slowdown.remainingMs ?? 0;
+      if (pause === 0) return;
+      // While this request waited, another request caused a pause. Then take a new turn, at the lower rate.
+      await systemSleep(pause, signal);
+    }
   }
 
   /**
@@ -199,10 +209,22 @@ class QueuedPolicy implements StorePolicy {
     const isInterrupted = signal?.aborted === true && 'error' in settled && settled.error === signal.reason;
     const failure = isInterrupted ? undefined : failureOf(settled);
     const outcome = isInterrupted ? 'INTERRUPTED' : (failure?.code ?? 'ok');
-    onCall?.({ operation, outcome, ms: performance.now() - startedAt });
+    const ms = performance.now() - startedAt;
+    onCall?.({ operation, outcome, ms });
     if (isInterrupted) throw signal.reason;
-    return { settled, failure };
+    return { settled, failure, ms };
   }
+}
+
+/** Returns a function that returns how much of the time since its last call this process was busy, from 0 to 1. */
+function measureBusyShare(): () => number {
+  let last = processPerformance.eventLoopUtilization();
+  return () => {
+    const current = processPerformance.eventLoopUtilization();
+    const { utilization } = processPerformance.eventLoopUtilization(current, last);
+    last = current;
+    return utilization;
+  };
 }
 
 async function resultOfProbe(probe: () => Promise<unknown>): Promise<CallResult> {

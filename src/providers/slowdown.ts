@@ -1,5 +1,7 @@
 import type PQueue from 'p-queue';
+import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
+import type { AdaptiveRate } from './adaptive-rate.ts';
 
 /** Slows down the requests to one store when the store asks for it. */
 export interface Slowdown extends Disposable {
@@ -17,8 +19,11 @@ export interface Slowdown extends Disposable {
    * at the start of a request, and pass it to `record` at the end.
    */
   readonly round: number;
-  /** Records the result of a request. Returns whether `error` may have changed. */
-  record(failure: AppError | undefined, round: number): boolean;
+  /**
+   * Records the result of a request. Returns whether `error` may have changed.
+   * @param readMs The duration of a read. Undefined for other requests.
+   */
+  record(failure: AppError | undefined, round: number, readMs?: number): boolean;
 }
 
 /**
@@ -32,14 +37,17 @@ const MAX_BACKOFF_MS = 30_000;
 const MAX_PAUSE_MS = 5 * 60_000;
 /** After a pause, a store counts as slowed down for this long if it gets no requests. */
 const RECOVERY_MS = 60_000;
+const PAUSED = 'calls are paused until then, so this call was skipped';
+
+/** The codes of missing answers. Many of them at once show that the store is overloaded. */
+const UNANSWERED_CODES: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIMEOUT']);
 
 /**
  * Creates the slowdown of one queue. A throttled request pauses the queue for the time that the store asks for, or for
- * the backoff if it is longer. The backoff is exponential with full jitter. The concurrency is halved, and each
- * answered request raises it by one. If several concurrent requests are throttled, they count as one.
+ * the backoff if it is longer. The backoff is exponential with full jitter. After the pause, the rate is lower. If
+ * several concurrent requests are throttled, they count as one.
  */
-export function createSlowdown(queue: PQueue, random: () => number): Slowdown {
-  const { concurrency } = queue;
+export function createSlowdown(queue: PQueue, rate: AdaptiveRate, random: () => number): Slowdown {
   let consecutive = 0;
   let round = 0;
   let error: AppError | undefined;
@@ -56,6 +64,18 @@ export function createSlowdown(queue: PQueue, random: () => number): Slowdown {
     timer = setTimeout(() => queue.start(), ms);
     if (ms > MAX_CALL_WAIT_MS) queue.clear();
   };
+  const recordThrottled = (failure: AppError, startRound: number): void => {
+    const requestedMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
+    if (startRound !== round) {
+      if (requestedMs > remaining()) pause(failure, requestedMs);
+      return;
+    }
+    const backoff = random() * Math.min(FIRST_PAUSE_MS * 2 ** consecutive, MAX_BACKOFF_MS);
+    consecutive += 1;
+    round += 1;
+    rate.record('throttled');
+    pause(failure, Math.max(requestedMs, backoff));
+  };
   return {
     get error() {
       return performance.now() - pausedUntil < RECOVERY_MS ? error : undefined;
@@ -63,8 +83,7 @@ export function createSlowdown(queue: PQueue, random: () => number): Slowdown {
     get refusal() {
       const retryAfterMs = remaining();
       if (error === undefined || retryAfterMs <= MAX_CALL_WAIT_MS) return undefined;
-      const detail = 'calls are paused until then, so this call was skipped';
-      return new AppError(error.code, { detail, retryAfterMs, cause: error });
+      return new AppError(error.code, { detail: PAUSED, retryAfterMs, cause: error });
     },
     get remainingMs() {
       return remaining();
@@ -72,27 +91,17 @@ export function createSlowdown(queue: PQueue, random: () => number): Slowdown {
     get round() {
       return round;
     },
-    record(failure, startRound) {
-      const isThrottled =
-        failure !== undefined && (failure.code === 'THROTTLED' || failure.retryAfterMs !== undefined);
-      if (!isThrottled) {
-        if (failure !== undefined) return false;
-        if (startRound === round) consecutive = 0;
-        if (queue.concurrency < concurrency) queue.concurrency += 1;
-        if (error === undefined || remaining() > 0) return false;
-        error = undefined;
-        return true;
+    record(failure, startRound, readMs) {
+      if (failure !== undefined) {
+        const isThrottled = failure.code === 'THROTTLED' || failure.retryAfterMs !== undefined;
+        if (isThrottled) recordThrottled(failure, startRound);
+        else if (UNANSWERED_CODES.has(failure.code)) rate.record('unanswered');
+        return isThrottled;
       }
-      const requestedMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
-      if (startRound !== round) {
-        if (requestedMs > remaining()) pause(failure, requestedMs);
-        return true;
-      }
-      const backoff = random() * Math.min(FIRST_PAUSE_MS * 2 ** consecutive, MAX_BACKOFF_MS);
-      consecutive += 1;
-      round += 1;
-      queue.concurrency = Math.max(1, Math.floor(queue.concurrency / 2));
-      pause(failure, Math.max(requestedMs, backoff));
+      rate.record('answered', readMs);
+      if (startRound === round) consecutive = 0;
+      if (error === undefined || remaining() > 0) return false;
+      error = undefined;
       return true;
     },
     [Symbol.dispose]: () => clearTimeout(timer),

@@ -26,7 +26,7 @@ describe('a valid configuration', () => {
       absence: { readings: 3, overMs: 600_000 },
       restarts: { windowMs: 5_000, atOnce: 5 },
       stores: [
-        { name: 'team-vault', limits: { requestsPerSecond: 200, concurrency: 8, timeoutMs: 15_000 } },
+        { name: 'team-vault', limits: { requestsPerSecond: 1_000, concurrency: 16, timeoutMs: 15_000 } },
         { name: 'local', path: '/home/ann/secrets' },
       ],
       mappings: [
