@@ -1,30 +1,52 @@
 import type { Clock } from './clock.ts';
 import { sleepMs } from './timer.ts';
 
-/** Reserves the next permitted call. Returns the number of milliseconds to wait before making the call. */
-type RateLimiter = () => number;
-
-interface RateLimiterOptions {
-  /** Called for each reservation, so that the rate can change. */
+export interface TokenBucketOptions {
+  /** Called for each operation, so that the rate can change. */
   readonly perSecond: () => number;
-  /** Returns how many calls may start together after an idle period, at the given rate. At least 1. */
+  /** Returns the number of tokens of a full bucket at the given rate. At least 1. */
   readonly burst: (perSecond: number) => number;
   readonly clock: Clock;
 }
 
-/** Creates a token bucket that stores only the time at which the bucket will be full (generic cell rate algorithm). */
-export function createRateLimiter({ perSecond, burst, clock }: RateLimiterOptions): RateLimiter {
-  let fullAt = Number.NEGATIVE_INFINITY;
-  let last = Number.NEGATIVE_INFINITY;
-  return () => {
-    const now = clock.now();
-    // If the clock is set back by an hour, calls must not be blocked for an hour.
-    if (now < last) fullAt -= last - now;
-    last = now;
+/** A token bucket. It stores only the time at which it will be full (generic cell rate algorithm). */
+export class TokenBucket {
+  readonly #options: TokenBucketOptions;
+  #fullAt = Number.NEGATIVE_INFINITY;
+  #last = Number.NEGATIVE_INFINITY;
+
+  constructor(options: TokenBucketOptions) {
+    this.#options = options;
+  }
+
+  /** Takes tokens, even if there are fewer in the bucket. */
+  take(count = 1): void {
+    this.#fullAt = Math.max(this.#fullAt, this.#now()) + (count * 1000) / this.#options.perSecond();
+  }
+
+  /** The milliseconds until the bucket is not overdrawn. Negative if it holds tokens. */
+  get debtMs(): number {
+    const { perSecond, burst } = this.#options;
+    const now = this.#now();
     const rate = perSecond();
-    const interval = 1000 / rate;
-    fullAt = Math.max(fullAt, now) + interval;
-    return Math.max(0, Math.ceil(fullAt - Math.max(1, burst(rate)) * interval - now));
+    return Math.max(this.#fullAt, now) - now - (Math.max(1, burst(rate)) * 1000) / rate;
+  }
+
+  #now(): number {
+    const now = this.#options.clock.now();
+    // If the clock is set back by an hour, calls must not be blocked for an hour.
+    if (now < this.#last) this.#fullAt -= this.#last - now;
+    this.#last = now;
+    return now;
+  }
+}
+
+/** Reserves the next permitted call. Returns the number of milliseconds to wait before making the call. */
+export function createRateLimiter(options: TokenBucketOptions): () => number {
+  const bucket = new TokenBucket(options);
+  return () => {
+    bucket.take();
+    return Math.max(0, Math.ceil(bucket.debtMs));
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Mapping, MappingInclude } from '../../core/mapping.ts';
+import { TokenBucket } from '../../core/rate-limiter.ts';
 import type { Reason } from '../../queue/queue.ts';
 import { refsOf, searchesOf } from '../../sync/desired.ts';
 
@@ -7,7 +8,6 @@ export interface CallBudgetOptions {
   readonly now: () => number;
 }
 
-const MINUTE_MS = 60_000;
 /** The share of the calls of a minute that may start together. The others are spread over the minute. */
 const BURST_SHARE = 0.1;
 const MIN_RETRY_MS = 500;
@@ -34,34 +34,46 @@ export class CallBudget {
    */
   take({ path, callsPerMinute }: MappingInclude, calls: number, reason: Reason): number {
     if (calls === 0) return 0;
-    const now = this.#now();
-    const burst = Math.max(1, callsPerMinute * BURST_SHARE);
-    const perMs = (callsPerMinute * (1 - BURST_SHARE)) / MINUTE_MS;
-    const budget = this.#budgets.get(path) ?? { left: burst, at: now, assignedUntil: 0 };
-    this.#budgets.set(path, budget);
-    budget.left = Math.min(burst, budget.left + (now - budget.at) * perMs);
-    budget.at = now;
+    const budget = this.#budgetOf(path, callsPerMinute);
+    const { debtMs } = budget.bucket;
     // A job may need more calls than there are left, or else small jobs would keep a large one waiting. The next jobs then
     // wait longer.
-    if (budget.left > 0 || reason === 'manual') {
-      budget.left -= calls;
+    if (debtMs < 0 || reason === 'manual') {
+      budget.bucket.take(calls);
       return 0;
     }
-    const soonest = now + Math.max(MIN_RETRY_MS, Math.min(MAX_RETRY_MS, -budget.left / perMs));
-    const next = budget.assignedUntil + calls / perMs / OVERSUBSCRIPTION;
+    const now = this.#now();
+    const soonest = now + Math.max(MIN_RETRY_MS, Math.min(MAX_RETRY_MS, debtMs));
+    const next = budget.assignedUntil + (calls * 1000) / perSecondOf(budget) / OVERSUBSCRIPTION;
     // If the time exceeds the upper bound, start over at the lower bound, so that the retries stay spread.
     const at = next > now + MAX_RETRY_MS ? soonest : Math.max(soonest, next);
     budget.assignedUntil = at;
     return at - now;
   }
+
+  #budgetOf(path: string, callsPerMinute: number): Budget {
+    const known = this.#budgets.get(path);
+    if (known !== undefined) return Object.assign(known, { callsPerMinute });
+    const bucket = new TokenBucket({
+      perSecond: () => perSecondOf(budget),
+      burst: () => budget.callsPerMinute * BURST_SHARE,
+      clock: { now: this.#now },
+    });
+    const budget: Budget = { callsPerMinute, bucket, assignedUntil: 0 };
+    this.#budgets.set(path, budget);
+    return budget;
+  }
 }
 
 interface Budget {
-  /** The calls that may start now. Negative after a job that needed more. */
-  left: number;
-  at: number;
+  callsPerMinute: number;
+  readonly bucket: TokenBucket;
   /** The latest assigned retry time. */
   assignedUntil: number;
+}
+
+function perSecondOf({ callsPerMinute }: Pick<Budget, 'callsPerMinute'>): number {
+  return (callsPerMinute * (1 - BURST_SHARE)) / 60;
 }
 
 /** Returns the number of calls that a run may need. Other runs may already have made some of them. */
