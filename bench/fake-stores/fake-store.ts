@@ -34,4 +34,5 @@ export interface Counts {
 export type Command =
   | { readonly kind: 'put'; readonly values: Readonly<Record<string, string>> }
   | { readonly kind: 'counts' }
-  | { readonly kind: 'latency'; readonly ms: number };
+  | { readonly kind: 'latency'; readonly ms: number }
+  | { readonly kind: 'quota'; readonly perSecond: number | undefined };

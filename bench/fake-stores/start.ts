@@ -12,6 +12,11 @@ export interface RunningFakeStore extends AsyncDisposable {
   put(values: Readonly<Record<string, string>>): Promise<void>;
   /** Sets the delay of every response. */
   delay(ms: number): Promise<void>;
+  /**
+   * Makes the store answer 429 to all further requests of a second, like a Vault with a quota. The counts then have an
+   * operation `throttled N` for each second, where the first second is 0. Undefined removes the quota.
+   */
+  quota(perSecond: number | undefined): Promise<void>;
   /** Returns the request counts since the start of the store. */
   counts(): Promise<Counts>;
   /** Runs the work and counts the requests that the store receives during the work. */
@@ -43,6 +48,9 @@ export async function startFakeStore(kind: 'aws' | 'azure' | 'vault'): Promise<R
     },
     async delay(ms) {
       await sendCommand({ kind: 'latency', ms });
+    },
+    async quota(perSecond) {
+      await sendCommand({ kind: 'quota', perSecond });
     },
     counts,
     async during(work) {

@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici';
+import { mapConcurrently } from '../../src/core/semaphore.ts';
 import { type RunningFakeStore, totalOf } from '../fake-stores/start.ts';
 
 // Reads the same data as the measured program, with the smallest possible number of requests. The fake store counts
@@ -12,8 +13,12 @@ interface Bare {
   ): Promise<Record<string, unknown>>;
 }
 
-async function counted(fakeStore: RunningFakeStore, work: (bare: Bare) => Promise<void>): Promise<number> {
-  const dispatcher = new Agent({ allowH2: false, connections: 8, connect: { ca: fakeStore.ca } });
+async function counted(
+  fakeStore: RunningFakeStore,
+  work: (bare: Bare) => Promise<void>,
+  connections = 8,
+): Promise<number> {
+  const dispatcher = new Agent({ allowH2: false, connections, connect: { ca: fakeStore.ca } });
   const bare: Bare = {
     async ask(path, body, headers = {}) {
       const url = path.startsWith('https:') ? path : fakeStore.address + path;
@@ -65,4 +70,21 @@ export function vaultReads(fakeStore: RunningFakeStore, keys: readonly string[])
   return counted(fakeStore, async ({ ask }) => {
     for (const key of keys) await ask(`/v1/secret/data/${key}`);
   });
+}
+
+/** Reads each key with one request, with this many requests at a time. Returns the time in milliseconds. */
+export async function vaultReadTime(
+  fakeStore: RunningFakeStore,
+  keys: readonly string[],
+  concurrency: number,
+): Promise<number> {
+  const startedAt = performance.now();
+  await counted(
+    fakeStore,
+    async ({ ask }) => {
+      await mapConcurrently(keys, concurrency, (key) => ask(`/v1/secret/data/${key}`));
+    },
+    concurrency,
+  );
+  return performance.now() - startedAt;
 }

@@ -2,6 +2,7 @@ import type { Benchmark } from '../harness/row.ts';
 import { awsCalls } from './aws-calls.ts';
 import { azureCalls } from './azure-calls.ts';
 import { firstSyncTime } from './first-sync.ts';
+import { firstSyncVault } from './first-sync-vault.ts';
 import { largeValues } from './large-values.ts';
 import { newMapping } from './new-mapping.ts';
 import { rotationByEvent } from './rotation-by-event.ts';
@@ -18,6 +19,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   azureCalls,
   vaultCalls,
   firstSyncTime,
+  firstSyncVault,
   rotationByEvent,
   rotationBySweep,
   newMapping,
