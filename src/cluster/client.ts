@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
 import { createRequestRateLimiter, type WaitForRate } from '../core/rate-limiter.ts';
-import { errorFromTransport, isTlsError, type KubeResponse, TOO_LONG, unavailable } from './errors.ts';
+import { errorFromTransport, isTlsError, type KubeResponse, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_TTL_MS, type Identity } from './kubeconfig/identity.ts';
 import {
   clusterOf,
@@ -15,7 +15,9 @@ import {
   loadKubeconfig,
   POD_CONTEXT,
 } from './kubeconfig/kubeconfig.ts';
-import { createPool, type Pool } from './pool.ts';
+import { createPool } from './pool.ts';
+import { headersOf, type KubeRequest, readResponse } from './request.ts';
+import { createStreamPool } from './streams.ts';
 import { type RetryDeps, retryWhileBusy } from './throttle.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
@@ -31,21 +33,6 @@ export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
   readonly loginMs?: number;
   /** Aborted when the process stops, so that the client no longer waits for a hanging login. */
   readonly stop?: AbortSignal | undefined;
-}
-
-export interface KubeRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Path below the server's address, URL-encoded. */
-  readonly path: string;
-  /** A text is sent unchanged. An object is sent as JSON. */
-  readonly body?: object | string;
-  /** Content type of the body. Default: JSON. */
-  readonly contentType?: string | undefined;
-  /** Content type of the response. Default: JSON. */
-  readonly accept?: string | undefined;
-  /** A longer response is not read to its end, and gets the status 413 (`TOO_LONG`). */
-  readonly maxBytes?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export type StreamRequest = Pick<KubeRequest, 'path' | 'accept'> & { readonly signal: AbortSignal };
@@ -75,9 +62,10 @@ export interface KubeClient extends AsyncDisposable {
 }
 
 /**
- * Sends requests with undici, on two connection pools. The package client-node only reads the kubeconfig and runs
- * logins. Requests by client-node open one connection each, leak an agent, and resend the body on redirects. Watches by
- * client-node end at the first error other than a 410, and skip lines that they cannot parse.
+ * Sends requests with undici, and watches with `node:http2` on connections of their own. The package client-node only
+ * reads the kubeconfig and runs logins. Requests by client-node open one connection each, leak an agent, and resend the
+ * body on redirects. Watches by client-node end at the first error other than a 410, and skip lines that they cannot
+ * parse.
  * @throws AppError CONFIG_INVALID if no kubeconfig names an API server.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
@@ -99,9 +87,9 @@ class UndiciClient implements KubeClient {
   readonly #timeoutMs: number;
   readonly #waitForRate: WaitForRate;
   readonly #requests = createPool();
-  // Each watch keeps a connection open. If watches and requests shared a pool, a hundred watches would leave no
-  // connections for the requests.
-  readonly #streams = createPool(null);
+  // Over HTTP/1.1, each watch keeps a connection open. If watches and requests shared a pool, a hundred watches would
+  // leave no connections for the requests.
+  readonly #streams = createStreamPool();
   readonly #closing = new AbortController();
   readonly #context: string;
   readonly #server: string;
@@ -146,14 +134,19 @@ class UndiciClient implements KubeClient {
   async #sendOnce(kubeRequest: KubeRequest): Promise<KubeResponse> {
     await this.#waitForRate(kubeRequest.signal);
     return this.#withTimeout(kubeRequest.signal, async (signal) =>
-      readResponse(await this.#dispatch(kubeRequest, this.#requests, signal), kubeRequest.maxBytes),
+      readResponse(await this.#dispatch(kubeRequest, signal), kubeRequest.maxBytes),
     );
   }
 
   async #openOnce(kubeRequest: KubeRequest): Promise<KubeResponse | KubeStream> {
     await this.#waitForRate(kubeRequest.signal);
     return this.#withTimeout(kubeRequest.signal, async (signal) => {
-      const response = await this.#dispatch(kubeRequest, this.#streams, signal);
+      const { headers, connection } = await unlessAborted(this.#identity(), signal);
+      const response = await this.#streams.open(connection, {
+        url: this.#urlOf(kubeRequest),
+        headers: headersOf(kubeRequest, headers),
+        signal,
+      });
       return response.statusCode === 200
         ? { status: 200, chunks: response.body }
         : await readResponse(response);
@@ -176,28 +169,21 @@ class UndiciClient implements KubeClient {
     }
   }
 
-  async #dispatch(
-    kubeRequest: KubeRequest,
-    pool: Pool,
-    signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
+  async #dispatch(kubeRequest: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     // End the request at its time limit even if the login hangs.
     const { headers, connection } = await unlessAborted(this.#identity(), signal);
-    const { method, path, body, contentType = 'application/json', accept = 'application/json' } = kubeRequest;
-    return request(this.#server.replace(/\/+$/, '') + path, {
+    const { method, body } = kubeRequest;
+    return request(this.#urlOf(kubeRequest), {
       method,
-      headers: {
-        ...groupHeaders(headers),
-        Accept: accept,
-        'User-Agent': 'secretbridge',
-        ...(body === undefined ? {} : { 'Content-Type': contentType }),
-      },
+      headers: headersOf(kubeRequest, headers),
       body: typeof body === 'object' ? toJson(body) : (body ?? null),
       signal,
-      dispatcher: pool.dispatcher(connection),
-      // Streams have no body timeout, because the reader of the stream detects a silent connection itself.
-      ...(pool === this.#streams ? { bodyTimeout: 0 } : {}),
+      dispatcher: this.#requests.dispatcher(connection),
     });
+  }
+
+  #urlOf({ path }: KubeRequest): string {
+    return this.#server.replace(/\/+$/, '') + path;
   }
 
   async #identity(): Promise<Identity> {
@@ -265,32 +251,6 @@ class UndiciClient implements KubeClient {
       throw error.subject === undefined ? error.withSubject(this.#displayAddress) : error;
     }
   }
-}
-
-/** Groups repeated headers into lists. */
-function groupHeaders(headers: Identity['headers']): Record<string, string | string[]> {
-  const all = Map.groupBy(headers, ([name]) => name);
-  return Object.fromEntries(
-    [...all].map(([name, [first, ...more]]) => {
-      const value = first?.[1] ?? '';
-      return [name, more.length === 0 ? value : [value, ...more.map(([, other]) => other)]];
-    }),
-  );
-}
-
-async function readResponse(
-  { statusCode: status, headers, body }: Dispatcher.ResponseData,
-  maxBytes = Number.POSITIVE_INFINITY,
-): Promise<KubeResponse> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    // Leaving the loop ends the connection.
-    if (length > maxBytes) return { status: TOO_LONG, headers, text: '' };
-    chunks.push(chunk);
-  }
-  return { status, headers, text: Buffer.concat(chunks).toString('utf8') };
 }
 
 /** Removes credentials from an address before it is shown. */

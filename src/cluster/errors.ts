@@ -195,6 +195,8 @@ const TRANSPORT_DETAILS: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was cut',
   EPIPE: 'the connection was cut',
   UND_ERR_SOCKET: 'the connection was cut',
+  ERR_STREAM_PREMATURE_CLOSE: 'the connection was cut',
+  ERR_HTTP2_STREAM_ERROR: 'the API server ended the stream',
   UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
   ETIMEDOUT: 'the connection timed out',
   CERT_HAS_EXPIRED: "TLS: the server's certificate has expired, or our clock is wrong",
@@ -270,7 +272,7 @@ export function errorFromTransport(thrown: unknown, timeoutMs: number): AppError
       cause: thrown,
     });
   if (/^(ERR_SSL_|ERR_TLS_|CERT_)/.test(code)) return unavailable('TLS: the handshake failed', thrown);
-  if (/^(UND_ERR_|HPE_)/.test(code)) return unavailable('the connection failed', thrown);
+  if (/^(UND_ERR_|HPE_|ERR_HTTP2_)/.test(code)) return unavailable('the connection failed', thrown);
   // System errors, for example no free file descriptor or address, or a firewall that denies access.
   if (/^E(AI_)?[A-Z]+$/.test(code))
     return unavailable(`cannot open a connection: ${resourceShortageOf(thrown) ?? code}`, thrown);

@@ -3,7 +3,7 @@ import { parseObject } from '../core/json.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import { ApiWorkloads } from './api-workloads.ts';
-import { createKubeClient, type KubeClient, type KubeClientOptions, type KubeRequest } from './client.ts';
+import { createKubeClient, type KubeClient, type KubeClientOptions } from './client.ts';
 import {
   type Cluster,
   type ConfigMaps,
@@ -38,6 +38,7 @@ import {
 } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import { isTerminating, listAll, nameOf } from './pages.ts';
+import type { KubeRequest } from './request.ts';
 import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
 import type { Workloads } from './workloads.ts';

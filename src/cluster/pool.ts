@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * Shorter than the idle timeouts of API servers (90 s) and load balancers (60 s), so that we close an idle connection
  * before the other side closes it.
  */
-const IDLE_MS = 30_000;
+export const IDLE_MS = 30_000;
 
 /**
  * @param connections The maximum number of open connections; null means no limit.
@@ -63,14 +63,11 @@ function createDispatcher(
   connections: number | null,
   connectMs: number,
 ): Dispatcher {
-  const tls = tlsOptions(connection);
   // HTTP/2 is off: in undici 8, new requests hang after a GOAWAY while a stream is open.
   const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
-  if (!proxy) {
-    const alive = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
-    const connect = buildConnector({ ...tls, ...alive, allowH2: false });
-    return new Agent({ ...options, connect: keepTlsError(connect) });
-  }
+  if (!proxy)
+    return new Agent({ ...options, connect: createConnector(connection, { allowH2: false, connectMs }) });
+  const tls = tlsOptions(connection);
   return new ProxyAgent({
     ...options,
     uri: proxy,
@@ -90,11 +87,21 @@ function createDispatcher(
   });
 }
 
+/** Creates a function that opens connections with these settings, without a proxy. */
+export function createConnector(
+  connection: Connection,
+  { allowH2, connectMs = CONNECT_TIMEOUT_MS }: { readonly allowH2: boolean; readonly connectMs?: number },
+): buildConnector.connector {
+  const alive = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
+  return keepTlsError(buildConnector({ ...tlsOptions(connection), ...alive, allowH2 }));
+}
+
 /**
  * Keeps the TLS error of a rejected client certificate. With TLS 1.3 the server rejects the certificate after the
  * handshake and closes the connection, and undici would report only the close.
  */
 function keepTlsError(connect: buildConnector.connector): buildConnector.connector {
+  // The connector returns the socket, although its type says nothing of it.
   return (options, callback) =>
     connect(options, (...result) => {
       const [, socket] = result;
@@ -114,7 +121,8 @@ function tlsOptions({ ca, cert, key, servername, rejectUnauthorized = true }: Co
   };
 }
 
-function signatureOf({ ca, cert, key, servername, rejectUnauthorized, proxy }: Connection): string {
+/** Returns a text that is equal for equal settings. */
+export function signatureOf({ ca, cert, key, servername, rejectUnauthorized, proxy }: Connection): string {
   return JSON.stringify(
     [ca, cert, key, servername, rejectUnauthorized, proxy].map((part) => part?.toString() ?? null),
   );

@@ -8,7 +8,7 @@ import { checkScope, formatScope } from './names.ts';
 import { nameOf } from './pages.ts';
 import { listAndWatch, type WatchTuning } from './watch.ts';
 
-/** Watches the Secrets of a scope with one request and one connection, for any number of Secrets. */
+/** Watches the Secrets of a scope with one request, for any number of Secrets. */
 export function watchSecrets(
   client: KubeClient,
   scope: WatchScope,

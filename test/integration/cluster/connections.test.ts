@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { change, manifest, readNow } from '../../conformance/cluster-harness.ts';
 import { collectGarbage } from '../../fakes/collect-garbage.ts';
+import { openTcpGate } from '../service/tcp-gate.ts';
 import { kubernetes } from '../services/inject.ts';
-import { openReal, variant } from './harness.ts';
+import { connect, openReal, variant } from './harness.ts';
 
 it('makes 2,000 requests over few TLS connections without memory growth', async () => {
   await using h = await openReal();
@@ -30,6 +31,49 @@ it('makes 2,000 requests over few TLS connections without memory growth', async 
     expect(growth).toBeLessThan(4_000_000);
   } finally {
     unsubscribe('undici:client:connected', count);
+  }
+});
+
+it('watches 200 namespaces over three connections', async () => {
+  await using h = await openReal({ scope: 'namespace', watch: true });
+  await using gate = await openTcpGate(kubernetes().address);
+  // The administrator may list the Secrets of namespaces that do not exist.
+  const kubeconfig = await variant(kubernetes().kubeconfig, ({ clusters }) => {
+    Object.assign(clusters[0]?.cluster ?? {}, { server: gate.address });
+  });
+  let requestConnections = 0;
+  const count = ({ connectParams }: { connectParams: { port: string } }) => {
+    if (connectParams.port === new URL(gate.address).port) requestConnections += 1;
+  };
+  const listener = (message: unknown) => count(message as Parameters<typeof count>[0]);
+  subscribe('undici:client:connected', listener);
+  try {
+    await using cluster = await connect(kubeconfig);
+    const changed = Promise.withResolvers<string>();
+    const opened = Array.from({ length: 200 }, (_, n) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      let signs = 0;
+      cluster.watch(
+        { namespace: n === 199 ? h.namespace : `absent-${n}` },
+        {
+          listed: () => undefined,
+          changed: ({ id }) => changed.resolve(id.secret),
+          deleted: () => undefined,
+          // The first sign of life is the list, the second one is the start of the watch.
+          progress: () => {
+            signs += 1;
+            if (signs === 2) resolve();
+          },
+        },
+      );
+      return promise;
+    });
+    await Promise.all(opened);
+    expect(gate.accepted - requestConnections).toBe(3);
+    await h.put({ namespace: h.namespace, secret: 'app' }, {});
+    expect(await changed.promise).toBe('app');
+  } finally {
+    unsubscribe('undici:client:connected', listener);
   }
 });
 
