@@ -4,6 +4,7 @@ import { azureCalls } from './azure-calls.ts';
 import { firstSyncTime } from './first-sync.ts';
 import { firstSyncVault } from './first-sync-vault.ts';
 import { largeValues } from './large-values.ts';
+import { massRotation } from './mass-rotation.ts';
 import { newMapping } from './new-mapping.ts';
 import { rotationByEvent } from './rotation-by-event.ts';
 import { rotationBySweep } from './rotation-by-sweep.ts';
@@ -22,6 +23,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   firstSyncVault,
   rotationByEvent,
   rotationBySweep,
+  massRotation,
   newMapping,
   start,
   largeValues,

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { createDatabase } from '../../test/integration/audit/database.ts';
 import { freePort } from '../../test/integration/services/free-port.ts';
 import type { Answer, Request } from '../../test/integration/services/http.ts';
 import { createRequest } from '../../test/integration/services/http.ts';
@@ -12,6 +13,7 @@ import {
   countsBetween,
   type RequestCounts,
 } from '../../test/integration/services/kubernetes-api.ts';
+import { type Postgres, startPostgres } from '../../test/integration/services/postgres.ts';
 import { type RedisServer, startRedis } from '../../test/integration/services/redis.ts';
 import { AZURE } from '../fake-stores/azure.ts';
 import { type RunningFakeStore, startFakeStore } from '../fake-stores/start.ts';
@@ -22,6 +24,8 @@ export type Engine = 'memory' | 'redis';
 
 export interface Setting {
   readonly engine: Engine;
+  /** The kind of the audit store. Default: SQLite. */
+  readonly audit?: 'sqlite' | 'postgres';
   /** The value of `refresh` in the configuration. */
   readonly refresh: string;
   /** The number of targets that are synced concurrently. */
@@ -38,7 +42,7 @@ export interface BenchMapping {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** The servers of one benchmark run: a real API server, and a Redis that starts on first use. */
+/** The servers of one benchmark run: a real API server, and Redis and PostgreSQL, which start on first use. */
 export interface Lab extends AsyncDisposable {
   readonly kubernetes: Kubernetes;
   readonly request: Request;
@@ -77,6 +81,7 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
   assertStatus(version, 200, 'the version');
   onServer('kubeApiserver', version.body.gitVersion);
   let redis: RedisServer | undefined;
+  let postgres: Postgres | undefined;
   let named = 0;
   const owned = stack.move();
   const lab: Lab = {
@@ -114,6 +119,9 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
           /redis_version:(\S+)/.exec(await redis.command('INFO', 'server'))?.[1] ?? 'unknown',
         );
       }
+      if (setting.audit === 'postgres') postgres ??= owned.use(await startPostgres({ borrow: false }));
+      const database =
+        setting.audit === 'postgres' && postgres !== undefined ? await createDatabase(postgres) : undefined;
       const port = await freePort();
       const config = configOf(setting, {
         kubeconfig: kubernetes.kubeconfig,
@@ -126,6 +134,7 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
         ...setting.fakeStore.env,
         NODE_EXTRA_CA_CERTS: join(folderPath, 'ca.pem'),
         REDIS_URL: redis?.address ?? '',
+        DATABASE_URL: database?.url ?? '',
       };
       return { folder: folderPath, env, address: `http://127.0.0.1:${port}` };
     },
@@ -156,7 +165,7 @@ interface SecretPage {
 }
 
 function configOf(
-  { engine, refresh, concurrency, store, fakeStore, mappings }: Setting,
+  { engine, audit, refresh, concurrency, store, fakeStore, mappings }: Setting,
   {
     kubeconfig,
     caFile,
@@ -202,7 +211,12 @@ function configOf(
       concurrency,
       ...(engine === 'redis' ? { url: { env: 'REDIS_URL' }, prefix: `b${port}` } : {}),
     },
-    audit: { store: { kind: 'sqlite', path: './state/audit.db' } },
+    audit: {
+      store:
+        audit === 'postgres'
+          ? { kind: 'postgres', url: { env: 'DATABASE_URL' } }
+          : { kind: 'sqlite', path: './state/audit.db' },
+    },
     keys: { fingerprint: [{ file: './shared.key' }] },
     http: { listen: `127.0.0.1:${port}` },
     defaults: { refresh },
