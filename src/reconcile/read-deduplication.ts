@@ -8,7 +8,7 @@ import { type AbsenceRule, FailureCounts } from './failed-reads.ts';
 export interface ReadDeduplication {
   /** Call this method before querying the audit for a source. */
   lookUp(source: StoreRef): Promise<ReadLookup>;
-  /** Call this method both before and after a new record of a read is appended, even if the append may have failed. */
+  /** Forgets the latest read of a source. Call this method before a new record of a read is appended. */
   forget(source: StoreRef): void;
   /**
    * Waits until no other task of this process is recording a read of the source. Returns a function that releases this
@@ -33,12 +33,19 @@ export interface ReadDeduplication {
 }
 
 export interface ReadLookup {
-  /** Whether this read is certainly the latest recorded one. If so, the audit need not be queried. */
-  isLast(reading: string): boolean;
   /**
-   * Remembers that this read is the latest recorded one. Call this method after a query of the audit has confirmed it.
+   * Returns the latest recorded read, if it is known. Then the audit need not be queried. A failed read, and a read that
+   * found a replaced value, are never returned.
    */
-  remember(reading: string): void;
+  last(): KnownRead | undefined;
+  /** Remembers the latest recorded read. Call this method after the audit has confirmed it, and within the lock. */
+  remember(read: KnownRead): void;
+}
+
+/** A version of a source, and the fingerprint of its value. */
+export interface KnownRead {
+  readonly version: string;
+  readonly after: string;
 }
 
 /**
@@ -50,33 +57,32 @@ export function createReadDeduplication(
   readAuditVersion: () => Promise<number | undefined>,
   absenceRule: ReadDeduplication['absenceRule'] = () => EVERY_READING,
 ): ReadDeduplication {
+  /** One text for each source, because texts need less memory than objects. */
   const lastReads = new Map<string, string>();
   const failing = new Map<string, boolean>();
   const locks = new Map<string, Promise<void>>();
   let cachedVersion: number | undefined;
-  let invalidations = 0;
+  let clears = 0;
   return {
     async lookUp(source) {
       const key = keyOf(source);
-      const invalidationsBefore = invalidations;
+      const clearsBefore = clears;
       const auditVersion = await readAuditVersion();
       if (auditVersion !== undefined && auditVersion !== cachedVersion) {
         lastReads.clear();
         cachedVersion = auditVersion;
       }
-      const isCurrent = () => auditVersion !== undefined && auditVersion === cachedVersion;
+      // If another process has appended since, its record may be newer.
+      const isCurrent = () =>
+        auditVersion !== undefined && auditVersion === cachedVersion && clears === clearsBefore;
       return {
-        isLast: (reading) => isCurrent() && lastReads.get(key) === reading,
-        remember(reading) {
-          // Another task may have appended a record after the query. Then the answer of the audit is outdated.
-          if (isCurrent() && invalidations === invalidationsBefore) lastReads.set(key, reading);
+        last: () => (isCurrent() ? parseRead(lastReads.get(key)) : undefined),
+        remember(read) {
+          if (isCurrent()) lastReads.set(key, formatRead(read));
         },
       };
     },
-    forget(source) {
-      invalidations += 1;
-      lastReads.delete(keyOf(source));
-    },
+    forget: (source) => void lastReads.delete(keyOf(source)),
     async lock(source) {
       const key = keyOf(source);
       const previous = locks.get(key);
@@ -93,11 +99,23 @@ export function createReadDeduplication(
     failures: new FailureCounts(),
     absenceRule,
     clear() {
-      invalidations += 1;
+      clears += 1;
       lastReads.clear();
       failing.clear();
     },
   };
+}
+
+function formatRead({ version, after }: KnownRead): string {
+  return `${after} ${version}`;
+}
+
+/** A fingerprint contains no space. A version may contain any character. */
+function parseRead(text: string | undefined): KnownRead | undefined {
+  const end = text?.indexOf(' ') ?? -1;
+  return text === undefined || end < 0
+    ? undefined
+    : { after: text.slice(0, end), version: text.slice(end + 1) };
 }
 
 /**
@@ -116,7 +134,7 @@ const EVERY_READING: AbsenceRule = {
 
 /** Records every read, for callers that read each source only once. */
 export const noReadDeduplication = (): ReadDeduplication => ({
-  lookUp: async () => ({ isLast: () => false, remember: () => undefined }),
+  lookUp: async () => ({ last: () => undefined, remember: () => undefined }),
   forget: () => undefined,
   lock: async () => () => undefined,
   setFailing: () => undefined,

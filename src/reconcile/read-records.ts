@@ -9,7 +9,12 @@ import {
 } from '../core/read-result.ts';
 import { addsToProof } from './failed-reads.ts';
 import { definitionNote, lastRead, lastReadMatching, readNote } from './last-read-version.ts';
-import { noReadDeduplication, type ReadDeduplication } from './read-deduplication.ts';
+import {
+  type KnownRead,
+  noReadDeduplication,
+  type ReadDeduplication,
+  type ReadLookup,
+} from './read-deduplication.ts';
 import type { RecorderDeps } from './recorder.ts';
 
 type ReadRecorderDeps = Pick<
@@ -54,43 +59,40 @@ export class ReadRecorder {
     result: FoundRead,
     tookMs: number,
   ): Promise<PendingRecord | undefined> {
-    const after = this.#deps.fingerprints.value(result.value);
-    const reading = `${result.version} ${after}`;
+    const read = { version: result.version, after: this.#deps.fingerprints.value(result.value) };
     const isCurrent = source.ref.version === undefined;
     const lookup = isCurrent ? await this.#deduplication.lookUp(source) : undefined;
-    if (lookup?.isLast(reading)) return undefined;
-    const keep = () => lookup?.remember(reading);
-    return this.#exclusivePerSource(source, () => this.#recordValue(source, result, { after, tookMs, keep }));
+    if (isSameRead(lookup?.last(), read)) return undefined;
+    return this.#exclusivePerSource(source, () =>
+      this.#recordValue(source, result, { read, lookup, tookMs }),
+    );
   }
 
   async #recordValue(
     source: StoreRef,
-    { version, value, stamp }: FoundRead,
-    { after, tookMs, keep }: { readonly after: string; readonly tookMs: number; readonly keep: () => void },
+    { value, stamp }: FoundRead,
+    { read, lookup, tookMs }: FoundDetails,
   ): Promise<PendingRecord | undefined> {
     const { fingerprints, stores } = this.#deps;
+    const { version, after } = read;
     const { store, ref } = source;
-    const previous = await this.#lastRead(source);
-    const isFailure = previous?.outcome === 'failed';
-    const sameVersion = await this.#lastReadOfVersion(source, version, previous);
+    const previous = await this.#previousRead(source, version, lookup);
+    const { failure, sameVersion } = previous;
     const isKnown = sameVersion?.after === after;
     const isReplaced = !isKnown && fingerprints.matches(sameVersion?.after ?? '', value) === false;
     // The record also contains the fingerprint of the replaced value. If this process ends before it writes the
     // targets, the record tells the next process that the value was replaced.
     const replaced = isReplaced ? sameVersion?.after : isKnown ? sameVersion.before : undefined;
     if (replaced !== undefined) this.replacedValues.add(refId(source));
+    const remember = () => (replaced === undefined ? lookup?.remember(read) : undefined);
     // In most cases the latest recorded read is identical, so there is nothing to record.
-    if (isKnown && !isFailure) {
-      if (replaced === undefined) keep();
+    if (isKnown && failure === undefined) {
+      remember();
       return undefined;
     }
     // The end of a failure is recorded even if the value is already known.
-    const isRecorded = await this.#isRecordedAfter(isFailure ? previous.sequence : 0, source, previous, {
-      version,
-      fingerprint: after,
-    });
-    if (isRecorded) return undefined;
-    const span = this.#deduplication.failures.end(source, isFailure ? previous : undefined);
+    if (await this.#isRecordedAfter(failure?.sequence ?? 0, source, previous.exists, read)) return undefined;
+    const span = this.#deduplication.failures.end(source, failure);
     const entry: Entry = {
       ...this.#entryOf(source, tookMs),
       ...span,
@@ -100,18 +102,35 @@ export class ReadRecorder {
       after,
       ...readNote(stores.get(store), objectTypeOf(ref), stamp),
     };
-    return { durable: this.#append(source, entry) };
+    return { durable: this.#append(source, entry).then(remember) };
+  }
+
+  /** Queries the audit only if this process does not know the latest read for certain. */
+  async #previousRead(
+    source: StoreRef,
+    version: string,
+    lookup: ReadLookup | undefined,
+  ): Promise<PreviousRead> {
+    const known = lookup?.last();
+    if (known !== undefined)
+      return { exists: true, sameVersion: known.version === version ? known : undefined };
+    const previous = await this.#lastRead(source);
+    return {
+      exists: previous !== undefined,
+      failure: previous?.outcome === 'failed' ? previous : undefined,
+      sameVersion: await this.#lastReadOfVersion(source, version, previous),
+    };
   }
 
   /** Whether this value of this version was recorded after the record with this sequence. */
   async #isRecordedAfter(
     sequence: number,
     { store, ref }: StoreRef,
-    previous: AuditRecord | undefined,
-    read: { readonly version: string; readonly fingerprint: string },
+    hasPrevious: boolean,
+    { version, after: fingerprint }: KnownRead,
   ): Promise<boolean> {
-    if (previous === undefined && ref.version === undefined) return false;
-    const filter = { store, key: ref.key, ...read };
+    if (!hasPrevious && ref.version === undefined) return false;
+    const filter = { store, key: ref.key, version, fingerprint };
     const earlier = await lastReadMatching(this.#deps.audit, filter, { object: objectTypeOf(ref) });
     return earlier !== undefined && earlier.sequence > sequence;
   }
@@ -158,13 +177,9 @@ export class ReadRecorder {
     return { ...base, action: 'read', store, key: ref.key, ...note } as const;
   }
 
-  async #append(source: StoreRef, entry: Entry) {
+  #append(source: StoreRef, entry: Entry): Promise<readonly AuditRecord[]> {
     this.#deduplication.forget(source);
-    try {
-      return await this.#deps.audit.append([entry]);
-    } finally {
-      this.#deduplication.forget(source);
-    }
+    return this.#deps.audit.append([entry]);
   }
 
   #lastRead({ store, ref }: StoreRef): Promise<AuditRecord | undefined> {
@@ -208,4 +223,23 @@ export class ReadRecorder {
     }
     return recording;
   }
+}
+
+interface FoundDetails {
+  readonly read: KnownRead;
+  readonly lookup: ReadLookup | undefined;
+  readonly tookMs: number;
+}
+
+/** The latest recorded read of a source. */
+interface PreviousRead {
+  readonly exists: boolean;
+  /** The read, if it failed. */
+  readonly failure?: AuditRecord | undefined;
+  /** The latest recorded read that returned the same version. */
+  readonly sameVersion: Pick<AuditRecord, 'before' | 'after'> | undefined;
+}
+
+function isSameRead(known: KnownRead | undefined, { version, after }: KnownRead): boolean {
+  return known?.version === version && known.after === after;
 }

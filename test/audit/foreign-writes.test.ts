@@ -54,20 +54,39 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).not.toBe(before);
   });
 
-  it('foreignVersion is undefined while an append of this process is pending', async () => {
+  it('foreignVersion does not read the head while an append of this process is pending', async () => {
     const { audit, foreignVersion, append, looks: headReads } = open();
-    const before = await foreignVersion();
-    const releaseAppend = append.shut();
-    const appending = audit.append([entry()]);
-    const readsBefore = headReads();
+    const releaseFirst = append.shut();
+    const first = audit.append([entry()]);
     expect(await foreignVersion()).toBeUndefined();
+    releaseFirst();
+    await first;
+    const before = await foreignVersion();
+    const releaseSecond = append.shut();
+    const second = audit.append([entry()]);
+    const readsBefore = headReads();
+    expect(await foreignVersion()).toBe(before);
     expect(headReads()).toBe(readsBefore);
-    releaseAppend();
-    await appending;
+    releaseSecond();
+    await second;
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('foreignVersion is undefined if an append of this process starts or ends while the head is read', async () => {
+  it('foreignVersion changes when an append of this process follows a record of another process', async () => {
+    const { audit, foreignVersion, append, other, looks: headReads } = open();
+    const before = await foreignVersion();
+    await other.append([entry()]);
+    await audit.append([entry()]);
+    const release = append.shut();
+    const pending = audit.append([entry()]);
+    const readsBefore = headReads();
+    expect(await foreignVersion()).not.toBe(before);
+    expect(headReads()).toBe(readsBefore);
+    release();
+    await pending;
+  });
+
+  it('foreignVersion stays the same if an append of this process starts or ends while the head is read', async () => {
     const { audit, foreignVersion, append, head } = open();
     const before = await foreignVersion();
     const releaseHead = head.shut();
@@ -76,7 +95,7 @@ describe('foreignVersion', () => {
     const releaseAppend = append.shut();
     const appending = audit.append([entry()]);
     releaseHead();
-    expect(await startedBefore).toBeUndefined();
+    expect(await startedBefore).toBe(before);
     releaseAppend();
     await appending;
 
@@ -85,8 +104,19 @@ describe('foreignVersion', () => {
     await nextTurn();
     await audit.append([entry()]);
     releaseHeadAgain();
-    expect(await duringAppend).toBeUndefined();
+    expect(await duringAppend).toBe(before);
     expect(await foreignVersion()).toBe(before);
+  });
+
+  it('foreignVersion changes when the end of the log was cut off', async () => {
+    const log = createMemoryAudit();
+    let cut = 0;
+    const head = async () => ({ ...(await log.head()), sequence: (await log.head()).sequence - cut });
+    const { audit, foreignVersion } = watchForeignWrites({ ...log, head });
+    await audit.append([entry(), entry()]);
+    const before = await foreignVersion();
+    cut = 1;
+    expect(await foreignVersion()).not.toBe(before);
   });
 
   it('foreignVersion reads the head once for all callers that arrive before the read, and never returns a state that is older than the call', async () => {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { watchForeignWrites } from '../../src/audit/foreign-writes.ts';
-import type { AuditStore } from '../../src/audit/store.ts';
+import type { AuditStore, RecordFilter } from '../../src/audit/store.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type SourceRef } from '../../src/core/read-result.ts';
@@ -178,19 +178,37 @@ describe('read de-duplication', () => {
     expect(queryCount).toBe(since + 1);
   });
 
+  it('read de-duplication makes one query for a new value whose previous read this process has recorded', async () => {
+    const filters: RecordFilter[] = [];
+    const counting = (audit: AuditStore): AuditStore => ({
+      ...audit,
+      latest(filter, ...others) {
+        filters.push(filter);
+        return audit.latest(filter, ...others);
+      },
+    });
+    const { audit, readers } = openReplicas(true, counting);
+    await readers.a({ key: 'db' }, FOUND);
+    filters.length = 0;
+    await readers.a({ key: 'db' }, found('v2', 'y'));
+    expect(filters).toEqual([{ store: 's', key: 'db', version: 'v2', fingerprint: expect.any(String) }]);
+    expect(audit.records.map(({ sources }) => sources[0]?.version)).toEqual(['v1', 'v2']);
+  });
+
   it('read de-duplication ignores the result of a query if another process wrote to the audit log after the query', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };
+    const read = { version: 'v1', after: 'x' };
     const before = await readings.lookUp(db);
     mark = 2;
     const after = await readings.lookUp(db);
-    before.remember('v1');
-    expect(after.isLast('v1')).toBe(false);
-    after.remember('v1');
-    expect(after.isLast('v1')).toBe(true);
-    expect(before.isLast('v1')).toBe(false);
+    before.remember(read);
+    expect(after.last()).toBeUndefined();
+    after.remember(read);
+    expect(after.last()).toEqual(read);
+    expect(before.last()).toBeUndefined();
     readings.clear();
-    expect(after.isLast('v1')).toBe(false);
+    expect(after.last()).toBeUndefined();
   });
 });
