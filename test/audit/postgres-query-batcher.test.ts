@@ -37,7 +37,7 @@ it('a query batcher sends the first query alone, and then sends all queries that
   const first = runQuery(query('k0'));
   await Promise.resolve();
   const answers = await Promise.all([first, ...names.slice(1).map((name) => runQuery(query(name)))]);
-  expect(answers).toMatchObject(names.map((is) => ({ is })));
+  expect(answers).toMatchObject(names.map((is) => [{ is }]));
   expect(statements.map(({ parameters: [first] }) => (Array.isArray(first) ? first.length : 1))).toEqual([
     1, 50, 50, 19,
   ]);
@@ -48,10 +48,16 @@ it('a query batcher sends the first query alone, and then sends all queries that
   });
 });
 
-it('a query batcher resolves a query even if the response has no row for this query', async () => {
-  const { runQuery } = server(async (statements) => (await echo(statements)).filter((_, index) => index > 0));
+it('a query batcher returns all rows of each query, and no rows if the response has none for a query', async () => {
+  const { runQuery } = server(async (statements) => {
+    const [first, ...others] = await echo(statements);
+    return [
+      ...others.flatMap((row) => [row, row]),
+      ...(statements.sql.includes('unnest') ? [] : [first ?? {}]),
+    ];
+  });
   const answers = await Promise.all(['a', 'b', 'c'].map((name) => runQuery(query(name))));
-  expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, undefined]);
+  expect(answers).toMatchObject([[{ is: 'a' }, { is: 'a' }], [{ is: 'b' }, { is: 'b' }], []]);
 });
 
 it('a query batcher rejects all queries of a failed batch, and still answers later queries', async () => {
@@ -63,7 +69,7 @@ it('a query batcher rejects all queries of a failed batch, and still answers lat
   const all = await Promise.allSettled(['a', 'b', 'c'].map((name) => runQuery(query(name))));
   expect(all.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   fails = false;
-  expect(await runQuery(query('d'))).toMatchObject({ is: 'd' });
+  expect(await runQuery(query('d'))).toMatchObject([{ is: 'd' }]);
 });
 
 it('a query batcher sends a batch a second time if the connection was lost', async () => {
@@ -74,7 +80,7 @@ it('a query batcher sends a batch a second time if the connection was lost', asy
     return echo(second);
   });
   const answers = await Promise.all(['a', 'b', 'c'].map((name) => runQuery(query(name))));
-  expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, { is: 'c' }]);
+  expect(answers).toMatchObject([[{ is: 'a' }], [{ is: 'b' }], [{ is: 'c' }]]);
 });
 
 it('a query batcher rejects all waiting queries if no connection can be opened', async () => {

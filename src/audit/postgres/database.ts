@@ -7,12 +7,32 @@ import {
   type Transaction,
 } from '../records/database.ts';
 import { openIntentsQuery, type RecordText } from '../records/queries.ts';
-import { NOTHING, type Sql, sql } from '../records/sql.ts';
+import { joined, NOTHING, raw, type Sql, sql } from '../records/sql.ts';
 import { replicaKey } from './locks.ts';
 import type { Session } from './session.ts';
 
+/** Larger than all sequence numbers. */
+const END = Number.MAX_SAFE_INTEGER;
+
 export const postgresDialect: Dialect = {
   using: () => NOTHING,
+  // Without fresh statistics, the server would prefer the index of the stores, and read all records of a store.
+  unindexed: (column) => sql`(${column} || '')`,
+  // Compare whole rows, and order by all columns. Only the index of these columns has this order. If the values were
+  // compared one by one, the server would order by `sequence` alone. With outdated statistics, it would then often read
+  // the records of all targets, newest first.
+  newestWith(columns, { column, after, before = END }) {
+    const names = [...columns.map((equal) => equal.column), column];
+    const rowOf = (end: Sql) => sql`(${joined([...columns.map(({ value }) => sql`${value}`), end], ', ')})`;
+    const row = sql`(${joined(names, ', ')})`;
+    return {
+      condition: sql`${row} > ${rowOf(after)} and ${row} < ${rowOf(raw(String(before)))}`,
+      order: joined(
+        names.map((name) => sql`${name} desc`),
+        ', ',
+      ),
+    };
+  },
   withFingerprint: (fingerprint, { after, before }) =>
     sql`select sequence from record_fingerprints
       where fingerprint = ${fingerprint} and sequence > ${after} and sequence < ${before}`,

@@ -135,7 +135,7 @@ function createDatabase(
   use: <T>(work: () => Promise<T>) => Promise<T>,
 ): AuditDatabase {
   const read = <T>(work: (session: Session) => Promise<T>): Promise<T> => use(() => reads.use(work));
-  const queryBatched = createQueryBatcher((statementOf) =>
+  const runBatched = createQueryBatcher((statementOf) =>
     read(async (session) => {
       const { sql, parameters } = statementOf();
       return (await session.query(sql, parameters, READ_MS, true)) as readonly object[];
@@ -144,8 +144,8 @@ function createDatabase(
   return {
     dialect: postgresDialect,
     query: (query) => read((session) => queryOf(session, READ_MS)(query)),
-    // The type parameter of the query declares the type of its row.
-    queryOne: async <Row>(query: Sql<Row>) => (await queryBatched(query)) as Row | undefined,
+    // The type parameter of the query declares the type of its rows.
+    queryBatched: async <Row>(query: Sql<Row>) => (await runBatched(query)) as readonly Row[],
     snapshot: (work) =>
       read(async (session) => {
         await session.query('begin isolation level repeatable read read only');

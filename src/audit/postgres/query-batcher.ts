@@ -6,7 +6,7 @@ const MAX_BATCH = 50;
 
 interface PendingQuery {
   readonly values: Sql['values'];
-  readonly answer: PromiseWithResolvers<object | undefined>;
+  readonly answer: PromiseWithResolvers<readonly object[]>;
 }
 
 /**
@@ -19,11 +19,11 @@ export type RunPrepared = (
 
 /**
  * Sends concurrent queries with the same text to the server as one statement, because waiting for a response takes many
- * times as long as executing such a query. Each query must return one row at most, and all its values must be texts. A
- * query is sent alone if a connection is free. Measured with 2,000 concurrent queries for the last change of a target:
+ * times as long as executing such a query. Each query must return few rows, and all its values must be texts. A query is
+ * sent alone if a connection is free. Measured with 2,000 concurrent queries for the last change of a target:
  * each takes 65 µs of CPU in this process, and 270 µs if all are sent alone.
  */
-export function createQueryBatcher(run: RunPrepared): (query: Sql) => Promise<object | undefined> {
+export function createQueryBatcher(run: RunPrepared): (query: Sql) => Promise<readonly object[]> {
   const queues = new Map<string, PendingQuery[]>();
 
   async function runBatch(text: string): Promise<void> {
@@ -33,9 +33,8 @@ export function createQueryBatcher(run: RunPrepared): (query: Sql) => Promise<ob
         batch ??= takeBatch(text, MAX_BATCH);
         return statementOf(text, batch);
       });
-      for (const row of rows as readonly BatchRow[]) batch?.[(row.nth ?? 1) - 1]?.answer.resolve(row);
-      // Resolve the queries that have no row in the answer.
-      for (const { answer } of batch ?? []) answer.resolve(undefined);
+      const byQuery = Map.groupBy(rows as readonly BatchRow[], ({ nth = 1 }) => nth);
+      for (const [index, { answer }] of (batch ?? []).entries()) answer.resolve(byQuery.get(index + 1) ?? []);
     } catch (error) {
       batch ??= takeBatch(text, Number.POSITIVE_INFINITY);
       for (const { answer } of batch) answer.reject(error);
@@ -51,7 +50,7 @@ export function createQueryBatcher(run: RunPrepared): (query: Sql) => Promise<ob
   }
 
   return ({ text, values }) => {
-    const answer = Promise.withResolvers<object | undefined>();
+    const answer = Promise.withResolvers<readonly object[]>();
     const queue = queues.get(text);
     if (queue !== undefined) queue.push({ values, answer });
     else {

@@ -16,10 +16,10 @@ export interface AuditDatabase {
   readonly dialect: Dialect;
   query: Query;
   /**
-   * Runs a query that returns one row at most, and has only texts as values. Such queries are frequent: several run
-   * before each read of a value and each write of a target, often for many sources at the same time.
+   * Runs a query that returns few rows, and has only texts as values. Such queries are frequent: some run after each
+   * read of a new value and before each write of a target, often for many sources at the same time.
    */
-  queryOne<Row>(query: Sql<Row>): Promise<Row | undefined>;
+  queryBatched: Query;
   /** Runs work whose queries all see the same state of the database. */
   snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** Runs work in a transaction. The transaction holds the lock of the head, so no other process writes meanwhile. */
@@ -47,6 +47,16 @@ export interface Dialect {
    * index by itself.
    */
   using(index: string): Sql;
+  /**
+   * Returns the condition that these columns have these values and `sequence` is in the range, and the order that
+   * returns the newest rows first. The columns are the first columns of an index, and the last one is `sequence`.
+   */
+  newestWith(
+    columns: readonly EqualColumn[],
+    range: SequenceRange,
+  ): { readonly condition: Sql; readonly order: Sql };
+  /** Returns the value of a column in a form for which the database uses no index. */
+  unindexed(column: Sql): Sql;
   /** Selects the sequence numbers of the records with this fingerprint, in any order. */
   withFingerprint(fingerprint: string, within: Range): Sql;
   /**
@@ -54,6 +64,19 @@ export interface Dialect {
    * write to this store.
    */
   readonly afterImport: Sql | undefined;
+}
+
+/** A column and the text that it must have. */
+export interface EqualColumn {
+  readonly column: Sql;
+  readonly value: string;
+}
+
+/** The range of a column with sequence numbers. It excludes both ends. */
+export interface SequenceRange {
+  readonly column: Sql;
+  readonly after: Sql;
+  readonly before: number | undefined;
 }
 
 /** A range of sequence numbers that excludes both ends. */

@@ -7,10 +7,11 @@ import { sanitizeEntry } from '../sanitize-entry.ts';
 import type { Review, ScanOptions } from '../store.ts';
 import { importRecords, importRetained } from './append.ts';
 import type { AuditDatabase } from './database.ts';
+import { latest } from './latest.ts';
 import { pruneRecords } from './prune.ts';
 import * as queries from './queries.ts';
 import { reviewOf } from './reviews.ts';
-import { latest, search } from './search.ts';
+import { search } from './search.ts';
 import { sql } from './sql.ts';
 import { readChunk, recordParser, type StoredRow } from './stored-rows.ts';
 
@@ -134,7 +135,7 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
       return row && toRecord(row);
     },
     async openAttempts(requestId, target) {
-      const open = await query(queries.openAttemptsQuery(requestId, target));
+      const open = await database.queryBatched(queries.openAttemptsQuery(requestId, target));
       return open.map(({ attempt }) => attempt);
     },
     async targets() {

@@ -3,15 +3,7 @@ import { append, smallest } from '../../core/lists.ts';
 import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
 import type { AuditDatabase, Dialect, Range } from './database.ts';
-import {
-  columnConditions,
-  instant,
-  isBefore,
-  type RecordText,
-  retainedQuery,
-  sourceConditions,
-  textConditions,
-} from './queries.ts';
+import { columnConditions, instant, type RecordText, sourceConditions, textConditions } from './queries.ts';
 import { and, isOneOf, NOTHING, type Sql, sql } from './sql.ts';
 import { BLOCK, columnText } from './tables.ts';
 
@@ -171,7 +163,7 @@ function startOf(
   return inRecords('records_by_columns');
 }
 
-function without(filter: RecordFilter, members: readonly (keyof RecordFilter)[]): RecordFilter {
+export function without(filter: RecordFilter, members: readonly (keyof RecordFilter)[]): RecordFilter {
   return Object.fromEntries(
     Object.entries(filter).filter(([member]) => !(members as readonly string[]).includes(member)),
   );
@@ -179,7 +171,7 @@ function without(filter: RecordFilter, members: readonly (keyof RecordFilter)[])
 
 /** Returns all conditions of a search, for a row `r` of `records`. */
 function recordConditions(filter: RecordFilter, actions: readonly Action[] | undefined): readonly Sql[] {
-  const { request, fingerprint, review } = filter;
+  const { request, review } = filter;
   const conditions = [...columnConditions('r', filter)];
   if (actions !== undefined) conditions.push(isOneOf('r.action', actions));
   if (review === 'unreviewed')
@@ -192,80 +184,22 @@ function recordConditions(filter: RecordFilter, actions: readonly Action[] | und
   // These conditions come last, because checking them reads the record itself and not only an index.
   append(conditions, textConditions('r', filter));
   if (request !== undefined) conditions.push(sql`r.request_id = ${columnText(request)}`);
-  if (fingerprint !== undefined)
-    conditions.push(sql`exists (select 1 from record_fingerprints
-      where record_fingerprints.sequence = r.sequence and record_fingerprints.fingerprint = ${fingerprint})`);
+  append(conditions, hasFingerprint(filter));
   return conditions;
 }
 
-function hasSource(filter: RecordFilter): readonly Sql[] {
+export function hasFingerprint({ fingerprint }: RecordFilter): readonly Sql[] {
+  if (fingerprint === undefined) return [];
+  return [
+    sql`exists (select 1 from record_fingerprints
+      where record_fingerprints.sequence = r.sequence and record_fingerprints.fingerprint = ${fingerprint})`,
+  ];
+}
+
+export function hasSource(filter: RecordFilter): readonly Sql[] {
   const source = sourceConditions('record_sources', filter);
   if (source.length === 0) return [];
   return [
     sql`exists (select 1 from record_sources where record_sources.sequence = r.sequence and ${and(source)})`,
   ];
-}
-
-/**
- * Returns the newest record that matches, or else the newest matching copy of a pruned record.
- * @param before Ignore this record and newer ones.
- */
-export async function latest(
-  database: AuditDatabase,
-  filter: RecordFilter,
-  actions: readonly Action[],
-  before?: number,
-): Promise<RecordText | undefined> {
-  if (hasSingleSubject(filter))
-    return database.queryOne(latestQuery(database.dialect, filter, actions, before));
-  const [result] = await search(
-    database,
-    filter,
-    { limit: 1, ...(before === undefined ? {} : { before }) },
-    actions,
-  );
-  return result ?? (await database.query(retainedQuery(filter, actions, before)))[0];
-}
-
-/** Whether the filter selects a single key or a single target, and has no condition that needs another index. */
-function hasSingleSubject(filter: RecordFilter): boolean {
-  const { key, namespace, secret, since, until, request, fingerprint, review } = filter;
-  const isNamed = key !== undefined || (namespace !== undefined && secret !== undefined);
-  return isNamed && [since, until, request, fingerprint, review].every((member) => member === undefined);
-}
-
-/**
- * Selects the newest match through the index of the keys or of the targets. This index returns the records in order,
- * and contains the columns of most conditions. With 27,000 records of one target and no result, the query takes 2 ms of
- * CPU in SQLite.
- */
-function latestQuery(
-  { using }: Dialect,
-  filter: RecordFilter,
-  actions: readonly Action[],
-  before: number | undefined,
-): Sql<RecordText> {
-  const { key } = filter;
-  const [from, sequence] =
-    key === undefined
-      ? [sql`records r${using('records_by_target')}`, sql`r.sequence`]
-      : [sql`record_sources d${using('record_sources_by_key')} cross join records r`, sql`d.sequence`];
-  const ofSource = [
-    sql`r.sequence = d.sequence`,
-    isOneOf('d.action', actions),
-    ...sourceConditions('d', filter),
-  ];
-  const conditions = and([
-    ...(key === undefined ? [] : ofSource),
-    isOneOf('r.action', actions),
-    sql`${sequence} > (select sequence from base)`,
-    ...isBefore(sequence, before),
-    ...columnConditions('r', filter),
-    ...(key === undefined ? hasSource(filter) : []),
-    ...textConditions('r', filter),
-  ]);
-  return sql`select sequence, record, hash from (
-    select * from (select r.sequence, r.record, r.hash from ${from} where ${conditions}
-      order by ${sequence} desc limit 1) current_one
-    union all select * from (${retainedQuery(filter, actions, before)}) retained_one) both_of order by sequence desc limit 1`;
 }

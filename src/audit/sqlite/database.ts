@@ -21,7 +21,7 @@ export function createSqliteDatabase(
   return {
     dialect: sqliteDialect,
     query,
-    queryOne: async (text) => (await query(text))[0],
+    queryBatched: query,
     snapshot: (work) =>
       use(() => file.read((db) => inTransaction(db, 'begin', () => work(async (text) => rows(db, text))))),
     transact: (work) =>

@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { otherSchema, unusableStore } from '../errors.ts';
 import type { Dialect } from '../records/database.ts';
+import { isBefore } from '../records/queries.ts';
 import { SCHEMA_VERSION, tablesOf } from '../records/schema.ts';
-import { raw, sql } from '../records/sql.ts';
+import { and, raw, sql } from '../records/sql.ts';
 
 /** `PRAGMA application_id` of our files: "sbra" in ASCII. */
 const APPLICATION_ID = 0x73627261;
@@ -23,6 +24,16 @@ const FINGERPRINT_INDEX = `sequence / ${RUN_SIZE}, ${prefixOf('fingerprint')}`;
 
 export const sqliteDialect: Dialect = {
   using: (index) => raw(` indexed by ${index}`),
+  // The queries name the index that SQLite must use.
+  unindexed: (column) => column,
+  newestWith: (columns, { column, after, before }) => ({
+    condition: and([
+      ...columns.map((equal) => sql`${equal.column} = ${equal.value}`),
+      sql`${column} > ${after}`,
+      ...isBefore(column, before),
+    ]),
+    order: sql`${column} desc`,
+  }),
   // For a `cross join`, SQLite reads the tables in the written order.
   withFingerprint: (fingerprint, { after, before }) => sql`
     with recursive runs (run) as (
