@@ -119,7 +119,7 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
           /redis_version:(\S+)/.exec(await redis.command('INFO', 'server'))?.[1] ?? 'unknown',
         );
       }
-      if (setting.audit === 'postgres') postgres ??= owned.use(await startPostgres({ borrow: false }));
+      if (setting.audit === 'postgres') postgres ??= owned.use(await startPostgres());
       const database =
         setting.audit === 'postgres' && postgres !== undefined ? await createDatabase(postgres) : undefined;
       const port = await freePort();
