@@ -3,6 +3,7 @@ export const FILE_FAILURES: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EDQUOT: 'the disk quota is exhausted',
   EEXIST: 'it already exists',
+  EIO: 'the disk reports an I/O error',
   EISDIR: 'it is a folder',
   ELOOP: 'its symbolic links form a loop',
   EMFILE: 'this process has too many open files and connections',

@@ -1,4 +1,4 @@
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir, open, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
@@ -75,6 +75,21 @@ describe('audit file with a failure', () => {
     );
     database.pragma('query_only', 0);
     await expectWorking(database.store, 40);
+  });
+
+  it('an audit file rejects an append whose sync to the disk fails, and all later appends until a restart', async () => {
+    await using database = await openWithConnection();
+    await using probe = await open(database.path, 'r');
+    const sync = vi.spyOn(Object.getPrototypeOf(probe), 'datasync');
+    await database.store.append([entry()]);
+    expect(sync).toHaveBeenCalledOnce();
+    sync.mockRejectedValueOnce(Object.assign(new Error('away'), { code: 'EIO' }));
+    await expect(database.store.append([entry()])).rejects.toMatchObject(
+      failing('the disk reports an I/O error'),
+    );
+    await expect(database.store.append([entry()])).rejects.toMatchObject(failing('records may be lost'));
+    sync.mockRestore();
+    await expect(database.store.checkWritable()).rejects.toMatchObject(failing('records may be lost'));
   });
 
   it('an audit file rejects work that needs a lock while the lock file cannot be created, and recovers without a restart', async () => {

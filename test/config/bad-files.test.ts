@@ -84,7 +84,7 @@ describe('an invalid configuration file', () => {
   it.each([
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EACCES' } }, 'permission denied'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
-    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'the file cannot be read (EIO)'],
+    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ENXIO' } }, 'the file cannot be read (ENXIO)'],
     ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
   ] as const)('the loader reports the reason if %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([

@@ -7,6 +7,7 @@ import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { auditUnavailable, systemCode, unusableStore } from '../errors.ts';
 import { isBusy, toAuditError } from './errors.ts';
 import { checkFile, createTables } from './schema.ts';
+import { createWalSync } from './wal-sync.ts';
 
 /** A SQLite file, with retries, transactions and timeouts. */
 export interface SqliteFile {
@@ -38,13 +39,17 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
     return { db: open(real, false), path: real };
   });
   try {
-    await retryWhileBusy(lockTimeoutMs, () => {
+    const wal = await retryWhileBusy(lockTimeoutMs, () => {
       // Check the file before any write, because it may belong to another program.
       checkFile(db);
-      db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
+      db.exec('pragma trusted_schema = off');
+      const isWal = db.prepare('pragma journal_mode = wal').get()?.journal_mode === 'wal';
+      // Without a write-ahead log, which some file systems do not support, SQLite itself syncs each commit.
+      db.exec(`pragma synchronous = ${isWal ? 'normal' : 'full'}`);
       // The cache has 8 MiB. With the default of 2 MiB, the indexes of a large log do not fit and appending is slow. A
       // cache of 16 MiB is no faster.
       db.exec('pragma cache_size = -8192');
+      return isWal ? createWalSync(path) : undefined;
     });
     const opened = identity(name);
     const inTurn = createSerialExecutor();
@@ -53,14 +58,22 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
       read: (work) => retryWhileBusy(lockTimeoutMs, () => inTurn(async () => work(db))),
       write: (work) =>
         retryWhileBusy(lockTimeoutMs, () =>
-          inTurn(() => {
+          inTurn(async () => {
             // Without this check, SQLite would keep writing to a file that was removed.
             if (identity(name) !== opened)
               throw auditUnavailable('the file was removed or replaced while in use');
-            return inTransaction(db, 'begin immediate', () => work(db));
+            wal?.assertIntact();
+            const result = await inTransaction(db, 'begin immediate', () => work(db));
+            // No other work sees records that are not durable yet.
+            await wal?.sync();
+            return result;
           }),
         ),
-      close: () => inTurn(async () => db.close()),
+      close: () =>
+        inTurn(async () => {
+          await wal?.close();
+          db.close();
+        }),
     };
     await file.write(createTables);
     return file;
