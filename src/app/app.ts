@@ -77,6 +77,10 @@ export async function openApp(config: Config, deps: AppDeps, options: AppOptions
     },
     resolve: () => current.resolve(),
     createContext: (contextOptions) => createContext(contextDeps, contextOptions),
+    async [Symbol.asyncDispose]() {
+      readDeduplication.buffer.flush();
+      await connections[Symbol.asyncDispose]();
+    },
     async reconfigure(next) {
       stores.reconfigure(next.stores);
       readDeduplication.clear();

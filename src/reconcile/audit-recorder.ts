@@ -65,6 +65,10 @@ export class AuditRecorder implements Recorder {
     return this.#reads.record(source, result, tookMs);
   }
 
+  flushReads(): void {
+    this.#reads.flush();
+  }
+
   command(command: Command, refusal?: AppError): Promise<void> {
     return this.#append(commandEntry(command, this.#deps.actor, this.requestId, refusal));
   }
@@ -74,6 +78,8 @@ export class AuditRecorder implements Recorder {
     const openAttempts = await this.#deps.audit.openAttempts(this.requestId, target);
     let { attempt } = change;
     while (openAttempts.includes(attempt)) attempt += 1;
+    // One transaction stores the reads together with the intent.
+    this.#reads.flush();
     const numbered = { ...change, attempt };
     const replaced = replaces === undefined ? {} : { resourceVersion: replaces };
     await this.#append({ ...this.#changeEntry(numbered), phase: 'intent', outcome: 'ok', ...replaced });

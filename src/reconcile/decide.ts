@@ -24,6 +24,7 @@ import { lookUpAbsences } from './absent-sources.ts';
 import { forbiddenMerge, type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 import type { RecordLookup } from './record-lookup.ts';
+import type { Recorder } from './recorder.ts';
 import { render } from './render.ts';
 
 /** The dependencies of a decision. All targets of a sync context share them. */
@@ -37,6 +38,9 @@ export interface DecideDeps extends GatherDeps, Instances {
   readonly isDesired: (mapping: string, id: TargetId) => boolean;
   readonly tracer?: Tracer;
 }
+
+/** The recorder of the reads, if any. It may hold their records back until somebody waits for them. */
+type RecordedDeps = DecideDeps & { readonly recorder?: Pick<Recorder, 'flushReads'> };
 
 /** The plan for a target, and the data on which it is based. */
 export interface Decision {
@@ -55,7 +59,7 @@ export interface PendingDecision extends Decision {
 }
 
 /** Reads the sources and plans the change, without making it. `plan` prints the result, and `sync` applies it. */
-export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
+export async function decide(mapping: Mapping, id: TargetId, deps: RecordedDeps): Promise<Decision> {
   const { whenRecorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
   await whenRecorded();
   return decision;
@@ -68,7 +72,7 @@ export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): 
 export async function decideBeforeRecorded(
   mapping: Mapping,
   id: TargetId,
-  deps: DecideDeps,
+  deps: RecordedDeps,
 ): Promise<PendingDecision> {
   const records: Promise<void>[] = [];
   const read: DecideDeps['read'] = async (refs) => {
@@ -84,6 +88,7 @@ export async function decideBeforeRecorded(
   return {
     ...decision,
     async whenRecorded() {
+      deps.recorder?.flushReads();
       await Promise.all(records);
     },
   };

@@ -1,5 +1,6 @@
 import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
 import { type AbsenceRule, FailureCounts } from './failed-reads.ts';
+import { createReadBuffer, noReadBuffer, type ReadBuffer } from './read-buffer.ts';
 
 /**
  * Remembers the latest recorded read of each source while no other process writes to the audit. Otherwise each cycle
@@ -26,6 +27,8 @@ export interface ReadDeduplication {
   isFailing(source: StoreRef): boolean | undefined;
   /** The failed reads of each source since its failure began. */
   readonly failures: FailureCounts;
+  /** Holds back the records of successful reads. */
+  readonly buffer: ReadBuffer;
   /** Returns how an absence of a source is proved. Undefined if an absence cannot remove anything. */
   absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Call this method when the set of sources changes. */
@@ -97,6 +100,7 @@ export function createReadDeduplication(
     setFailing: (source, isFailed) => void failing.set(refId(source), isFailed),
     isFailing: (source) => failing.get(refId(source)),
     failures: new FailureCounts(),
+    buffer: createReadBuffer(),
     absenceRule,
     clear() {
       clears += 1;
@@ -140,6 +144,7 @@ export const noReadDeduplication = (): ReadDeduplication => ({
   setFailing: () => undefined,
   isFailing: () => false,
   failures: new FailureCounts(),
+  buffer: noReadBuffer(),
   absenceRule: () => EVERY_READING,
   clear: () => undefined,
 });

@@ -35,6 +35,11 @@ export class ReadRecorder {
     this.#deduplication = deps.readDeduplication ?? noReadDeduplication();
   }
 
+  /** Appends the records of reads that are held back. */
+  flush(): void {
+    this.#deduplication.buffer.flush();
+  }
+
   isFailing(source: StoreRef): boolean | Promise<boolean> {
     return this.#deduplication.isFailing(source) ?? this.#lastReadFailed(source);
   }
@@ -102,7 +107,8 @@ export class ReadRecorder {
       after,
       ...readNote(stores.get(store), objectTypeOf(ref), stamp),
     };
-    return { durable: this.#append(source, entry).then(remember) };
+    this.#deduplication.forget(source);
+    return { durable: this.#deduplication.buffer.add(this.#deps.audit, entry).then(remember) };
   }
 
   /** Queries the audit only if this process does not know the latest read for certain. */

@@ -30,6 +30,8 @@ export interface Recorder {
    * Records a read. When the promise resolves, a new record has its position in the log, but may not be durable yet.
    */
   read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<PendingRecord | undefined>;
+  /** Stores the records of reads that are held back. Call this method before waiting until they are durable. */
+  flushReads(): void;
   /**
    * Records an intent, and returns the change with its attempt number. Skips the numbers of attempts that are still
    * unresolved, so that each outcome belongs to exactly one intent.

@@ -68,17 +68,23 @@ export async function applyPlan(
   }
 }
 
-/** Records the intent. Meanwhile waits for the records of the reads, so that one fsync makes all of them durable. */
+/**
+ * Records the intent, together with the reads whose records are held back. Then waits for the records of the reads,
+ * which normally are durable by now.
+ */
 async function recordIntent(
   change: Change,
   { whenRecorded }: RecordedDecision,
   recorder: Recorder,
 ): Promise<Change> {
-  const [intent, reads] = await Promise.allSettled([recorder.intent(change), whenRecorded?.()]);
-  if (intent.status === 'rejected') throw intent.reason;
-  if (reads.status === 'fulfilled') return intent.value;
-  await recorder.outcome(intent.value, { error: toAppError(reads.reason) });
-  throw reads.reason;
+  const intent = await recorder.intent(change);
+  try {
+    await whenRecorded?.();
+    return intent;
+  } catch (error) {
+    await recorder.outcome(intent, { error: toAppError(error) });
+    throw error;
+  }
 }
 
 /** The codes of failures that last until somebody fixes the cause. */

@@ -62,6 +62,7 @@ function openReader(store: AuditStore, remembers: boolean) {
       readDeduplication: readings,
     });
     const recording = await recorder.read({ store: 's', ref: source }, readResult);
+    recorder.flushReads();
     await recording?.durable;
     return recorder.replacedValues.has(refId({ store: 's', ref: source }));
   };
