@@ -55,8 +55,14 @@ export function appendSanitized(head: Head, sanitized: Entry, circumstances: Rec
     replica,
     previousHash: head.hash,
   };
-  const unhashed = sign === undefined ? unsigned : { ...unsigned, hmac: sign(canonical(unsigned)) };
-  const text = canonical(unhashed);
+  const names = Object.keys(unsigned).sort();
+  const middle = names.findIndex((name) => name > 'hmac');
+  // Serialize the other members only once. Every record has members before and after `hmac`.
+  const start = canonicalMembers(unsigned, names.slice(0, middle));
+  const end = canonicalMembers(unsigned, names.slice(middle));
+  const hmac = sign?.(`{${start},${end}}`);
+  const unhashed = hmac === undefined ? unsigned : { ...unsigned, hmac };
+  const text = hmac === undefined ? `{${start},${end}}` : `{${start},"hmac":${canonical(hmac)},${end}}`;
   const hash = hashOf(text);
   return { record: { ...unhashed, hash }, stored: { text, hash, columnsMatch: true } };
 }
@@ -112,13 +118,18 @@ export function canonical(value: unknown, depth = 0): string {
   if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
   if (typeof value !== 'object') throw new TypeError(`JSON has no ${typeof value}`);
-  let members = '';
   // `sort` without a comparator orders by UTF-16 code units.
-  for (const name of Object.keys(value).sort()) {
+  return `{${canonicalMembers(value, Object.keys(value).sort(), depth)}}`;
+}
+
+/** Serializes the members with these names, separated by commas. */
+function canonicalMembers(value: object, names: readonly string[], depth = 0): string {
+  let members = '';
+  for (const name of names) {
     const member = (value as Readonly<Record<string, unknown>>)[name];
     if (member === undefined) continue;
     const separator = members === '' ? '' : ',';
     members += `${separator}${JSON.stringify(name)}:${canonical(member, depth + 1)}`;
   }
-  return `{${members}}`;
+  return members;
 }
