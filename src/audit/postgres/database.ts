@@ -1,7 +1,6 @@
 import {
   type Change,
   type Dialect,
-  type Insertion,
   insertionsOf,
   type Query,
   type Transaction,
@@ -59,38 +58,39 @@ export function transactionOf(session: Session): Transaction {
   return {
     query: queryOf(session),
     change: async (change) => {
-      await session.query(...changeStatement(change));
+      const [text, values] = changeStatement(change);
+      await session.query(text, values, undefined, true);
     },
   };
 }
 
 /**
- * Builds one statement for all rows, because each statement costs a round trip to the server. The rows are sent as
- * JSON, which preserves any text exactly.
+ * Builds one statement for all rows, because each statement costs a round trip to the server. The rows of each table are
+ * one JSON text, which preserves any text exactly. The statement depends only on the set of tables, so the server plans
+ * it once.
  */
 function changeStatement({ rows, closed = [], head }: Change): readonly [string, readonly unknown[]] {
-  const insertions = insertionsOf(rows);
-  const data = Object.fromEntries(insertions.map((insertion) => [insertion.table, insertion.rows]));
-  const parts = ['input as (select $1::json as data)', ...insertions.map(insertPart)];
+  const values: unknown[] = [];
+  const parameter = (value: unknown): string => `$${values.push(value)}`;
+  const parts = insertionsOf(rows).map(({ table, columns, onConflict, rows: added }) => {
+    const names = columns.join(', ');
+    return `new_${table} as (
+      insert into ${table} (${names}) select ${names}
+      from json_populate_recordset(null::${table}, ${parameter(JSON.stringify(added))}::json) ${onConflict}
+    )`;
+  });
   if (closed.length > 0)
     parts.push(`closed as (
-      delete from open_intents o using input, json_populate_recordset(null::open_intents, data->'closed') c
+      delete from open_intents o
+      using json_populate_recordset(null::open_intents, ${parameter(JSON.stringify(closed))}::json) c
       where o.request_id = c.request_id and o.namespace = c.namespace and o.secret = c.secret
         and o.attempt = c.attempt
     )`);
-  const main = head === undefined ? 'select' : 'update head set sequence = $2, hash = $3 where id = 1';
-  return [
-    `with ${parts.join(', ')} ${main}`,
-    [JSON.stringify({ ...data, closed }), ...(head === undefined ? [] : [head.sequence, head.hash])],
-  ];
-}
-
-function insertPart({ table, columns, onConflict }: Insertion): string {
-  const names = columns.join(', ');
-  return `new_${table} as (
-    insert into ${table} (${names}) select ${names}
-    from input, json_populate_recordset(null::${table}, data->'${table}') ${onConflict}
-  )`;
+  const main =
+    head === undefined
+      ? 'select'
+      : `update head set sequence = ${parameter(head.sequence)}, hash = ${parameter(head.hash)} where id = 1`;
+  return [`${parts.length === 0 ? '' : `with ${parts.join(', ')} `}${main}`, values];
 }
 
 interface OpenIntent extends RecordText {
