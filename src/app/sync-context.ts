@@ -88,7 +88,7 @@ function guardedReads(
   return {
     ...readingWith(reader),
     readingSince: (after) => readingWith(reader.since(after)),
-    expect: (refs) => reader.expect(refs),
+    expect: (refs, isSoon) => reader.expect(refs, isSoon),
     versions: (store, keys) => guard.whileActive(reader.versions(store, keys)),
   };
 }

@@ -45,8 +45,11 @@ interface TakenItem {
 export class BatchedReads {
   readonly #deps: BatchedReadsDeps;
   readonly #hanging = new LRUCache<string, true>({ max: MAX_HANGING });
-  /** The announced reads of each store, by `refId`. */
-  readonly #expected = new Map<string, Map<string, ReadItem>>();
+  /** The announced reads of each store, by `refId`: first the ones that are needed soon, then all others. */
+  readonly #expected = new Map<
+    string,
+    readonly [soon: Map<string, ReadItem>, later: Map<string, ReadItem>]
+  >();
   readonly #readBatched = createBatcher<ReadItem, ReadResult>((...call) => this.#readTogether(...call));
   /**
    * Hanging references have their own batches. A batch returns nothing until all of its references are answered, so a
@@ -67,11 +70,21 @@ export class BatchedReads {
     return isHanging ? this.#readHanging(store, item) : this.#readBatched(store, item);
   }
 
-  /** Announces a read. The read gets a free place in a batch of other reads, and never causes a request of its own. */
-  expect(store: string, item: ReadItem): void {
+  /**
+   * Announces a read. The read gets a free place in a batch of other reads, and never causes a request of its own.
+   *
+   * @param isSoon Whether the read comes before the reads that are not needed soon.
+   */
+  expect(store: string, item: ReadItem, isSoon = false): void {
     if (this.#deps.batchSizeOf(store) === 1 || !isCurrentSecretRef(item.ref)) return;
-    const queue = this.#expected.get(store) ?? new Map<string, ReadItem>();
-    this.#expected.set(store, queue.set(refId({ store, ref: item.ref }), item));
+    const id = refId({ store, ref: item.ref });
+    const [soon, later] = this.#expected.get(store) ?? [
+      new Map<string, ReadItem>(),
+      new Map<string, ReadItem>(),
+    ];
+    this.#expected.set(store, [soon, later]);
+    if (isSoon) later.delete(id);
+    (isSoon ? soon : later).set(id, item);
   }
 
   /** Whether the last read of the reference with this `refId` timed out. */
@@ -107,15 +120,16 @@ export class BatchedReads {
     const { batchSizeOf, cache } = this.#deps;
     const size = batchSizeOf(store);
     const taken: TakenItem[] = [];
-    for (const [id, { ref, run }] of this.#expected.get(store) ?? []) {
-      if ((count + taken.length) % size === 0) break;
-      this.#expected.get(store)?.delete(id);
-      if (cache.has(id, run.freshness)) continue;
-      const settle = Promise.withResolvers<ReadResult>();
-      taken.push({ ref, settle });
-      const answer = cache.get(id, run.freshness, { request: () => settle.promise, sizeOf });
-      void Promise.allSettled([answer]);
-    }
+    for (const reads of this.#expected.get(store) ?? [])
+      for (const [id, { ref, run }] of reads) {
+        if ((count + taken.length) % size === 0) return taken;
+        reads.delete(id);
+        if (cache.has(id, run.freshness)) continue;
+        const settle = Promise.withResolvers<ReadResult>();
+        taken.push({ ref, settle });
+        const answer = cache.get(id, run.freshness, { request: () => settle.promise, sizeOf });
+        void Promise.allSettled([answer]);
+      }
     return taken;
   }
 

@@ -31,8 +31,10 @@ export interface SourceReader {
   /**
    * Announces references that will be needed later, in about this order. They get free places in batch requests for
    * other references, and never cause a request of their own.
+   *
+   * @param isSoon Whether these references are needed before the others.
    */
-  expect(refs: readonly StoreRef[]): void;
+  expect(refs: readonly StoreRef[], isSoon?: boolean): void;
   /**
    * Returns the current versions of keys, in the order of the keys. The versions show which keys must be read. If the
    * store failed, all versions are `unknown`.
@@ -111,8 +113,8 @@ function readerOf(requests: SharedRequests, options: ReaderOptions, freshness: F
     },
     recorded: (refs) => requests.records.wait(refs),
     find: (store, query) => unlessAborted(requests.find(store, query, run), signal),
-    expect(refs) {
-      for (const { store, ref } of refs) requests.batches.expect(store, { ref, run });
+    expect(refs, isSoon) {
+      for (const { store, ref } of refs) requests.batches.expect(store, { ref, run }, isSoon);
     },
     versions(store, keys) {
       const answers = keys.map((key) => requests.version(store, { key, lastReadVersion, check }, freshness));

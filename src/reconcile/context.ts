@@ -13,8 +13,12 @@ export interface SyncContext extends ReconcileDeps {
    * the value was sent after the given time, in milliseconds since 1970.
    */
   readingSince(after: number): Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
-  /** Announces references that will be read soon, approximately in this order, so that their reads can start early. */
-  expect(refs: readonly StoreRef[]): void;
+  /**
+   * Announces references that will be read, approximately in this order, so that their reads can start early.
+   *
+   * @param isSoon Whether these references are needed before the others.
+   */
+  expect(refs: readonly StoreRef[], isSoon?: boolean): void;
   /**
    * Returns for each key, in the order of the keys, whether it has changed and must be read. The result is only a hint.
    */

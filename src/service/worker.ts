@@ -1,10 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 import { type AppError, toAppError } from '../core/errors.ts';
 import type { MappingInclude } from '../core/mapping.ts';
+import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Job, Reason } from '../queue/queue.ts';
 import { parseSubject, type Subject } from '../queue/subject.ts';
-import type { SyncContext } from '../reconcile/context.ts';
+import { expectedReads, type SyncContext } from '../reconcile/context.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { AuditHealth } from './audit-health.ts';
 import type { ConfigSnapshot } from './config-snapshot.ts';
@@ -137,7 +138,10 @@ export class Worker {
         const include = mappings.find((mapping) => mapping.include !== undefined)?.include;
         const calls = mappings.reduce((sum, mapping) => sum + callsOf(mapping), 0);
         const run = (wrap: Wrap) => work.target(subject, job, { signal, wrap });
-        return this.#inCompartment(stores.join(' '), job, { loop, stores, run, include, calls, signal });
+        const onQueued = () => void this.#expectReads(job, subject);
+        return this.#inCompartment(stores.join(' '), job, {
+          ...{ loop, stores, run, include, calls, signal, onQueued },
+        });
       }
       case 'sweep': {
         const stores = [subject.store];
@@ -163,7 +167,7 @@ export class Worker {
   #inCompartment(
     name: string,
     { reason }: Job,
-    { loop, stores, run, include, calls, signal }: CompartmentWork,
+    { loop, stores, run, include, calls, signal, onQueued }: CompartmentWork,
   ): Promise<number | undefined> {
     const beginWait = () => this.#progress.trackWait(loop, stores);
     const end = beginWait();
@@ -178,10 +182,22 @@ export class Worker {
         return include === undefined ? observed : this.#reads.wrap(observed, include.path);
       });
     };
-    if (include === undefined) return this.#bulkhead.run(name, reason, begun).finally(end);
+    if (include === undefined) return this.#bulkhead.run(name, reason, begun, onQueued).finally(end);
     // Tenants share no compartment, so that none waits for the jobs of another.
-    const inOwn = () => this.#bulkhead.run(`${include.path} ${name}`, reason, begun);
+    const inOwn = () => this.#bulkhead.run(`${include.path} ${name}`, reason, begun, onQueued);
     return this.#includes.run(include.path, reason, inOwn).finally(end);
+  }
+
+  /**
+   * Announces the reads of a target whose job will run soon. Jobs may run in another order than they were added, for
+   * example because a slow compartment has sent some of them back to the queue. If values were read long before their
+   * job, they would be too old then, and would be read a second time.
+   */
+  async #expectReads(job: Job, target: TargetId): Promise<void> {
+    const { contexts, snapshot } = this.#deps;
+    const [opened] = await Promise.allSettled([contexts.opened(job)]);
+    if (opened.status === 'rejected' || opened.value === undefined) return;
+    opened.value.expect(expectedReads(snapshot().forTarget(target), opened.value), true);
   }
 
   /** Returns how long a job must wait for the limit of its `include` on calls to stores. */
@@ -247,4 +263,6 @@ interface CompartmentWork {
   readonly calls: number;
   /** Aborted when the process ends. */
   readonly signal: AbortSignal;
+  /** Called if the job waits for its start. */
+  readonly onQueued?: (() => void) | undefined;
 }

@@ -343,6 +343,18 @@ describe('announced references', () => {
     expect(recordedKeys).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
+  it('adds the announced references that are needed soon before all others', async () => {
+    const { reader, read, reads } = readerWith({ batchSizeOf });
+    expectAll(reader, 'a', 'b', 'c', 'd');
+    reader.expect([at('a', 'd'), at('a', 'not announced before')], true);
+    await read('x');
+    await read('y');
+    expect(reads).toEqual([
+      ['x', 'd', 'not announced before', 'a'],
+      ['y', 'b', 'c'],
+    ]);
+  });
+
   it('makes no call for announced references unless the call also reads a requested reference', async () => {
     const { reader, read, reads } = readerWith({ batchSizeOf });
     expectAll(reader, 'x', 'y');

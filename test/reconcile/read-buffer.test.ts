@@ -31,7 +31,7 @@ it('a read buffer appends the records of several reads at once when it is flushe
   expect(timers).toEqual([]);
 });
 
-it('a read buffer appends the records after a short time even if nobody flushes it', async () => {
+it('a read buffer appends the records after a short time even without a flush', async () => {
   const { store, appends, timers, buffer } = open();
   const durable = buffer.add(store, read('a'));
   expect(timers).toHaveLength(1);

@@ -44,11 +44,18 @@ export class Bulkhead {
    * Runs the work when the compartment has capacity, and returns its result. If too many jobs are waiting, returns a
    * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. If all
    * rejected jobs returned every second, the retries would cost more than the work.
+   *
+   * @param onQueued Called if the work waits for capacity.
    */
-  async run(name: string, reason: Reason, work: () => Promise<RetryAfter>): Promise<RetryAfter> {
+  async run(
+    name: string,
+    reason: Reason,
+    work: () => Promise<RetryAfter>,
+    onQueued: () => void = () => undefined,
+  ): Promise<RetryAfter> {
     const compartment = this.#compartments.get(name) ?? new Compartment(this.#options);
     this.#compartments.set(name, compartment);
-    if (!(await compartment.acquire(reason))) return compartment.retryAfter(reason);
+    if (!(await compartment.acquire(reason, onQueued))) return compartment.retryAfter(reason);
     try {
       return await work();
     } finally {
@@ -81,7 +88,7 @@ class Compartment {
   }
 
   /** Waits for capacity. Resolves with false if the job must return after a delay. */
-  async acquire(reason: Reason): Promise<boolean> {
+  async acquire(reason: Reason, onQueued: () => void): Promise<boolean> {
     const { concurrency, maxQueued, wake = startBackgroundTimer } = this.#options;
     if (this.#running < concurrency) {
       this.#running += 1;
@@ -96,6 +103,7 @@ class Compartment {
     if (!hasRoom && !this.#isMovingFast(ahead)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     line.push(resolve);
+    onQueued();
     if (hasRoom) return promise;
     const cancelTimer = wake(() => {
       const at = line.indexOf(resolve);

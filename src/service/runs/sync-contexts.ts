@@ -9,6 +9,8 @@ export interface SyncContexts<Context> {
    * `requestedAt`.
    */
   get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requestedAt?: number): Promise<Context>;
+  /** Returns the context of a request, if it is open. */
+  opened(job: Pick<Job, 'requestId' | 'reason'>): Promise<Context> | undefined;
   /** Closes the context of a request that no further job will use. */
   end(job: Pick<Job, 'requestId' | 'reason'>): void;
   /** Closes contexts that have been idle too long. */
@@ -47,6 +49,7 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
   return {
     evict,
     clear: () => contexts.clear(),
+    opened: (job) => contexts.get(idOf(job))?.context,
     end: (job) => void contexts.delete(idOf(job)),
     async get(job, after, requestedAt = 0) {
       evict();
