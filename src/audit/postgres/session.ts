@@ -1,10 +1,10 @@
 import { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, types } from 'pg';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { createSerialExecutor } from '../../core/serial-executor.ts';
+import { startTimer } from '../../core/timer.ts';
 import { auditUnavailable } from '../errors.ts';
 import { type PostgresAddress, type PostgresTls, parseAddress, tlsOptions } from './address.ts';
 import { endsConnection, sqlState, toAuditError } from './errors.ts';
@@ -230,17 +230,13 @@ function sessionOf(client: Client, socket: Socket): Session {
  * closing.
  */
 async function withTimeout<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
-  const answered = new AbortController();
+  const late = Promise.withResolvers<never>();
+  const cancel = startTimer(() => late.reject(auditUnavailable('the server does not answer')), timeoutMs);
   try {
-    return await Promise.race([work(), rejectAfter(timeoutMs, answered.signal)]);
+    return await Promise.race([work(), late.promise]);
   } finally {
-    answered.abort();
+    cancel();
   }
-}
-
-async function rejectAfter(timeoutMs: number, signal: AbortSignal): Promise<never> {
-  await sleep(timeoutMs, undefined, { signal });
-  throw auditUnavailable('the server does not answer');
 }
 
 /**
