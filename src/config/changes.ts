@@ -39,7 +39,7 @@ export function configText(config: Config): string {
 }
 
 /** Returns the parts that have an effect. Their entries are members by name, so that their order does not matter. */
-function comparable({ places: _, includes, bounds, ...config }: Config): object {
+function comparable({ includes, bounds, ...config }: Config): object {
   return {
     ...config,
     bounds: Object.fromEntries(bounds),

@@ -1,22 +1,34 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { matches } from '../core/glob.ts';
-import { checkMappingSection, crossCheck } from './checks/checks.ts';
-import { type CheckBudget, checkCostly, includeBudget, ownBudget } from './checks/costly.ts';
+import type { Mapping } from '../core/mapping.ts';
+import { checkMappings, type MappingCheckDeps } from './check-mappings.ts';
+import { crossCheck } from './checks/checks.ts';
+import { type CheckBudget, includeBudget, ownBudget } from './checks/costly.ts';
 import { findMissingHere, type MissingHereDeps } from './checks/missing-here.ts';
 import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
+import { isSame } from './diff.ts';
 import type { Sources } from './files/files.ts';
 import { type Bound, type IncludeDeps, type IncludedFile, readIncludes } from './files/include.ts';
-import { appendEntries, holdsUnclear, locate, mergeDocuments } from './files/merge.ts';
+import { holdsUnclear, locate, mergeDocuments, type PlacedFinding } from './files/merge.ts';
 import type { ReadDocuments } from './files/read.ts';
 import type { Located } from './files/yaml.ts';
 import { claimsOf } from './include-claims.ts';
 import { type CheckedVersion, type FilesInForce, type SettledIncludes, settleIncludes } from './includes.ts';
 import { limitFindings } from './limits.ts';
-import { type Parsed, parseMappings, parseSections } from './parse.ts';
+import { type Parsed, parseSections } from './parse.ts';
 import { type Place, type Problem, sortProblems, toProblem } from './problem.ts';
-import { type ParsedFile, type ResolveDeps, resolveConfig, resolveHttp } from './resolve.ts';
-import { checkUnit, isMissing } from './unit.ts';
+import {
+  createMappingResolver,
+  type ResolveDeps,
+  resolveConfig,
+  resolveHttp,
+  type Sections,
+  type ValidMapping,
+} from './resolve.ts';
+import type { Include } from './shape/include.ts';
+import { Defaults } from './shape/mapping.ts';
+import { isMissing, UnitProblems } from './unit.ts';
 
 export interface UsableConfig {
   readonly kind: 'usable';
@@ -50,6 +62,8 @@ export interface CheckDeps extends Omit<IncludeDeps, 'main'> {
   /** The main files, from which the documents were read. */
   readonly sources: Sources;
   readonly inForce: FilesInForce;
+  /** The mappings in force. */
+  readonly mappings: readonly Mapping[];
   /** The environment variables here. If set, a warning names each variable and file that is missing here. */
   readonly here?: MissingHereDeps['env'] | undefined;
 }
@@ -59,7 +73,7 @@ const SLICE_MS = 25;
 
 /** Reads included files, and checks the main files and each included file. Reports all problems in one result. */
 export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Promise<LoadResult> {
-  const { sources, inForce: previous, ...readDeps } = deps;
+  const { sources, inForce: previous, mappings, ...readDeps } = deps;
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
   const unreadable = [...sources.problems, ...main.problems];
   if (main.documents.length === 0) {
@@ -71,36 +85,58 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
     return { kind: 'invalid', problems: unreadable.length > blankCount ? sortProblems(unreadable) : [empty] };
   }
 
-  const { root, findings: mergeFindings } = mergeDocuments(main.documents, start);
-  const included = await readIncludes(root, { ...readDeps, main: sources.files });
+  const { root: merged, findings: mergeFindings } = mergeDocuments(main.documents, start);
+  const included = await readIncludes(merged, { ...readDeps, main: sources.files });
   const pause = createPacer();
+  const nodes = merged.members?.get('mappings')?.node.items ?? [];
+  const root = withoutMappings(merged);
   const parsed = await parseSections(root.value as Readonly<Record<string, unknown>>, pause);
   const isWhole = sources.problems.length === 0 && main.isWhole;
-  const checked = checkUnit({
-    ...{ root, parsed, isWhole, unreadable, texts: main.texts },
-    crossFindings: [
-      ...(await crossCheck(root, parsed, isWhole, pause)),
-      ...(await checkCostly(root, ownBudget(), pause)),
-    ],
-    placed: [...mergeFindings, ...included.findings],
-  });
+  const ofUnit = { access: parsed.access, isWhole, unreadable, texts: main.texts };
+  const unit = new UnitProblems({ ...ofUnit, isFullyClear: !holdsUnclear(merged, []) });
+  unit.addPlaced([...mergeFindings, ...included.findings]);
+  unit.addSections({ root, findings: parsed.findings, crossFindings: crossCheck(root, parsed, isWhole) });
+  await pause();
+  const resolve = createResolver(parsed.whole, mappings);
+  const checkDeps = { root, parsed, isWhole, pause, resolve, parseEntries: deps.parse.entries };
+  const bounds = { include: undefined, budget: ownBudget(), inBounds: () => true };
+  const ownMappings = { root, nodes, isWhole, problems: unit, ...bounds };
+  const valid = await checkMappings(ownMappings, mappingDeps(checkDeps, undefined));
+  const checked = unit.checked();
   await pause();
   const budgetOf = createBudgets();
   const settled = await settleIncludes(included.files, {
-    mainClaims: claimsOf(parsed.mappings, root.members?.get('mappings')?.node.items ?? []),
+    mainClaims: included.files.length === 0 ? new Map() : claimsOf(valid),
     previous,
-    check: (file, bound) => checkFile(file, bound, { root, parsed, isWhole, budget: budgetOf(bound), pause }),
+    check: (file, bound) => checkFile(file, bound, { ...checkDeps, budget: budgetOf(bound) }),
     redact: checked.redact,
   });
-  const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
-  const paths = { absolute: (file: string) => absolute.get(file) ?? file, home: deps.home };
+  const paths = pathsOf(sources, deps.home);
   const problems = sortProblems([...checked.problems, ...settled.states.flatMap((state) => state.problems)]);
-  if (checked.isUsable && parsed.whole !== undefined) {
-    const usable = usableConfig(parsed.whole, { root, settled, problems, paths });
+  const own = valid.filter((mapping) => mapping !== undefined);
+  if (checked.isUsable && parsed.whole !== undefined && own.length === nodes.length) {
+    const usable = usableConfig(parsed.whole, { root, own, settled, problems, paths });
     if (deps.here === undefined) return usable;
     const missing = await findMissingHere(root, { env: deps.here, paths, audit: usable.config.audit });
     return { ...usable, warnings: [...usable.warnings, ...missing.map(checked.redact)] };
   }
+  return {
+    ...{ kind: 'invalid', problems },
+    ...clearSections({ root, parsed, isWhole }, mergeFindings, paths),
+  };
+}
+
+function pathsOf({ files }: Sources, home: string | undefined): ResolveDeps {
+  const absolute = new Map(files.map((source) => [source.shown, source.absolute]));
+  return { absolute: (file) => absolute.get(file) ?? file, home };
+}
+
+/** Returns the sections that are used although others are invalid. */
+function clearSections(
+  { root, parsed, isWhole }: Pick<CheckFileDeps, 'root' | 'parsed' | 'isWhole'>,
+  mergeFindings: readonly PlacedFinding[],
+  paths: ResolveDeps,
+): Pick<Extract<LoadResult, { readonly kind: 'invalid' }>, 'http' | 'instance'> {
   const { http, instance } = parsed.sections;
   // A wrong address could receive requests with a token, so use these sections only if they are unambiguous.
   const isClear = (section: string): boolean => {
@@ -108,9 +144,57 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
     return !isDuplicated && !holdsUnclear(root, [section]) && (isWhole || !isMissing(root, [section]));
   };
   return {
-    ...{ kind: 'invalid', problems },
     ...(http !== undefined && isClear('http') ? { http: resolveHttp(http, root, paths) } : {}),
     ...(instance !== undefined && isClear('instance') ? { instance } : {}),
+  };
+}
+
+/** Removes the entries of the list `mappings`, which are checked by themselves. */
+function withoutMappings(root: Located): Located {
+  const list = root.members?.get('mappings');
+  if (list?.node.items === undefined) return root;
+  const node = { ...list.node, items: [], value: [] };
+  const members = new Map(root.members).set('mappings', { ...list, node });
+  return { ...root, members, value: { ...(root.value as object), mappings: [] } };
+}
+
+interface CheckFileDeps {
+  readonly root: Located;
+  readonly parsed: Parsed;
+  readonly isWhole: boolean;
+  readonly pause: () => Promise<void>;
+  readonly resolve: MappingCheckDeps['resolve'];
+  readonly parseEntries: MappingCheckDeps['parseEntries'];
+}
+
+/** Returns a function that fills in the defaults of a mapping. It returns the mapping in force if nothing changes. */
+function createResolver(
+  sections: Sections | undefined,
+  inForce: readonly Mapping[],
+): MappingCheckDeps['resolve'] {
+  // Without valid sections, the mappings are only compared with each other.
+  const resolve = createMappingResolver(sections ?? { defaults: Defaults.parse({}), stores: [] });
+  let byName: ReadonlyMap<string, Mapping> | undefined;
+  return (parsed, include) => {
+    byName ??= new Map(inForce.map((mapping) => [mapping.name, mapping]));
+    const mapping = resolve(parsed, include);
+    const before = byName.get(mapping.name);
+    return before !== undefined && isSame(before, mapping) ? before : mapping;
+  };
+}
+
+function mappingDeps(
+  { root, parsed, isWhole, pause, resolve, parseEntries }: CheckFileDeps,
+  include: Include | undefined,
+): MappingCheckDeps {
+  const { whole } = parsed;
+  const { stores, access, defaults } = root.value as Readonly<Record<string, unknown>>;
+  return {
+    ...{ pause, resolve, parseEntries },
+    context:
+      whole === undefined || !isWhole
+        ? undefined
+        : JSON.stringify([stores, access ?? null, defaults, include]),
   };
 }
 
@@ -136,59 +220,55 @@ function createBudgets(): (bound: Bound) => CheckBudget {
 
 interface UsableInput {
   readonly root: Located;
+  /** The mappings of the main files. */
+  readonly own: readonly ValidMapping[];
   readonly settled: SettledIncludes;
   readonly problems: readonly Problem[];
   readonly paths: ResolveDeps;
 }
 
 /** Adds the mappings of the included files that are in force to the main files. */
-function usableConfig(main: ParsedFile, { root, settled, problems, paths }: UsableInput): UsableConfig {
+function usableConfig(main: Sections, { root, own, settled, problems, paths }: UsableInput): UsableConfig {
   const { mappings: included, states, inForce } = settled;
-  const mappings = [...main.mappings, ...included.map(({ parsed }) => parsed)];
-  const bounds = [...main.mappings.map(() => undefined), ...included.map(({ bound }) => bound.rule)];
-  const nodes = included.map(({ node }) => node);
-  const options = { ...paths, bounds, includes: states };
-  const config = resolveConfig({ ...main, mappings }, appendEntries(root, 'mappings', nodes), options);
+  const mappings = included.length === 0 ? own : [...own, ...included];
+  const config = resolveConfig(main, root, { ...paths, mappings, includes: states });
   const { refused, warnings: ofLimits } = limitFindings(included);
   const ofService = findWarnings(config).map((warning) => toProblem(warning, locate(root, warning.path)));
   const warnings = [...ofService, ...ofLimits];
   return { kind: 'usable', config, problems: sortProblems([...problems, ...refused]), warnings, inForce };
 }
 
-interface CheckFileDeps {
-  readonly root: Located;
-  readonly parsed: Parsed;
-  readonly isWhole: boolean;
-  readonly budget: CheckBudget;
-  readonly pause: () => Promise<void>;
-}
-
 /** Checks an included file, together with the stores and rules of the main files. */
 async function checkFile(
   { source, mappings, problems, text }: Pick<IncludedFile, 'source' | 'mappings' | 'problems' | 'text'>,
   bound: Bound,
-  { budget, pause, ...main }: CheckFileDeps,
+  { budget, ...main }: CheckFileDeps & { readonly budget: CheckBudget },
 ): Promise<CheckedVersion> {
   const shared = ['stores', 'access'].flatMap((name) => {
     const member = main.root.members?.get(name);
     return member === undefined ? [] : [[name, member] as const];
   });
   const place: Place = { file: source.shown, line: 1, column: 1 };
-  const values = mappings.map(({ value }) => value);
-  const own = { keyPlace: place, node: { value: values, place, items: mappings } };
+  const own = { keyPlace: place, node: { value: [], place, items: [] } };
   const members = new Map([...shared, ['mappings', own]]);
   const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
   const root: Located = { value, place, members };
-  const parsed = await parseMappings(values, pause);
-  const inBounds = (namespace: string) => bound.rule.namespaces.some((glob) => matches(glob, namespace));
-  const checked = checkUnit({
-    ...{ root, bound, isWhole: main.isWhole, unreadable: problems, placed: [] },
-    parsed: { access: main.parsed.access, findings: parsed.findings },
-    crossFindings: [
-      ...(await checkMappingSection(root, main.isWhole, inBounds, pause)),
-      ...(await checkCostly(root, budget, pause)),
-    ],
+  const { rule } = bound;
+  const unit = new UnitProblems({
+    ...{ access: main.parsed.access, bound, isWhole: main.isWhole, unreadable: problems },
+    isFullyClear: !holdsUnclear(root, []) && !mappings.some((mapping) => holdsUnclear(mapping, [])),
     texts: new Map([[source.shown, text]]),
   });
-  return { ...checked, parsed: parsed.mappings };
+  const inBounds = (namespace: string) => rule.namespaces.some((glob) => matches(glob, namespace));
+  const ofFile = {
+    root,
+    nodes: mappings,
+    isWhole: main.isWhole,
+    include: rule,
+    problems: unit,
+    budget,
+    inBounds,
+  };
+  const valid = await checkMappings(ofFile, mappingDeps(main, rule));
+  return { ...unit.checked(), valid };
 }

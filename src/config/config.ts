@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Mapping } from '../core/mapping.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Place, Problem } from './problem.ts';
+import type { Problem } from './problem.ts';
 import type { ConfigFile, StoreConfig } from './schema.ts';
 import type { Rule } from './shape/access.ts';
 import type { Include } from './shape/include.ts';
@@ -50,13 +50,6 @@ export interface Config {
   readonly bounds: ReadonlyMap<string, Include>;
   /** The state of each included file. */
   readonly includes: readonly IncludeState[];
-  readonly places: Places;
-}
-
-/** Places in the files, for checks that run after the load. */
-export interface Places {
-  readonly stores: ReadonlyMap<string, Place>;
-  readonly mappings: ReadonlyMap<string, Place>;
 }
 
 /** The state of an included file. */

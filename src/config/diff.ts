@@ -1,4 +1,5 @@
 import { isObject } from '../core/json.ts';
+import { difference } from '../core/lists.ts';
 import type { Config } from './config.ts';
 
 export interface NamedChanges {
@@ -20,11 +21,8 @@ export interface ConfigDiff {
   readonly restart: readonly Section[];
 }
 
-/**
- * Sections that do not need a restart. The service applies changes to them while it runs. The places in the files have
- * no effect on the service.
- */
-type LiveSection = 'stores' | 'mappings' | 'access' | 'bounds' | 'includes' | 'events' | 'places';
+/** Sections that do not need a restart. The service applies changes to them while it runs. */
+type LiveSection = 'stores' | 'mappings' | 'access' | 'bounds' | 'includes' | 'events';
 export type Section = Exclude<keyof Config, LiveSection>;
 
 const SECTIONS = {
@@ -50,7 +48,7 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
   const sections = Object.keys(SECTIONS) as Section[];
   return {
     stores: diffByName(before.stores, after.stores),
-    mappings: diffByName(withBounds(before), withBounds(after)),
+    mappings: diffMappings(before, after),
     access: rulesOf(before) !== rulesOf(after),
     includes: canonicalJson(before.includes) !== canonicalJson(after.includes),
     events: canonicalJson(before.events) !== canonicalJson(after.events),
@@ -68,13 +66,14 @@ export function isEmptyDiff({ stores, mappings, restart, ...others }: ConfigDiff
   return names.length === 0 && !access && !includes && !events && restart.length === 0;
 }
 
-function withBounds({ mappings, bounds }: Config): readonly { readonly name: string }[] {
-  return mappings.map((mapping) => ({ ...mapping, bounds: bounds.get(mapping.name) }));
-}
-
-function diffByName(before: readonly { name: string }[], after: readonly { name: string }[]): NamedChanges {
-  const previous = new Map(before.map((entry) => [entry.name, entry]));
-  const current = new Map(after.map((entry) => [entry.name, entry]));
+/** Compares only what is not the same object in both. Most mappings are. */
+function diffByName(
+  before: readonly { readonly name: string }[],
+  after: readonly { readonly name: string }[],
+): NamedChanges {
+  const { removed, added } = difference(before, after);
+  const previous = new Map(removed.map((entry) => [entry.name, entry]));
+  const current = new Map(added.map((entry) => [entry.name, entry]));
   return {
     added: [...current.keys()].filter((name) => !previous.has(name)).sort(),
     removed: [...previous.keys()].filter((name) => !current.has(name)).sort(),
@@ -84,11 +83,35 @@ function diffByName(before: readonly { name: string }[], after: readonly { name:
   };
 }
 
+function diffMappings(before: Config, after: Config): NamedChanges {
+  const { changed, ...others } = diffByName(before.mappings, after.mappings);
+  const added = new Set(others.added);
+  const bounded = boundChanges(before, after).filter((name) => !added.has(name));
+  return { ...others, changed: [...new Set([...changed, ...bounded])].sort() };
+}
+
+/** Returns the names of the mappings of `after` whose bounds differ from those in `before`. */
+export function boundChanges(
+  before: Pick<Config, 'bounds'>,
+  after: Pick<Config, 'bounds' | 'mappings'>,
+): string[] {
+  if (before.bounds.size === 0 && after.bounds.size === 0) return [];
+  let last: { readonly old: unknown; readonly now: unknown; readonly isSame: boolean } | undefined;
+  return after.mappings.flatMap(({ name }) => {
+    const [old, now] = [before.bounds.get(name), after.bounds.get(name)];
+    // The mappings of one `include` share their bounds.
+    if (last === undefined || last.old !== old || last.now !== now)
+      last = { old, now, isSame: isSame(old, now) };
+    return last.isSame ? [] : [name];
+  });
+}
+
 /**
  * Gives the same result as comparing `canonicalJson`, in a tenth of the time. A slow comparison of ten thousand entries
  * would block the service.
  */
-function isSame(first: unknown, second: unknown): boolean {
+export function isSame(first: unknown, second: unknown): boolean {
+  if (first === second) return true;
   if (Array.isArray(first) && Array.isArray(second))
     return first.length === second.length && first.every((item, index) => isSame(item, second[index]));
   if (!isObject(first) || !isObject(second)) return first === second;

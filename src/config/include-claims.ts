@@ -1,12 +1,8 @@
 import { matches } from '../core/glob.ts';
 import { claimedMessage } from './checks/mapping.ts';
-import type { Bound } from './files/include.ts';
-import { locate } from './files/merge.ts';
-import type { Located } from './files/yaml.ts';
+import { claimsIn, placeIn } from './files/divided.ts';
 import { formatPlace, type Path, type Place, type Problem, quoted, toProblem } from './problem.ts';
-import type { ParsedFile } from './resolve.ts';
-
-type ParsedMapping = ParsedFile['mappings'][number];
+import type { ValidMapping } from './resolve.ts';
 
 interface Claim {
   /** The name of the mapping. */
@@ -20,23 +16,29 @@ interface Claim {
 /** The mapping names and targets that a file claims, by an id for each name and each target. */
 export type Claims = ReadonlyMap<string, Claim>;
 
-/** A target outside the bounds of its mapping is not claimed. */
-export function claimsOf(
-  parsed: ReadonlyMap<number, ParsedMapping>,
-  nodes: readonly Located[],
-  bound?: Bound,
-): Claims {
+/**
+ * A target outside the bounds of its mapping is not claimed.
+ *
+ * @param mappings Each valid mapping, at its index in the file.
+ */
+export function claimsOf(mappings: readonly (ValidMapping | undefined)[]): Claims {
   const claims = new Map<string, Claim>();
-  for (const [index, { name, target }] of parsed) {
-    const node = nodes[index];
-    if (node === undefined) continue;
-    const add = (id: string, at: string, isShared: boolean) =>
-      claims.set(id, { mapping: name, path: ['mappings', index, at], place: locate(node, [at]), isShared });
+  for (const [index, valid] of mappings.entries()) {
+    if (valid === undefined) continue;
+    const { node, mapping, include } = valid;
+    const { name, target } = mapping;
+    const { nameAt, targetAt } = claimsIn(node);
+    const add = (id: string, at: 'name' | 'target', isShared: boolean) =>
+      claims.set(id, {
+        mapping: name,
+        path: ['mappings', index, at],
+        place: placeIn(node, at === 'name' ? nameAt : targetAt),
+        isShared,
+      });
     add(`name ${name}`, 'name', false);
-    const namespaces = target.namespace === undefined ? (target.namespaces ?? []) : [target.namespace];
-    for (const namespace of namespaces)
-      if (bound?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true)
-        add(`target ${namespace}/${target.secret ?? name}`, 'target', target.mode === 'merge');
+    for (const namespace of target.namespaces)
+      if (include?.namespaces.some((glob) => matches(glob, namespace)) ?? true)
+        add(`target ${namespace}/${target.secret}`, 'target', target.mode === 'merge');
   }
   return claims;
 }

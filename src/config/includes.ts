@@ -5,7 +5,7 @@ import type { Bound, IncludedFile } from './files/include.ts';
 import type { Located } from './files/yaml.ts';
 import { type Claims, claimsOf, conflictsIn } from './include-claims.ts';
 import { type Problem, sortProblems } from './problem.ts';
-import type { ParsedFile } from './resolve.ts';
+import type { ValidMapping } from './resolve.ts';
 import type { CheckedUnit } from './unit.ts';
 
 /**
@@ -22,9 +22,7 @@ interface FileInForce {
   readonly claims: Claims;
 }
 
-export interface IncludedMapping {
-  readonly node: Located;
-  readonly parsed: ParsedFile['mappings'][number];
+export interface IncludedMapping extends ValidMapping {
   readonly bound: Bound;
   /** The index in the list of its file. */
   readonly index: number;
@@ -39,7 +37,8 @@ export interface SettledIncludes {
 
 /** A version of a file that was checked against the main files. */
 export interface CheckedVersion extends CheckedUnit {
-  readonly parsed: ReadonlyMap<number, ParsedFile['mappings'][number]>;
+  /** Each valid mapping, at its index in the file. */
+  readonly valid: readonly (ValidMapping | undefined)[];
 }
 
 export interface SettleDeps {
@@ -87,10 +86,9 @@ export async function settleIncludes(
       namespaces: bound.rule.namespaces,
     })),
     mappings: candidates.flatMap(({ current, bound }) =>
-      [...(current?.parsed ?? [])].flatMap(([index, parsed]) => {
-        const node = current?.mappings[index];
-        return node === undefined ? [] : [{ node, parsed, bound, index }];
-      }),
+      (current?.valid ?? []).flatMap((valid, index) =>
+        valid === undefined ? [] : [{ ...valid, bound, index }],
+      ),
     ),
   };
 }
@@ -131,7 +129,7 @@ async function candidateOf(
       ...checked,
       mappings,
       text,
-      claims: checked.isUsable ? claimsOf(checked.parsed, mappings, bound) : new Map(),
+      claims: checked.isUsable ? claimsOf(checked.valid) : new Map(),
     };
   };
   const read = await version(file);

@@ -1,5 +1,6 @@
 import type { Mapping } from '../core/mapping.ts';
 import { costOf, MAX_INCLUDE_COST } from './checks/costly-task.ts';
+import { opened } from './files/divided.ts';
 import { locate } from './files/merge.ts';
 import type { IncludedMapping } from './includes.ts';
 import { type Problem, toProblem } from './problem.ts';
@@ -7,12 +8,7 @@ import type { Include } from './shape/include.ts';
 
 interface LimitedMapping {
   readonly include: Include;
-  readonly mapping: Pick<Mapping, 'data' | 'template'> & {
-    readonly dataFrom: readonly {
-      readonly store: string;
-      readonly find?: { readonly name?: string | undefined } | undefined;
-    }[];
-  };
+  readonly mapping: Pick<Mapping, 'data' | 'dataFrom' | 'template'>;
   readonly namespaces: readonly string[];
 }
 
@@ -72,13 +68,13 @@ function templateBytes({ template }: LimitedMapping['mapping']): number {
 const checkCosts = new WeakMap<object, number>();
 
 /** Returns the cost of the check of templates and search patterns. The result is cached, because templates can be long. */
-function checkCost(mapping: LimitedMapping['mapping']): number {
+export function checkCost(mapping: LimitedMapping['mapping']): number {
   const { dataFrom, template } = mapping;
   const cost =
     checkCosts.get(mapping) ??
     costOf({
       templates: Object.values(template?.data ?? {}),
-      patterns: dataFrom.flatMap(({ find }) => find?.name ?? []),
+      patterns: dataFrom.flatMap((list) => ('find' in list ? (list.find.name ?? []) : [])),
     });
   checkCosts.set(mapping, cost);
   return cost;
@@ -90,17 +86,14 @@ export function limitFindings(mappings: readonly IncludedMapping[]): {
   readonly warnings: readonly Problem[];
 } {
   const excess = findExcess(
-    mappings.map(({ parsed, bound: { rule } }) => {
-      const { namespace, namespaces = [] } = parsed.target;
-      return {
-        include: rule,
-        mapping: parsed,
-        namespaces: namespace === undefined ? namespaces : [namespace],
-      };
-    }),
+    mappings.map(({ mapping, bound: { rule } }) => ({
+      include: rule,
+      mapping,
+      namespaces: mapping.target.namespaces,
+    })),
   );
   const problem = ({ node, index }: IncludedMapping, at: readonly string[], message: string): Problem =>
-    toProblem({ path: ['mappings', index, ...at], code: 'LIMIT_REACHED', message }, locate(node, at));
+    toProblem({ path: ['mappings', index, ...at], code: 'LIMIT_REACHED', message }, locate(opened(node), at));
   return {
     refused: mappings.flatMap((mapping, index) => {
       const found = excess[index];

@@ -1,6 +1,8 @@
+import type { Mapping } from '../core/mapping.ts';
 import type { LoadResult } from './check-documents.ts';
 import { type ConfigFs, findSources, realFs } from './files/files.ts';
-import { createParsedFiles, type ParsedFiles, type YamlText } from './files/parsing.ts';
+import type { YamlText } from './files/parse-texts.ts';
+import { createParsedFiles, type Parse, type ParsedFiles } from './files/parsing.ts';
 import { readDocuments } from './files/read.ts';
 import type { FilesInForce } from './includes.ts';
 import type { Problem } from './problem.ts';
@@ -15,6 +17,8 @@ export interface LoadOptions {
   readonly parsed?: ParsedFiles;
   /** The versions of included files that are in force. An included file that is invalid now keeps its version. */
   readonly inForce?: FilesInForce;
+  /** The mappings in force. A mapping that has not changed is the same object in the result. */
+  readonly mappings?: readonly Mapping[] | undefined;
   /** Whether to warn of environment variables and files that are missing here. */
   readonly warnsOfMissing?: true;
   /** Loads code that the command needs after the load, while another thread parses long files. */
@@ -24,18 +28,24 @@ export interface LoadOptions {
 /** Reads, merges and checks the configuration. Reports all problems in one result. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
-  const { inForce = new Map(), meanwhile, warnsOfMissing } = options;
-  const parseTexts = parsed.begin();
-  const parse = async (texts: readonly YamlText[], tenant?: string) => {
-    const [results] = await Promise.all([parseTexts(texts, tenant), loadChecks(), meanwhile?.()]);
+  const { inForce = new Map(), mappings = [], meanwhile, warnsOfMissing } = options;
+  const load = parsed.begin();
+  const texts = async (all: readonly YamlText[], tenant?: string) => {
+    const [results] = await Promise.all([load.texts(all, tenant), loadChecks(), meanwhile?.()]);
     return results;
+  };
+  const parse: Parse = {
+    texts,
+    known: (source, tenant) => load.known(source, tenant),
+    keep: (file, tenant) => load.keep(file, tenant),
+    entries: (entries) => load.entries(entries),
   };
   const reading = { fs: readFs, parse };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
   const { checkDocuments } = await loadChecks();
   const here = warnsOfMissing ? env : undefined;
-  return checkDocuments(main, { ...reading, sources, home: env.HOME, inForce, here });
+  return checkDocuments(main, { ...reading, sources, home: env.HOME, inForce, mappings, here });
 }
 
 /** Import lazily, because the schema and the checks take a fifth of a second to load. */

@@ -1,39 +1,39 @@
 import type { z } from 'zod';
 import { append } from '../core/lists.ts';
+import { mappingsIn } from './files/raw.ts';
+import type { Located } from './files/yaml.ts';
 import { check } from './messages.ts';
 import { type Finding, type Path, unknownKey } from './problem.ts';
-import type { ParsedFile } from './resolve.ts';
+import type { Sections } from './resolve.ts';
 import { ConfigFile, StoreConfig } from './schema.ts';
 import { MappingConfig } from './shape/mapping.ts';
 import { AccessRule } from './shape/service.ts';
 
 /**
- * The parts of a configuration that match the schema. Sections and list entries are parsed separately, so that a
- * mistake in one part does not hide findings in the others.
+ * The parts of a configuration that match the schema, besides the mappings. Sections and list entries are parsed
+ * separately, so that a mistake in one part does not hide findings in the others.
  */
 export interface Parsed {
-  readonly sections: Partial<Omit<ParsedFile, 'stores' | 'mappings' | 'access'>>;
+  readonly sections: Partial<Omit<Sections, 'stores' | 'access'>>;
   /** Entries by their index in the list. */
-  readonly stores: ReadonlyMap<number, ParsedFile['stores'][number]>;
-  readonly mappings: ReadonlyMap<number, ParsedFile['mappings'][number]>;
-  readonly access: ReadonlyMap<number, NonNullable<ParsedFile['access']>[number]>;
-  /** The complete configuration, if every part is valid. */
-  readonly whole: ParsedFile | undefined;
+  readonly stores: ReadonlyMap<number, Sections['stores'][number]>;
+  readonly access: ReadonlyMap<number, NonNullable<Sections['access']>[number]>;
+  /** All sections, if every one is valid. */
+  readonly whole: Sections | undefined;
   readonly findings: readonly Finding[];
 }
 
-/**
- * Parses the mappings of an included file.
- *
- * @param pause Lets the event loop run.
- */
-export async function parseMappings(
-  values: readonly unknown[],
-  pause: () => Promise<void>,
-): Promise<Pick<Parsed, 'mappings' | 'findings'>> {
-  const mappings = new Map<number, ParsedFile['mappings'][number]>();
+export interface ParsedMappings {
+  /** The valid mappings by their index in the list. */
+  readonly mappings: ReadonlyMap<number, MappingConfig>;
+  readonly findings: readonly Finding[];
+}
+
+/** @param pause Lets the event loop run. Parsing ten thousand mappings takes a quarter of a second. */
+export async function parseMappings(root: Located, pause: () => Promise<void>): Promise<ParsedMappings> {
+  const mappings = new Map<number, MappingConfig>();
   const findings: Finding[] = [];
-  for (const [index, value] of values.entries()) {
+  for (const [index, value] of mappingsIn(root)) {
     const result = check(MappingConfig, value, ['mappings', index]);
     if (result.kind === 'valid') mappings.set(index, result.output);
     else append(findings, result.findings);
@@ -42,7 +42,7 @@ export async function parseMappings(
   return { mappings, findings };
 }
 
-/** @param pause Lets the event loop run. Parsing ten thousand mappings takes a quarter of a second. */
+/** Parses all sections except the entries of `mappings`. */
 export async function parseSections(
   root: Readonly<Record<string, unknown>>,
   pause: () => Promise<void>,
@@ -54,7 +54,6 @@ export async function parseSections(
   }
 
   const stores = await entries(StoreConfig, 'stores');
-  const mappings = await entries(MappingConfig, 'mappings');
   const access = await entries(AccessRule, 'access');
   const sections: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(ConfigFile.shape)) {
@@ -65,11 +64,10 @@ export async function parseSections(
 
   const lists = {
     stores: [...stores.values()],
-    mappings: [...mappings.values()],
     ...('access' in root ? { access: [...access.values()] } : {}),
   };
-  const parsed = { stores, mappings, access, findings };
-  const whole = findings.length === 0 ? ({ ...sections, ...lists } as ParsedFile) : undefined;
+  const parsed = { stores, access, findings };
+  const whole = findings.length === 0 ? ({ ...sections, ...lists } as Sections) : undefined;
   return { ...parsed, sections: sections as Parsed['sections'], whole };
 
   function take<T extends z.ZodType>(schema: T, value: unknown, path: Path): z.output<T> | undefined {

@@ -12,6 +12,16 @@ import { type Include, includeOf } from './shape/include.ts';
 import type { MappingConfig } from './shape/mapping.ts';
 
 export type ParsedFile = z.output<typeof ConfigFile>;
+export type Sections = Omit<ParsedFile, 'mappings'>;
+
+/** A mapping that is valid by itself. */
+export interface ValidMapping {
+  readonly node: Located;
+  readonly parsed: MappingConfig;
+  readonly mapping: Mapping;
+  /** `undefined` if the mapping comes from a main file. */
+  readonly include: Include | undefined;
+}
 
 export interface ResolveDeps {
   /** Returns the absolute path of a file. `file` is the name of this file in a `Place`. */
@@ -21,8 +31,7 @@ export interface ResolveDeps {
 }
 
 export interface ResolveOptions extends ResolveDeps {
-  /** The bounds of each mapping. `undefined` if the mapping comes from a main file. */
-  readonly bounds: readonly (Include | undefined)[];
+  readonly mappings: readonly ValidMapping[];
   readonly includes: Config['includes'];
 }
 
@@ -32,8 +41,8 @@ export interface ResolveOptions extends ResolveDeps {
  */
 const MIN_REFRESH_MS = 250;
 
-/** Fills in values that depend on other sections: mapping defaults, paths, key files. */
-export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOptions): Config {
+/** Fills in values that depend on other sections: paths, key files. */
+export function resolveConfig(file: Sections, root: Located, deps: ResolveOptions): Config {
   const folderOf = folderIn(root, deps);
   const withLocalPaths = <T>(section: T, path: Path): T =>
     withAbsolutePaths(section, folderOf(path), deps.home);
@@ -44,9 +53,6 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
   const state = audit.store.kind === 'sqlite' ? dirname(audit.store.path) : join(folderOf([]), 'state');
   const keys = withLocalPaths(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
-  const namings = new Map(file.stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
-  const placesOf = (section: 'stores' | 'mappings') =>
-    new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {
     instance: file.instance,
     // Remove duplicates, because the service adds up the results for all names.
@@ -72,13 +78,10 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     restarts: { windowMs: file.restarts.window, atOnce: file.restarts.atOnce },
     events: withLocalPaths(file.events, ['events']),
     stores: file.stores.map((store, index) => withLocalPaths(store, ['stores', index])),
-    mappings: file.mappings.map((mapping, index) =>
-      resolveMapping(mapping, deps.bounds[index], { defaults: file.defaults, namings }),
-    ),
+    mappings: deps.mappings.map(({ mapping }) => mapping),
     access: file.access,
-    bounds: boundsOf(file, deps),
+    bounds: boundsOf(deps),
     includes: deps.includes,
-    places: { stores: placesOf('stores'), mappings: placesOf('mappings') },
   };
 }
 
@@ -87,7 +90,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
  * replicas share a ConfigMap.
  */
 function defaultCheckpoints(
-  { audit, keys, cluster, instance }: ParsedFile,
+  { audit, keys, cluster, instance }: Sections,
   state: string,
 ): Config['audit']['checkpoints'] {
   const path = join(state, 'checkpoints.jsonl');
@@ -106,40 +109,40 @@ function folderIn(root: Located, { absolute }: ResolveDeps): (path: Path) => str
   return (path) => dirname(absolute(locate(root, path).file));
 }
 
-function boundsOf({ mappings }: ParsedFile, { bounds }: ResolveOptions): ReadonlyMap<string, Include> {
-  return new Map(
-    mappings.flatMap(({ name }, index): [string, Include][] => {
-      const bound = bounds[index];
-      return bound === undefined ? [] : [[name, bound]];
-    }),
-  );
+function boundsOf({ mappings }: ResolveOptions): ReadonlyMap<string, Include> {
+  const bounds = new Map<string, Include>();
+  for (const { mapping, include } of mappings) if (include !== undefined) bounds.set(mapping.name, include);
+  return bounds;
 }
 
-function resolveMapping(
-  mapping: MappingConfig,
-  bound: Include | undefined,
-  { defaults, namings }: Pick<ParsedFile, 'defaults'> & { readonly namings: ReadonlyMap<string, Naming> },
-): Mapping {
-  const { namespace, namespaces = [], ...target } = mapping.target;
-  return {
-    name: mapping.name,
-    target: {
-      ...target,
-      namespaces: namespace === undefined ? namespaces : [namespace],
-      secret: target.secret ?? mapping.name,
-    },
-    data: mapping.data,
-    dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, namings)),
-    template: mapping.template,
-    restart: mapping.restart,
-    refreshMs: Math.max(mapping.refresh ?? defaults.refresh, MIN_REFRESH_MS, bound?.limits.refreshMs ?? 0),
-    onConflict: mapping.onConflict ?? defaults.onConflict,
-    onDrift: mapping.onDrift ?? defaults.onDrift,
-    onSourceMissing: mapping.onSourceMissing ?? defaults.onSourceMissing,
-    softDeletedIsMissing: mapping.softDeletedIsMissing ?? defaults.softDeletedIsMissing,
-    onMappingRemoved: mapping.onMappingRemoved ?? defaults.onMappingRemoved,
-    maxAgeMs: mapping.maxAge ?? defaults.maxAge,
-    ...(bound === undefined ? {} : { include: includeOf(bound) }),
+/** Returns a function that fills in the defaults of a mapping, and what depends on its stores and its `include`. */
+export function createMappingResolver({
+  defaults,
+  stores,
+}: Pick<Sections, 'defaults' | 'stores'>): (mapping: MappingConfig, bound: Include | undefined) => Mapping {
+  const namings = new Map(stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
+  return (mapping, bound) => {
+    const { namespace, namespaces = [], ...target } = mapping.target;
+    return {
+      name: mapping.name,
+      target: {
+        ...target,
+        namespaces: namespace === undefined ? namespaces : [namespace],
+        secret: target.secret ?? mapping.name,
+      },
+      data: mapping.data,
+      dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, namings)),
+      template: mapping.template,
+      restart: mapping.restart,
+      refreshMs: Math.max(mapping.refresh ?? defaults.refresh, MIN_REFRESH_MS, bound?.limits.refreshMs ?? 0),
+      onConflict: mapping.onConflict ?? defaults.onConflict,
+      onDrift: mapping.onDrift ?? defaults.onDrift,
+      onSourceMissing: mapping.onSourceMissing ?? defaults.onSourceMissing,
+      softDeletedIsMissing: mapping.softDeletedIsMissing ?? defaults.softDeletedIsMissing,
+      onMappingRemoved: mapping.onMappingRemoved ?? defaults.onMappingRemoved,
+      maxAgeMs: mapping.maxAge ?? defaults.maxAge,
+      ...(bound === undefined ? {} : { include: includeOf(bound) }),
+    };
   };
 }
 

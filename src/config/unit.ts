@@ -1,27 +1,36 @@
+import { append } from '../core/lists.ts';
 import { findAccessViolations } from './checks/access-violations.ts';
-import { findCredentials } from './checks/find-credentials.ts';
+import { type CredentialFindings, findCredentials } from './checks/find-credentials.ts';
 import type { Bound } from './files/include.ts';
 import { holdsUnclear, isUnclear, locate, type PlacedFinding } from './files/merge.ts';
 import { memberOf } from './files/raw.ts';
 import type { Located } from './files/yaml.ts';
 import type { Parsed } from './parse.ts';
 import { withPlacement } from './placement.ts';
-import { type Finding, type Path, type Problem, sortProblems, toProblem } from './problem.ts';
+import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
 import { createRedactor } from './redact.ts';
 
 /** The main files together, or one included file. A mistake in a unit makes the whole unit unusable. */
 export interface Unit {
-  readonly root: Located;
-  readonly parsed: Pick<Parsed, 'access' | 'findings'>;
+  readonly access: Parsed['access'];
   /** `undefined` for the main files. */
   readonly bound?: Bound | undefined;
   /** Whether all main files could be read completely. If not, what seems to be missing may be in the unread part. */
   readonly isWhole: boolean;
-  /** The results of the checks across several fields. */
-  readonly crossFindings: readonly Finding[];
+  /** Whether the meaning of everything in the unit is known. */
+  readonly isFullyClear: boolean;
   readonly unreadable: readonly Problem[];
-  readonly placed: readonly PlacedFinding[];
   readonly texts: ReadonlyMap<string, string>;
+}
+
+/** The sections of a unit, or some of its mappings. */
+export interface Part {
+  /** The content of the part, and everything else that its checks need. */
+  readonly root: Located;
+  /** The findings of the schema. */
+  readonly findings: readonly Finding[];
+  /** The findings of the checks across several fields. */
+  readonly crossFindings: readonly Finding[];
 }
 
 export interface CheckedUnit {
@@ -35,41 +44,96 @@ export interface CheckedUnit {
 /** The codes of problems that fail a single mapping, and not its whole unit. */
 const OF_ONE_MAPPING: ReadonlySet<string> = new Set(['TEMPLATE_INVALID', 'LIMIT_REACHED']);
 
-export function checkUnit(unit: Unit): CheckedUnit {
-  const { root, parsed, bound, isWhole, unreadable, placed, texts } = unit;
-  // Drop findings that may be caused by a part that could not be read.
-  const isReliable = ({ path }: Finding) => !isUnclear(root, path) && (isWhole || !isMissing(root, path));
-  const place = (finding: Finding) => toProblem(finding, locate(root, finding.path, finding.at));
-  const isFullyClear = !holdsUnclear(root, []);
-  // Cross-checks compare several places, so all of these places must be readable.
-  const isCertain = ({ path, code }: Finding) =>
-    isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
-  const reported = [...parsed.findings, ...unit.crossFindings.filter(isCertain)]
-    .filter(isReliable)
-    .map((finding) => place(withPlacement(finding, root.value)));
-  const faults = [
-    ...placed.map((finding) => toProblem(finding, finding.place)),
-    ...reported.filter(({ code }) => !OF_ONE_MAPPING.has(code)),
-  ];
-  // The main files are checked by themselves, so an included file does not report their sections again.
-  const suspects = findCredentials(bound === undefined ? root : onlyMappings(root), texts);
-  const places = new Set(faults.map(({ file, line, column }) => `${file}:${line}:${column}`));
-  const problems = [
-    ...unreadable,
-    ...faults,
-    ...reported.filter(({ code }) => OF_ONE_MAPPING.has(code)),
-    ...(isWhole
-      ? findAccessViolations(root, parsed, bound).filter(isCertain).filter(isReliable).map(place)
-      : []),
-    // A literal in place of a credential reference is already reported at the same place.
-    ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
-  ];
-  const redact = createRedactor(suspects.fragments);
-  return {
-    problems: sortProblems(problems.map(redact)),
-    isUsable: unreadable.length + faults.length === 0,
-    redact,
-  };
+/** Collects the problems of a unit, part by part. */
+export class UnitProblems {
+  readonly #unit: Unit;
+  /** Problems that make the unit unusable. */
+  readonly #faults: Problem[] = [];
+  readonly #others: Problem[] = [];
+  readonly #suspects: Problem[] = [];
+  readonly #fragments = new Set<string>();
+
+  constructor(unit: Unit) {
+    this.#unit = unit;
+  }
+
+  addPlaced(findings: readonly PlacedFinding[]): void {
+    for (const finding of findings) this.#faults.push(toProblem(finding, finding.place));
+  }
+
+  /** Adds the problems of the sections. The root contains no mappings. */
+  addSections(part: Part): void {
+    this.#addFindings(part);
+    this.#addSuspects(findCredentials(part.root, this.#unit.texts));
+  }
+
+  /** Adds the problems of mappings. Returns the indexes of the mappings in which anything was found. */
+  addMappings(part: Part): ReadonlySet<number> {
+    const { access, bound, isWhole, texts } = this.#unit;
+    this.#addFindings(part);
+    const violations = findAccessViolations(part.root, { access }, bound);
+    const isShown = (finding: Finding) => this.#isCertain(part, finding) && this.#isReliable(part, finding);
+    if (isWhole) for (const finding of violations.filter(isShown)) this.#others.push(placed(part, finding));
+    const suspects = findCredentials(onlyMappings(part.root), texts);
+    this.#addSuspects(suspects);
+    const found = [...part.findings, ...part.crossFindings, ...violations].map(({ path }) => Number(path[1]));
+    return new Set([...found, ...suspects.mappings]);
+  }
+
+  /** Adds findings that compare several mappings. */
+  addComparisons(part: Part): void {
+    this.#addFindings(part);
+  }
+
+  checked(): CheckedUnit {
+    const redact = createRedactor(this.#fragments);
+    const places = new Set(this.#faults.map(placeText));
+    const problems = [
+      ...this.#unit.unreadable,
+      ...this.#faults,
+      ...this.#others,
+      // A literal in place of a credential reference is already reported at the same place.
+      ...this.#suspects.filter((problem) => !places.has(placeText(problem))),
+    ];
+    return {
+      problems: sortProblems(problems.map(redact)),
+      isUsable: this.#unit.unreadable.length + this.#faults.length === 0,
+      redact,
+    };
+  }
+
+  #addFindings(part: Part): void {
+    const { findings, crossFindings } = part;
+    const certain = crossFindings.filter((finding) => this.#isCertain(part, finding));
+    for (const finding of [...findings, ...certain])
+      if (this.#isReliable(part, finding)) {
+        const problem = placed(part, withPlacement(finding, part.root.value));
+        (OF_ONE_MAPPING.has(problem.code) ? this.#others : this.#faults).push(problem);
+      }
+  }
+
+  #addSuspects({ problems, fragments }: CredentialFindings): void {
+    append(this.#suspects, problems);
+    for (const fragment of fragments) this.#fragments.add(fragment);
+  }
+
+  /** Whether a finding is not caused by a part that could not be read. */
+  #isReliable({ root }: Part, { path }: Finding): boolean {
+    return !isUnclear(root, path) && (this.#unit.isWhole || !isMissing(root, path));
+  }
+
+  /** Cross-checks compare several places, so all of these places must be readable. */
+  #isCertain({ root }: Part, { path, code }: Finding): boolean {
+    return this.#unit.isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
+  }
+}
+
+function placed({ root }: Part, finding: Finding): Problem {
+  return toProblem(finding, locate(root, finding.path, finding.at));
+}
+
+function placeText({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`;
 }
 
 /** Whether a whole section is missing. */

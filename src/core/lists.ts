@@ -19,3 +19,22 @@ export function largest(numbers: Iterable<number>): number {
   for (const number of numbers) found = Math.max(found, number);
   return found;
 }
+
+export interface Difference<T> {
+  /** The items that only the first list contains. */
+  readonly removed: readonly T[];
+  /** The items that only the second list contains. */
+  readonly added: readonly T[];
+}
+
+/** Compares two lists of objects by identity. Fast if the lists have long common parts at the start and at the end. */
+export function difference<T>(before: readonly T[], after: readonly T[]): Difference<T> {
+  if (before === after) return { removed: [], added: [] };
+  let start = 0;
+  while (start < before.length && start < after.length && before[start] === after[start]) start += 1;
+  let [last, next] = [before.length, after.length];
+  for (; last > start && next > start && before[last - 1] === after[next - 1]; last -= 1) next -= 1;
+  const [old, now] = [before.slice(start, last), after.slice(start, next)];
+  const [known, current] = [new Set(old), new Set(now)];
+  return { removed: old.filter((item) => !current.has(item)), added: now.filter((item) => !known.has(item)) };
+}

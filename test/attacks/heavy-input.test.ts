@@ -142,12 +142,12 @@ describe('file of a tenant', () => {
       file: `${n}`,
       text: `${n}: [${','.repeat(900_000)}`,
     }));
-    const first = await longestPause(() => parsed.begin()(texts, 'team'));
+    const first = await longestPause(() => parsed.begin().texts(texts, 'team'));
     const messages = first.result.map(({ problems }) => problems[0]?.message);
     expect(messages.slice(0, 2).every((message) => message?.includes('parsing the file takes'))).toBe(true);
     expect(messages.slice(2).every((message) => message?.includes('parsing the files of this'))).toBe(true);
     expect(first.pauseMs).toBeLessThan(MAX_PAUSE);
-    const [again] = await parsed.begin()(texts.slice(0, 1), 'team');
+    const [again] = await parsed.begin().texts(texts.slice(0, 1), 'team');
     expect(again).toBe(first.result[0]);
   });
 

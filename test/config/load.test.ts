@@ -100,12 +100,6 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     }
   });
 
-  it('the loader returns the positions of stores and mappings with the configuration', async () => {
-    const { places } = await usable(VALID);
-    expect(places.stores.get('local')).toEqual({ file: 'secretbridge.yaml', line: 8, column: 5 });
-    expect(places.mappings.get('payments-db')).toEqual({ file: 'secretbridge.yaml', line: 10, column: 5 });
-  });
-
   it('the loader places key files in the folder of the audit database by default', async () => {
     const config = await usable(`${VALID}audit: { store: { kind: sqlite, path: /var/lib/bridge/a.db } }\n`);
     expect(config.keys.fingerprint).toEqual([{ file: '/var/lib/bridge/fingerprint.key' }]);

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { createParsedFiles, type ParsedFiles, type YamlText } from '../../src/config/files/parsing.ts';
+import type { YamlText } from '../../src/config/files/parse-texts.ts';
+import { createParsedFiles, type ParsedFiles } from '../../src/config/files/parsing.ts';
 import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
@@ -52,13 +53,13 @@ describe('a text that another thread parses', () => {
   it('has the same result as in the main thread, including positions', async () => {
     const all = fc.sample(text, 300).map((source, index) => ({ text: source, file: `${index}.yaml` }));
     const parse = createParsedFiles({ threadThreshold }).begin();
-    same(await parse(all), all.map(parsedHere));
+    same(await parse.texts(all), all.map(parsedHere));
   });
 
   it('is parsed in the main thread if no other thread can start', async () => {
     const all = fc.sample(text, 20).map((source, index) => ({ text: source, file: `${index}.yaml` }));
     const parse = createParsedFiles({ threadThreshold, runThread: async () => undefined }).begin();
-    same(await parse(all), all.map(parsedHere));
+    same(await parse.texts(all), all.map(parsedHere));
   });
 
   it('leaves the main thread free for other work', async () => {
@@ -88,17 +89,17 @@ describe('a load', () => {
       { text: 'a: 1', file: 'a.yaml' },
       { text: b, file: 'b.yaml' },
     ];
-    await files.begin()(texts('b: 1'));
-    expect((await files.begin()(texts('b: 2')))[1]?.documents[0]?.value).toEqual({ b: 2 });
-    // The result of a broken file is cached too.
+    await files.begin().texts(texts('b: 1'));
+    expect((await files.begin().texts(texts('b: 2')))[1]?.documents[0]?.value).toEqual({ b: 2 });
+    // Also a file without documents, because it is broken.
     const broken = [{ text: 'a: [', file: 'c.yaml' }];
     const kept = createParsedFiles();
-    const [first] = await kept.begin()(broken);
-    expect((await kept.begin()(broken))[0]).toBe(first);
+    const [first] = await kept.begin().texts(broken);
+    expect((await kept.begin().texts(broken))[0]).toBe(first);
     // A cached file is dropped if one load did not use it.
-    await files.begin()([]);
-    await files.begin()(texts('b: 2'));
-    expect(parsed).toEqual([['a.yaml', 'b.yaml'], ['b.yaml'], [], ['a.yaml', 'b.yaml']]);
+    await files.begin().texts([]);
+    await files.begin().texts(texts('b: 2'));
+    expect(parsed).toEqual([['a.yaml', 'b.yaml'], ['b.yaml'], ['a.yaml', 'b.yaml']]);
   });
 });
 
@@ -108,7 +109,7 @@ describe('a cached file', () => {
       fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (texts) => {
         const files = createParsedFiles();
         const all = texts.map((source, index) => ({ text: source, file: `${index}.yaml` }));
-        for (let load = 0; load < 3; load += 1) same(await files.begin()(all), all.map(parsedHere));
+        for (let load = 0; load < 3; load += 1) same(await files.begin().texts(all), all.map(parsedHere));
       }),
     );
   });
@@ -122,7 +123,7 @@ describe('a cached file', () => {
             { text: a, file: 'a.yaml' },
             { text: b, file: 'b.yaml' },
           ];
-          same(await files.begin()(all), all.map(parsedHere));
+          same(await files.begin().texts(all), all.map(parsedHere));
         }
       }),
     );

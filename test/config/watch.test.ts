@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { LoadResult } from '../../src/config/check-documents.ts';
+import { createParsedFiles } from '../../src/config/files/parsing.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import {
   type ConfigWatch,
@@ -21,7 +22,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
   const time = createManualTime();
   const changes: string[] = [];
   const progress: unknown[] = [];
-  const listeners = new Map<string, (name: string | undefined) => void>();
+  const listeners = new Map<string, Parameters<WatchFolder>[1]>();
   const watchFolder: WatchFolder = (path, onEvent) => {
     listeners.set(path, onEvent);
     return { [Symbol.dispose]: () => undefined };
@@ -51,7 +52,8 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
     understandIn: (ms: number) => {
       understandMs = ms;
     },
-    tell: (path: string, name: string | undefined) => listeners.get(path)?.(name),
+    tell: (path: string, name: string | undefined, kind: 'rename' | 'change' = 'change') =>
+      listeners.get(path)?.(name, kind),
     [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
   };
 }
@@ -82,6 +84,69 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual([]);
     await watched.time.advance(20);
     expect(watched.changes).toEqual(['two']);
+  });
+
+  describe('if a file is replaced as a whole', () => {
+    const store = (name: string) => `stores: [ { name: ${name}, kind: files, path: x } ]\n`;
+    const replaced = async (before: string, after: string) => {
+      const files: Record<string, string> = { [MAIN]: before };
+      const watched = await overMemory(files);
+      await watched.time.advance(1);
+      files[MAIN] = after;
+      watched.tell('/home/ann', 'secretbridge.yaml', 'rename');
+      return watched;
+    };
+
+    it('reports the change at once', async () => {
+      await using watched = await replaced(withInstance('one'), withInstance('two') + store('s'));
+      await watched.time.advance(25);
+      expect(watched.changes).toEqual(['two']);
+    });
+
+    it('waits if something is missing, because other files may follow', async () => {
+      await using watched = await replaced(withInstance('one') + store('s'), withInstance('two'));
+      await watched.time.advance(300);
+      expect(watched.changes).toEqual([]);
+      await watched.time.advance(100);
+      expect(watched.changes).toEqual(['two']);
+    });
+
+    it('waits if the new configuration is invalid', async () => {
+      await using watched = await replaced(withInstance('one'), 'instance: [');
+      await watched.time.advance(300);
+      expect(watched.changes).toEqual([]);
+    });
+
+    it('waits if the file is written in place afterwards', async () => {
+      await using watched = await replaced(withInstance('one'), withInstance('two'));
+      await watched.time.advance(15);
+      watched.tell('/home/ann', 'secretbridge.yaml');
+      await watched.time.advance(200);
+      expect(watched.changes).toEqual([]);
+    });
+
+    it('reads only this file again', async () => {
+      const files: Record<string, string> = { [MAIN]: withInstance('one') };
+      for (const name of ['a', 'b']) files[`/home/ann/conf/${name}.yaml`] = store(name);
+      files['/home/ann/conf/c.yaml'] = withInstance('one');
+      const read: string[] = [];
+      const parsed = createParsedFiles();
+      const { readFile, ...others } = memoryFs(files);
+      await using watched = await overMemory(files, {
+        load: (readFs) => loadConfig({ paths: ['conf'], env: {}, cwd: '/home/ann', readFs, parsed }),
+        readFs: { ...others, readFile: (path) => readFile(path).finally(() => read.push(path)) },
+      });
+      await watched.time.advance(1);
+      read.length = 0;
+      files['/home/ann/conf/b.yaml'] = store('b').replace('path: x', 'path: y');
+      watched.tell('/home/ann/conf', 'b.yaml', 'rename');
+      await watched.time.advance(25);
+      expect(watched.changes).toEqual(['one']);
+      expect(read).toEqual(['/home/ann/conf/b.yaml']);
+      // The next periodic check compares all files.
+      await watched.time.advance(60_000);
+      expect(watched.changes).toEqual(['one']);
+    });
   });
 
   it('the configuration watch includes the duration of a load in the settling time', async () => {

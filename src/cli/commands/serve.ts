@@ -64,6 +64,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
       loadConfig({
         ...{ paths: options.config ?? [], env, cwd, readFs, parsed },
         inForce: service.filesInForce,
+        mappings: service.mappings,
         meanwhile: loadServer,
       }),
     onChange: (loaded) => service.applyLoaded(loaded),
@@ -115,6 +116,11 @@ class RunningService {
   constructor(context: Context, options: Options) {
     this.#context = context;
     this.#options = options;
+  }
+
+  /** The mappings of the configuration in force. */
+  get mappings(): Config['mappings'] {
+    return this.#config?.mappings ?? [];
   }
 
   async applyLoaded(loaded: LoadResult): Promise<void> {

@@ -2,7 +2,7 @@ import { matches } from '../../core/glob.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
 import type { Bound } from '../files/include.ts';
 import { holdsUnclear } from '../files/merge.ts';
-import { listOf, memberOf, namespacesIn, sourcesIn, textOf } from '../files/raw.ts';
+import { listOf, mappingsIn, memberOf, namespacesIn, sourcesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Parsed } from '../parse.ts';
 import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
@@ -37,7 +37,7 @@ export function findAccessViolations(
     ),
   );
   const rules = rulesIn(root, access);
-  return listOf(root, 'mappings').flatMap((mapping, index) => {
+  return mappingsIn(root).flatMap(([index, mapping]) => {
     const path: Path = ['mappings', index];
     const uses = usesOf(mapping, path, flat);
     // The schema already reports an invalid namespace name. It may be a typo of an allowed name, so do not report it

@@ -1,92 +1,80 @@
 import { append } from '../../core/lists.ts';
 import { isLoopback } from '../../core/loopback.ts';
-import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, storeNamesIn, textOf } from '../files/raw.ts';
+import {
+  entriesOf,
+  isFreeForm,
+  listOf,
+  mappingsIn,
+  memberOf,
+  sourcesIn,
+  storeNamesIn,
+  textOf,
+} from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Parsed } from '../parse.ts';
 import { didYouMean, type Finding, type Path, quoted } from '../problem.ts';
 import { StoreConfig } from '../schema.ts';
 import { checkEventStores, checkEvents } from './events.ts';
-import { checkMappings } from './mapping.ts';
+import { checkMappings, findDuplicateTargets } from './mapping.ts';
 import { checkStoreNames, findDuplicateNames, namedEntries } from './names.ts';
 import { checkNeeds, checkService } from './service.ts';
 
 // Checks that involve several fields: names that refer to each other, and sections that require each other.
 
 /**
- * Checks the main files.
+ * Checks the sections of the main files, except the mappings.
  *
  * @param root The unvalidated content of the files, so that an entry with other mistakes is checked too.
  * @param isWhole Whether all files could be read. If not, a missing name or section may be in an unreadable file.
- * @param pause Lets the event loop run. Each check visits all mappings.
  */
-export async function crossCheck(
-  root: Located,
-  parsed: Parsed,
-  isWhole: boolean,
-  pause: () => Promise<void>,
-): Promise<readonly Finding[]> {
+export function crossCheck(root: Located, parsed: Parsed, isWhole: boolean): readonly Finding[] {
   const tokens = memberOf(memberOf(root.value, 'http'), 'tokens');
-  return runChecks(
-    [
-      () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
-      ...mappingChecks(root, isWhole, () => true),
-      () => findDuplicateNames(root, namedEntries(tokens, ['http', 'tokens'])),
-      () => checkEnvironmentNames(root),
-      () => checkPlainHttp(root),
-      () => checkRetention(parsed),
-      () => checkEvents(root),
-      () => checkService(root),
-      ...(isWhole ? [() => checkRuleStores(root), () => checkNeeds(root), () => checkEventStores(root)] : []),
-    ],
-    pause,
-  );
-}
-
-/**
- * Checks the mappings of an included file.
- *
- * @param root Contains `stores` and these mappings.
- * @param isWhole Whether all main files could be read.
- * @param inBounds Whether a mapping may have targets in this namespace.
- * @param pause Lets the event loop run.
- */
-export async function checkMappingSection(
-  root: Located,
-  isWhole: boolean,
-  inBounds: (namespace: string) => boolean,
-  pause: () => Promise<void>,
-): Promise<readonly Finding[]> {
-  return runChecks(mappingChecks(root, isWhole, inBounds), pause);
-}
-
-type Check = () => readonly Finding[];
-
-function mappingChecks(
-  root: Located,
-  isWhole: boolean,
-  inBounds: (namespace: string) => boolean,
-): readonly Check[] {
   return [
-    () => findDuplicateNames(root, namedEntries(memberOf(root.value, 'mappings'), ['mappings'])),
-    () => checkMappings(root, inBounds),
-    () => checkStoreNames(root),
-    ...(isWhole ? [() => checkSourceStores(root)] : []),
+    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
+    ...findDuplicateNames(root, namedEntries(tokens, ['http', 'tokens'])),
+    ...checkEnvironmentNames(root),
+    ...checkPlainHttp(root),
+    ...checkRetention(parsed),
+    ...checkEvents(root),
+    ...checkService(root),
+    ...(isWhole ? [...checkRuleStores(root), ...checkNeeds(root), ...checkEventStores(root)] : []),
   ];
 }
 
-async function runChecks(checks: readonly Check[], pause: () => Promise<void>): Promise<readonly Finding[]> {
+/**
+ * Checks each mapping together with the stores.
+ *
+ * @param root Contains `stores` and the mappings to check.
+ * @param isWhole Whether all main files could be read.
+ * @param pause Lets the event loop run. Each check visits all mappings.
+ */
+export async function checkEachMapping(
+  root: Located,
+  isWhole: boolean,
+  pause: () => Promise<void>,
+): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const check of checks) {
-    append(findings, check());
+  for (const check of [checkMappings, checkStoreNames, ...(isWhole ? [checkSourceStores] : [])]) {
+    append(findings, check(root));
     await pause();
   }
   return findings;
 }
 
+/**
+ * Finds mappings with the same name or the same target.
+ *
+ * @param inBounds Whether a mapping may have targets in this namespace.
+ */
+export function findDuplicates(root: Located, inBounds: (namespace: string) => boolean): readonly Finding[] {
+  const named = namedEntries(memberOf(root.value, 'mappings'), ['mappings']);
+  return [...findDuplicateNames(root, named), ...findDuplicateTargets(root, inBounds)];
+}
+
 function checkSourceStores(root: Located): readonly Finding[] {
   const names = storeNamesIn(root);
   if (names === undefined) return [];
-  return listOf(root, 'mappings').flatMap((mapping, index) =>
+  return mappingsIn(root).flatMap(([index, mapping]) =>
     sourcesIn(mapping, ['mappings', index]).flatMap(([path, source]) =>
       checkStoreName(memberOf(source, 'store'), [...path, 'store'], names),
     ),

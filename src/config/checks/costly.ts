@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { append } from '../../core/lists.ts';
 import { workerThread } from '../../core/worker-thread.ts';
 import { isSmallPattern } from '../../sync/pattern.ts';
-import { entriesOf, listOf, memberOf, textOf } from '../files/raw.ts';
+import { entriesOf, mappingsIn, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import { didYouMean, type Finding, type Path } from '../problem.ts';
 import type { Include } from '../shape/include.ts';
@@ -42,28 +42,45 @@ const OWN_CHECK_MS = 1_000;
 /** Parts up to this cost are checked in the main thread, which takes about 10 ms. */
 const SMALL_COST = 1_000;
 
-const NO_PROBLEMS: PartProblems = { templates: new Map(), patterns: [] };
-
 /** Results of earlier checks, because most mappings do not change. */
 const known = new LRUCache<string, PartProblems | 'exceeded'>({ max: 20_000 });
+
+export interface CostlyFindings {
+  readonly findings: readonly Finding[];
+  /** The indexes of the mappings that were not checked, because the budget is used up. `findExcess` refuses them. */
+  readonly unchecked: ReadonlySet<number>;
+}
 
 /**
  * Checks templates and search patterns. Large ones are checked in the worker thread, so that they cannot block the
  * service.
+ *
+ * @param before Called before each check, with the index of the mapping.
  */
 export async function checkCostly(
   root: Located,
   budget: CheckBudget,
-  pause: () => Promise<void>,
-): Promise<readonly Finding[]> {
+  { pause, before }: { readonly pause: () => Promise<void>; readonly before: (index: number) => void },
+): Promise<CostlyFindings> {
   const findings: Finding[] = [];
-  for (const [index, mapping] of listOf(root, 'mappings').entries()) {
+  const unchecked = new Set<number>();
+  for (const [index, mapping] of mappingsIn(root)) {
     const parts = partsOf(mapping);
     if (parts.templates.length + parts.patterns.length === 0) continue;
-    append(findings, await checkMapping(parts, ['mappings', index], budget));
+    before(index);
+    const found = await checkMapping(parts, ['mappings', index], budget);
+    if (found === undefined) unchecked.add(index);
+    else append(findings, found);
     await pause();
   }
-  return findings;
+  return { findings, unchecked };
+}
+
+/** Takes a cost from a budget. Returns false if not enough is left. `findExcess` counts in the same way. */
+export function charge(cost: number, budget: CheckBudget): boolean {
+  if (cost > budget.cost) return false;
+  budget.cost -= cost;
+  return true;
 }
 
 interface Parts {
@@ -88,7 +105,11 @@ function partsOf(mapping: unknown): Parts {
   };
 }
 
-async function checkMapping(parts: Parts, path: Path, budget: CheckBudget): Promise<readonly Finding[]> {
+async function checkMapping(
+  parts: Parts,
+  path: Path,
+  budget: CheckBudget,
+): Promise<readonly Finding[] | undefined> {
   const problems = await problemsOf(
     {
       templates: parts.templates.map(([, text]) => text),
@@ -97,6 +118,7 @@ async function checkMapping(parts: Parts, path: Path, budget: CheckBudget): Prom
     },
     budget,
   );
+  if (problems === undefined) return undefined;
   if (problems === 'exceeded') {
     const message = 'the templates and search patterns of this mapping take too long to check';
     return [{ path, code: 'LIMIT_REACHED', message }];
@@ -122,11 +144,13 @@ async function checkMapping(parts: Parts, path: Path, budget: CheckBudget): Prom
 const NOT_LINEAR =
   'expected a regular expression with linear matching time (RE2): no look-around such as `(?=` or `(?<!`, and no back-references such as `\\1`';
 
-async function problemsOf(parts: CostlyParts, budget: CheckBudget): Promise<PartProblems | 'exceeded'> {
+/** Returns undefined if the budget is used up. */
+async function problemsOf(
+  parts: CostlyParts,
+  budget: CheckBudget,
+): Promise<PartProblems | 'exceeded' | undefined> {
   const cost = costOf(parts);
-  // Nothing runs these parts, because `findExcess` refuses the mapping.
-  if (cost > budget.cost) return NO_PROBLEMS;
-  budget.cost -= cost;
+  if (!charge(cost, budget)) return undefined;
   const digest = createHash('sha256')
     .update(JSON.stringify([parts, budget.timeMs]))
     .digest('base64');

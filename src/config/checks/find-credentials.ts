@@ -8,6 +8,8 @@ export interface CredentialFindings {
   readonly problems: readonly Problem[];
   /** Credential fragments to remove from all problems. */
   readonly fragments: ReadonlySet<string>;
+  /** The indexes of the mappings with such text, even if a comment allows it. */
+  readonly mappings: ReadonlySet<number>;
 }
 
 /**
@@ -17,6 +19,7 @@ export interface CredentialFindings {
 export function findCredentials(root: Located, texts: ReadonlyMap<string, string>): CredentialFindings {
   const problems: Problem[] = [];
   const fragments = new Set<string>();
+  const mappings = new Set<number>();
   const isAllowed = createAllowCheck(texts);
   const checkText = (text: string, field: string | undefined, path: Path, place: Place, at?: 'key') => {
     const isFreeForm = isFreeFormPath(path);
@@ -24,7 +27,11 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
     // hint.
     const suspects = findSuspects(isFreeForm ? `${field}: ${text}` : text, isFreeForm);
     const [first] = suspects;
-    if (first === undefined || isAllowed(place)) return;
+    if (first === undefined) return;
+    const [section, index] = path;
+    // The comment may be in the text before the mapping.
+    if (section === 'mappings' && typeof index === 'number') mappings.add(index);
+    if (isAllowed(place)) return;
     for (const line of suspects.flatMap(({ fragment }) => fragment.split(/\s+/)))
       if (line.length >= MIN_REDACTED_LENGTH) fragments.add(line);
     const finding: Finding = {
@@ -39,7 +46,10 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
   };
   const visit = (node: Located, path: Path, field: string | undefined): void => {
     if (typeof node.value === 'string') checkText(node.value, field, path, node.place);
-    for (const [index, item] of (node.items ?? []).entries()) visit(item, [...path, index], field);
+    // Other than a loop, this skips the holes of a list.
+    node.items?.forEach((item, index) => {
+      visit(item, [...path, index], field);
+    });
     for (const [name, { keyPlace, node: member }] of node.members ?? []) {
       const inner = [...path, name];
       checkText(name, undefined, inner, keyPlace, 'key');
@@ -47,7 +57,7 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
     }
   };
   visit(root, [], undefined);
-  return { problems, fragments };
+  return { problems, fragments, mappings };
 }
 
 /** Whether users choose the field names at this path. */

@@ -1,6 +1,6 @@
 import { isSecretName } from '../../core/target.ts';
 import { locate } from '../files/merge.ts';
-import { entriesOf, listOf, memberOf, namespacesIn, textOf } from '../files/raw.ts';
+import { entriesOf, mappingsIn, memberOf, namespacesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import { type Finding, formatPlace, type Path, type Place, quoted } from '../problem.ts';
 
@@ -11,11 +11,8 @@ import { type Finding, formatPlace, type Path, type Place, quoted } from '../pro
 const MAX_ANNOTATIONS = (256 - 66) * 1024;
 
 /** Checks that involve several fields of a mapping. */
-export function checkMappings(root: Located, inBounds: (namespace: string) => boolean): readonly Finding[] {
-  return [
-    ...listOf(root, 'mappings').flatMap((mapping, index) => checkMapping(root, mapping, ['mappings', index])),
-    ...findDuplicateTargets(root, inBounds),
-  ];
+export function checkMappings(root: Located): readonly Finding[] {
+  return mappingsIn(root).flatMap(([index, mapping]) => checkMapping(root, mapping, ['mappings', index]));
 }
 
 function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
@@ -70,9 +67,12 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
  * Finds targets of several mappings. Several mappings may merge into one Secret, but only one may own it. A target
  * outside the bounds of its mapping does not count.
  */
-function findDuplicateTargets(root: Located, inBounds: (namespace: string) => boolean): Finding[] {
+export function findDuplicateTargets(
+  root: Located,
+  inBounds: (namespace: string) => boolean,
+): readonly Finding[] {
   const first = new Map<string, { name: string | undefined; path: Path; mode: unknown }>();
-  return listOf(root, 'mappings').flatMap((mapping, index) => {
+  return mappingsIn(root).flatMap(([index, mapping]) => {
     const path: Path = ['mappings', index];
     const target = memberOf(mapping, 'target');
     const name = textOf(mapping, 'name');

@@ -1,7 +1,7 @@
 import type { Expectation, NameRules, StoreFields } from '../../providers/name-rules.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
 import { locate } from '../files/merge.ts';
-import { entriesOf, listOf, memberOf, sourcesIn, textOf } from '../files/raw.ts';
+import { entriesOf, listOf, mappingsIn, memberOf, sourcesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 
@@ -17,7 +17,7 @@ export function checkStoreNames(root: Located): readonly Finding[] {
       return name === undefined || storeRules === undefined ? [] : [[name, storeRules]];
     }),
   );
-  return listOf(root, 'mappings').flatMap((mapping, index) =>
+  return mappingsIn(root).flatMap(([index, mapping]) =>
     sourcesIn(mapping, ['mappings', index]).flatMap(([path, source]) => {
       const storeRules = rules.get(textOf(source, 'store') ?? '');
       return storeRules === undefined ? [] : checkSource(storeRules, source, path);

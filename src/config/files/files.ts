@@ -5,6 +5,7 @@ import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
 import { compareText } from '../../core/target.ts';
 import { type Problem, toProblem } from '../problem.ts';
+import type { Located } from './yaml.ts';
 
 /** The file system calls that loading needs. Errors carry Node's error codes. */
 export interface ConfigFs {
@@ -14,6 +15,8 @@ export interface ConfigFs {
   readFile(path: string): Promise<Uint8Array>;
   /** Whether a file is below its folder after symbolic links are followed. */
   staysInFolder(path: string): Promise<boolean>;
+  /** Whether the file is certainly the same as in the previous load, so that it need not be read. */
+  isUnchanged?(path: string): boolean;
 }
 
 export const realFs: ConfigFs = {
@@ -30,6 +33,18 @@ export interface SourceFile {
   /** The path as written by the user. */
   readonly shown: string;
   readonly absolute: string;
+}
+
+/** The content of one file. */
+export interface ReadFile {
+  readonly source: SourceFile;
+  readonly documents: readonly Located[];
+  /** Problems for which the file could not be read or parsed. An empty file is a problem too. */
+  readonly problems: readonly Problem[];
+  /** Whether the documents contain the complete content of the file. */
+  readonly isWhole: boolean;
+  /** `undefined` if the file could not be read. */
+  readonly text: string | undefined;
 }
 
 export interface Sources {

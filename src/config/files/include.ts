@@ -172,6 +172,7 @@ function mappingsOf(
 
 /** Counts before the schema checks the mapping, because that takes seconds for a large one. */
 function isLarge(mapping: Located, maxValues: number): boolean {
+  if (mapping.entry !== undefined) return (mapping.entry.facts?.size ?? 0) > maxValues;
   let count = 0;
   const waiting = [mapping];
   for (let node = waiting.pop(); node !== undefined && count <= maxValues; node = waiting.pop()) {

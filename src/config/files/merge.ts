@@ -1,3 +1,4 @@
+import { append } from '../../core/lists.ts';
 import { type Finding, formatPlace, type Path, type Place, quoted } from '../problem.ts';
 import { LIST_SECTIONS } from '../schema.ts';
 import { appendItems, type Located, type Member } from './yaml.ts';
@@ -31,9 +32,13 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
         `${quoted(name)} is set twice, first at ${formatPlace(first.keyPlace)}`,
       );
   };
+  // Append all items of a list at once, because copying the list for each of thousands of files takes long.
+  const more = new Map<string, Located[]>();
   const addList = (name: string, first: Member, member: Member): void => {
     if (first.node.items !== undefined && member.node.items !== undefined) {
-      members.set(name, appendItems(first, member.node.items));
+      const items = more.get(name) ?? [];
+      append(items, member.node.items);
+      more.set(name, items);
       return;
     }
     // Reports the value that is dropped because it is not a list. If the kept value is not a list either, the schema
@@ -46,6 +51,10 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
     for (const [name, member] of own ?? []) addMember(name, member);
     if (own === undefined && !isUnclear)
       addFinding(place, [], 'expected an object with sections such as `stores` and `mappings`');
+  }
+  for (const [name, items] of more) {
+    const first = members.get(name);
+    if (first !== undefined) members.set(name, appendItems(first, items));
   }
   const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
   return { root: { value, place: documents[0]?.place ?? start, members }, findings };
@@ -106,15 +115,4 @@ function anyUnclear({ isUnclear: unclear, isPartial, items = [], members = new M
 
 function isListSection(name: string): boolean {
   return LIST_SECTIONS.some((section) => section === name);
-}
-
-/** Appends entries to a list section. Returns the root unchanged if the section is not a list. */
-export function appendEntries(root: Located, section: string, more: readonly Located[]): Located {
-  const existing = root.members?.get(section);
-  const [first] = more;
-  if (first === undefined || (existing !== undefined && existing.node.items === undefined)) return root;
-  const empty: Member = { keyPlace: first.place, node: { value: [], place: first.place, items: [] } };
-  const members = new Map(root.members).set(section, appendItems(existing ?? empty, more));
-  const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
-  return { ...root, value, members };
 }

@@ -1,21 +1,15 @@
 import type { Place } from '../problem.ts';
+import type { Packed } from './entries.ts';
 import type { Located, Member, ParsedYaml } from './yaml.ts';
-
-/**
- * A compact form of parsed documents, about twice the size of their text. As objects, they take fifteen times the size
- * of the text. Sending such objects to another thread takes as long as parsing.
- */
-export interface Packed {
-  /** JSON: a scalar is itself, a list is `[0, item…]`, an object is `[1, name, value…]`. */
-  readonly shape: string;
-  /** Line and column of each node and each name, in the order of `shape`. */
-  readonly places: Uint32Array<ArrayBuffer>;
-}
 
 /** Returns the parsed text unchanged if it has problems or contains a value that JSON cannot represent. */
 export function pack(parsed: ParsedYaml): Packed | ParsedYaml {
   const { documents, problems, isWhole } = parsed;
-  if (!isWhole || problems.length > 0) return parsed;
+  return isWhole && problems.length === 0 ? (packNodes(documents) ?? parsed) : parsed;
+}
+
+/** Returns undefined if a value cannot be represented in JSON. */
+export function packNodes(nodes: readonly Located[]): Packed | undefined {
   const places: number[] = [];
   let isJson = true;
   const addPlace = ({ line, column }: Place) => void places.push(line, column);
@@ -34,15 +28,22 @@ export function pack(parsed: ParsedYaml): Packed | ParsedYaml {
     }
     return parts;
   };
-  const shape = JSON.stringify(documents.map(shapeOf));
-  return isJson ? { shape, places: Uint32Array.from(places) } : parsed;
+  const shape = JSON.stringify(nodes.map(shapeOf));
+  return isJson ? { shape, places: Uint32Array.from(places) } : undefined;
 }
 
-/** Restores packed documents, including all places. */
-export function unpack({ shape, places }: Packed, file: string): ParsedYaml {
+/**
+ * Restores packed nodes, including all places.
+ * @param lineOf Returns the line in the file for a line of the packed text.
+ */
+export function unpackNodes(
+  { shape, places }: Packed,
+  file: string,
+  lineOf: (line: number) => number = (line) => line,
+): readonly Located[] {
   let next = 0;
   const place = (): Place => {
-    const at = { file, line: places[next] ?? 0, column: places[next + 1] ?? 0 };
+    const at = { file, line: lineOf(places[next] ?? 0), column: places[next + 1] ?? 0 };
     next += 2;
     return at;
   };
@@ -64,5 +65,5 @@ export function unpack({ shape, places }: Packed, file: string): ParsedYaml {
     }
     return { value, place: at, members };
   };
-  return { documents: (JSON.parse(shape) as unknown[]).map(nodeOf), problems: [], isWhole: true };
+  return (JSON.parse(shape) as unknown[]).map(nodeOf);
 }

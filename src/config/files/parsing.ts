@@ -1,192 +1,243 @@
 import { createHash } from 'node:crypto';
-import { AppError } from '../../core/errors.ts';
+import { append } from '../../core/lists.ts';
+import { assemble } from './divided.ts';
+import { type Division, divide, type Entry, type Packed } from './entries.ts';
+import type { ReadFile, SourceFile } from './files.ts';
+import { unpackNodes } from './packed.ts';
 import {
-  defineTask,
-  type Task,
-  type TaskOptions,
-  type TaskResult,
-  workerThread,
-} from '../../core/worker-thread.ts';
-import { type Packed, pack, unpack } from './packed.ts';
+  createParser,
+  type ParseFresh,
+  type ParserOptions,
+  type Parsing,
+  refuseLong,
+  type TenantBudget,
+  tenantBudget,
+  type YamlText,
+} from './parse-texts.ts';
 import type { ParsedYaml } from './yaml.ts';
 
-export interface YamlText {
-  readonly text: string;
-  /** The name of the file in each `Place`. */
-  readonly file: string;
+/** In all functions, `tenant` is the `include` of the files, if a tenant writes them. */
+export interface Parse {
+  /**
+   * Parses each text and returns the results in the same order. The mappings in a result have no content yet. Files of
+   * a tenant have limits of size, time and memory.
+   */
+  texts(texts: readonly YamlText[], tenant?: string): Promise<readonly ParsedYaml[]>;
+  /** Returns the file as the previous load has read it. */
+  known(source: SourceFile, tenant: string | undefined): ReadFile | undefined;
+  /** Keeps a file for the next load. */
+  keep(file: ReadFile, tenant: string | undefined): void;
+  /** Parses the texts of mappings whose parsed texts were dropped. */
+  entries(entries: readonly Entry[]): Promise<void>;
 }
 
 /**
- * Parses each text and returns the results in the same order.
- *
- * @param tenant The `include` of the files, if a tenant writes them. Then they have limits of size, time and memory.
- */
-export type Parse = (texts: readonly YamlText[], tenant?: string) => Promise<readonly ParsedYaml[]>;
-
-/** The result of a text. Texts with problems are not packed. */
-export type Parsing = Packed | ParsedYaml;
-
-interface Fresh {
-  readonly parsing: Parsing;
-  /** Whether another load would give the same result. */
-  readonly isFinal: boolean;
-}
-
-/**
- * A cache of parsed files. Most files do not change, and parsing a thousand mappings takes ten times as long as all
- * other work after a change.
+ * A cache of parsed files. Most files and most mappings do not change, and parsing a thousand mappings takes ten times
+ * as long as all other work after a change.
  */
 export interface ParsedFiles {
-  /** Starts one load. Entries that the previous load did not use are dropped from the cache. */
+  /** Starts one load. Files that the previous load did not use are dropped from the cache. */
   begin(): Parse;
 }
 
-export interface ParsedFilesOptions {
-  /** The number of characters above which the worker thread parses the operator's files. */
-  readonly threadThreshold?: number;
-  /** Returns undefined if the thread cannot start, or if it was ended. */
-  readonly runThread?: (
-    texts: readonly YamlText[],
-    options: TaskOptions,
-  ) => Promise<readonly Parsing[] | undefined>;
+/** What is kept of a file for the next load. */
+type Kept =
+  | { readonly kind: 'whole'; readonly digest: string; readonly parsing: Packed | ParsedYaml }
+  | {
+      readonly kind: 'divided';
+      readonly text: string;
+      readonly division: Division;
+      /** The text without its entries. */
+      readonly rest: Packed;
+      readonly parsed: ParsedYaml;
+    };
+
+interface Cached {
+  readonly kept: Map<string, Kept>;
+  readonly files: Map<string, ReadFile>;
 }
 
-/** Parsing this many characters takes about as long as starting a thread: a tenth of a second. */
-const THREAD_THRESHOLD = 128 * 1024;
-/** A file of the maximum size needs almost 512 MiB. The operator is trusted, so the time has no real limit. */
-const TRUSTED: TaskOptions = { group: 'configuration', timeMs: 60 * 60_000, memoryMb: 640 };
-
-/** The same threshold for files of tenants. A file that consists of mistakes takes a hundred times as long. */
-const TENANT_THRESHOLD = 16 * 1024;
-/** The maximum number of characters in a file of a tenant. A ConfigMap is not larger. */
-const MAX_TENANT_LENGTH = 1024 * 1024;
-/** The processor time for a file of a tenant. */
-const TENANT_MS = 5_000;
-/** The processor time for all files of an `include` together. Parsing ten thousand mappings takes half of it. */
-const INCLUDE_MS = 10_000;
-
-export function createParsedFiles({
-  threadThreshold = THREAD_THRESHOLD,
-  runThread = parseInThread,
-}: ParsedFilesOptions = {}): ParsedFiles {
-  let cached = new Map<string, { readonly digest: string; readonly parsing: Parsing }>();
-
-  const parseFresh = async (
-    texts: readonly YamlText[],
-    tenant: string | undefined,
-  ): Promise<readonly Fresh[]> => {
-    const size = texts.reduce((sum, { text }) => sum + text.length, 0);
-    const isSmall =
-      size < (tenant === undefined ? threadThreshold : Math.min(TENANT_THRESHOLD, threadThreshold));
-    if (!isSmall && tenant !== undefined) return parseTenantFiles(texts, tenant);
-    // Parsing a thousand mappings takes half a second. In this thread, it would delay probes and lock renewals.
-    const parsings = (isSmall ? undefined : await runThread(texts, TRUSTED)) ?? (await parseTexts(texts));
-    return parsings.map((parsing) => ({ parsing, isFinal: true }));
-  };
-
+export function createParsedFiles(options: ParserOptions = {}): ParsedFiles {
+  const parse = createParser(options);
+  let cached: Cached = { kept: new Map(), files: new Map() };
   return {
     begin() {
-      const previous = cached;
-      const next: typeof cached = new Map();
-      cached = next;
-      return async (texts, tenant) => {
-        const known = texts.map(({ text, file }) => {
-          const digest = createHash('sha256').update(text).digest('hex');
-          const entry = previous.get(file);
-          return { file, digest, hit: entry?.digest === digest ? entry.parsing : undefined };
-        });
-        const unknown = texts.filter((_, index) => known[index]?.hit === undefined);
-        const fresh = (await parseFresh(unknown, tenant)).values();
-        return known.flatMap(({ file, digest, hit }) => {
-          const result = hit === undefined ? fresh.next().value : { parsing: hit, isFinal: true };
-          if (result === undefined) return [];
-          const { parsing, isFinal } = result;
-          if (isFinal && isCompact(parsing)) next.set(file, { digest, parsing });
-          return ['shape' in parsing ? unpack(parsing, file) : parsing];
-        });
-      };
+      const before = cached;
+      cached = { kept: new Map(), files: new Map() };
+      return new Load(parse, before, cached);
     },
   };
 }
 
-/** Whether a result can stay in memory. Documents with problems are not packed, and may need much memory. */
-function isCompact(parsing: Parsing): boolean {
-  return 'shape' in parsing || parsing.documents.length === 0;
+/** A file has other limits if a tenant writes it. */
+function keyOf(file: string, tenant: string | undefined): string {
+  return JSON.stringify([file, tenant]);
 }
 
-/**
- * Parses the files of an `include` one by one, because they share their time. Otherwise a hundred files of one tenant
- * would delay all other tenants.
- */
-async function parseTenantFiles(texts: readonly YamlText[], group: string): Promise<readonly Fresh[]> {
-  const results: Fresh[] = [];
-  let leftMs = INCLUDE_MS;
-  for (const yamlText of texts) {
-    const { file, text } = yamlText;
-    const refuse = (message: string, isFinal: boolean) =>
-      void results.push({ parsing: unparsed(file, message), isFinal });
-    const timeMs = Math.min(TENANT_MS, leftMs);
-    if (text.length > MAX_TENANT_LENGTH) refuse(TOO_LARGE, true);
-    else if (timeMs <= 0) refuse(TOO_COSTLY_TOGETHER, false);
-    else {
-      const result = await runTask(PARSE_TIMED, yamlText, { group, timeMs });
-      leftMs -= result?.kind === 'done' ? result.output.cpuMs : timeMs;
-      if (result?.kind === 'done') results.push({ parsing: result.output.parsing, isFinal: true });
-      else if (timeMs < TENANT_MS) refuse(TOO_COSTLY_TOGETHER, false);
-      else refuse(TOO_COSTLY, result !== undefined);
-    }
+class Load implements Parse {
+  readonly #parse: ParseFresh;
+  readonly #before: Cached;
+  readonly #next: Cached;
+
+  constructor(parse: ParseFresh, before: Cached, next: Cached) {
+    this.#parse = parse;
+    this.#before = before;
+    this.#next = next;
   }
-  return results;
+
+  known({ absolute, shown }: SourceFile, tenant: string | undefined): ReadFile | undefined {
+    const file = this.#before.files.get(keyOf(absolute, tenant));
+    const kept = this.#before.kept.get(keyOf(shown, tenant));
+    if (file?.source.shown !== shown || kept === undefined) return undefined;
+    this.#next.kept.set(keyOf(shown, tenant), kept);
+    return file;
+  }
+
+  keep(file: ReadFile, tenant: string | undefined): void {
+    const { shown, absolute } = file.source;
+    // A result that may differ in the next load is not kept.
+    if (this.#next.kept.has(keyOf(shown, tenant))) this.#next.files.set(keyOf(absolute, tenant), file);
+  }
+
+  async texts(texts: readonly YamlText[], tenant?: string): Promise<readonly ParsedYaml[]> {
+    const budget = tenant === undefined ? undefined : tenantBudget(tenant);
+    return firstResults(texts, [
+      async (all) => all.map((text) => (budget && refuseLong(text)) ?? this.#parsedBefore(text, budget)),
+      (others) => this.#parseDivided(others, budget),
+      (others) => this.#parseWhole(others, budget),
+    ]);
+  }
+
+  async entries(entries: readonly Entry[]): Promise<void> {
+    const texts = entries.map(({ text }): YamlText => ({ text, file: '', isEntry: true }));
+    const fresh = await this.#parse(texts, undefined);
+    keepEntries(
+      entries,
+      fresh.map(({ parsing }) => parsing),
+    );
+  }
+
+  /** Returns the result of the previous load for the same text. */
+  #parsedBefore({ text, file }: YamlText, budget: TenantBudget | undefined): ParsedYaml | undefined {
+    const key = keyOf(file, budget?.group);
+    const kept = this.#before.kept.get(key);
+    if (kept?.kind !== 'whole' || kept.digest !== digestOf(text)) return undefined;
+    this.#next.kept.set(key, kept);
+    return contentOf(kept.parsing, file);
+  }
+
+  /** Parses what has changed in the files that can be divided. Returns undefined for each other file. */
+  async #parseDivided(
+    texts: readonly YamlText[],
+    budget: TenantBudget | undefined,
+  ): Promise<readonly (ParsedYaml | undefined)[]> {
+    const plans = texts.map((yamlText) =>
+      planOf(yamlText, this.#before.kept.get(keyOf(yamlText.file, budget?.group))),
+    );
+    const pieces: YamlText[] = [];
+    for (const plan of plans) append(pieces, plan?.pieces ?? []);
+    const results = (await this.#parse(pieces, budget)).values();
+    return plans.map((plan) => {
+      if (plan === undefined) return undefined;
+      const { division, file, text, unknown, kept } = plan;
+      const fresh = plan.pieces.map(() => results.next().value);
+      const parsings = fresh.map((result) => result?.parsing);
+      const rest = kept?.rest ?? parsings.shift();
+      const refused = parsings.find((parsing) => parsing !== undefined && 'documents' in parsing);
+      if (refused !== undefined && 'documents' in refused) {
+        this.#keepWhole({ text, file }, refused, { isFinal: fresh[0]?.isFinal === true, budget });
+        return refused;
+      }
+      if (rest === undefined || !('shape' in rest) || !keepEntries(unknown, parsings)) return undefined;
+      const parsed = assemble(division, rest, file, plan.before);
+      if (parsed !== undefined)
+        this.#next.kept.set(keyOf(file, budget?.group), { kind: 'divided', text, division, rest, parsed });
+      return parsed;
+    });
+  }
+
+  async #parseWhole(
+    texts: readonly YamlText[],
+    budget: TenantBudget | undefined,
+  ): Promise<readonly (ParsedYaml | undefined)[]> {
+    const fresh = await this.#parse(texts, budget);
+    return texts.map((yamlText, index) => {
+      const { parsing, isFinal = false } = fresh[index] ?? {};
+      if (parsing === undefined || 'facts' in parsing) return undefined;
+      this.#keepWhole(yamlText, parsing, { isFinal, budget });
+      return contentOf(parsing, yamlText.file);
+    });
+  }
+
+  #keepWhole(
+    { text, file }: YamlText,
+    parsing: Packed | ParsedYaml,
+    { isFinal, budget }: { readonly isFinal: boolean; readonly budget: TenantBudget | undefined },
+  ): void {
+    // Documents with problems are not packed, and may need much memory.
+    const isCompact = 'shape' in parsing || parsing.documents.length === 0;
+    if (isFinal && isCompact)
+      this.#next.kept.set(keyOf(file, budget?.group), { kind: 'whole', digest: digestOf(text), parsing });
+  }
 }
 
-const TOO_LARGE = 'the file is too large: a file of an `include` may have 1 MiB';
-const TOO_COSTLY_TOGETHER =
-  'parsing the files of this `include` takes too much time; correct the mistakes in the other files first';
-const TOO_COSTLY =
-  'parsing the file takes too much time or memory; correct its mistakes, or split it into several files';
-
-function unparsed(file: string, message: string): ParsedYaml {
-  return { documents: [], problems: [{ place: { file, line: 1, column: 1 }, message }], isWhole: false };
-}
-
-export async function parseTexts(texts: readonly YamlText[]): Promise<readonly Parsing[]> {
-  // Load the YAML library lazily, because the main thread does not need it if the worker thread parses.
-  const { parseYaml } = await import('./yaml.ts');
-  return texts.map(({ text, file }) => pack(parseYaml(text, file)));
-}
-
-const PARSE = defineTask(import.meta.url, parseTexts);
-
-/** Also measures the processor time, in milliseconds. */
-export async function parseTimed(
-  yamlText: YamlText,
-): Promise<{ readonly parsing: Parsing; readonly cpuMs: number }> {
-  const before = process.threadCpuUsage();
-  const [parsing = unparsed(yamlText.file, TOO_COSTLY)] = await parseTexts([yamlText]);
-  const { user, system } = process.threadCpuUsage(before);
-  return { parsing, cpuMs: (user + system) / 1_000 };
-}
-
-const PARSE_TIMED = defineTask(import.meta.url, parseTimed);
-
-async function parseInThread(
+/** Gives each text the result of the first step that has one. Each step gets the texts without a result. */
+async function firstResults(
   texts: readonly YamlText[],
-  options: TaskOptions,
-): Promise<readonly Parsing[] | undefined> {
-  const result = await runTask(PARSE, texts, options);
-  return result?.kind === 'done' ? result.output : undefined;
+  steps: readonly ((texts: readonly YamlText[]) => Promise<readonly (ParsedYaml | undefined)[]>)[],
+): Promise<readonly ParsedYaml[]> {
+  let results = new Array<ParsedYaml | undefined>(texts.length).fill(undefined);
+  for (const step of steps) {
+    const found = (await step(texts.filter((_, index) => results[index] === undefined))).values();
+    results = results.map((result) => result ?? found.next().value);
+  }
+  return results.flatMap((result) => result ?? []);
 }
 
-/** Returns undefined if the thread fails. */
-async function runTask<In, Out>(
-  task: Task<In, Out>,
-  input: In,
-  options: TaskOptions,
-): Promise<TaskResult<Out> | undefined> {
-  try {
-    return await workerThread.run(task, input, options);
-  } catch (error) {
-    if (error instanceof AppError) return undefined;
-    throw error;
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function contentOf(parsing: Packed | ParsedYaml, file: string): ParsedYaml {
+  if (!('shape' in parsing)) return parsing;
+  return { documents: unpackNodes(parsing, file), problems: [], isWhole: true };
+}
+
+interface Plan {
+  readonly file: string;
+  readonly text: string;
+  readonly division: Division;
+  readonly unknown: readonly Entry[];
+  /** The texts to parse: the text without its entries if it has changed, and the unknown entries. */
+  readonly pieces: readonly YamlText[];
+  /** Set if the text without its entries is the same as before. */
+  readonly kept: Extract<Kept, { kind: 'divided' }> | undefined;
+  readonly before: ParsedYaml | undefined;
+}
+
+function planOf({ text, file }: YamlText, kept: Kept | undefined): Plan | undefined {
+  const previous = kept?.kind === 'divided' ? kept : undefined;
+  const division = text === previous?.text ? previous.division : divide(text, previous?.division);
+  if (division === undefined) return undefined;
+  const { head, tail, entries } = division;
+  const isSameRest = previous?.division.head === head && previous.division.tail === tail;
+  const unknown = entries.map(({ entry }) => entry).filter(({ facts }) => facts === undefined);
+  return {
+    ...{ file, text, division, unknown, before: previous?.parsed, kept: isSameRest ? previous : undefined },
+    pieces: [
+      ...(isSameRest ? [] : [{ text: head + tail, file }]),
+      ...unknown.map((entry): YamlText => ({ text: entry.text, file, isEntry: true })),
+    ],
+  };
+}
+
+/** Keeps the results in the entries. Returns whether all entries are valid. */
+function keepEntries(entries: readonly Entry[], parsings: readonly Parsing[]): boolean {
+  for (const [index, entry] of entries.entries()) {
+    const parsing = parsings[index];
+    if (parsing === undefined || !('facts' in parsing)) return false;
+    entry.packed = parsing.packed;
+    entry.facts = parsing.facts;
   }
+  return true;
 }

@@ -8,6 +8,14 @@ export function listOf(root: Located, section: string): readonly unknown[] {
   return Array.isArray(list) ? list : [];
 }
 
+/**
+ * Returns the mappings with their indexes. A root may contain only some of the mappings of the files; the others are
+ * holes in the list.
+ */
+export function mappingsIn(root: Located): readonly [number, unknown][] {
+  return listOf(root, 'mappings').flatMap((mapping, index): [number, unknown][] => [[index, mapping]]);
+}
+
 export function memberOf(value: unknown, name: string | number): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   return (value as Readonly<Record<string | number, unknown>>)[name];
@@ -19,7 +27,8 @@ export function textOf(value: unknown, name: string): string | undefined {
 }
 
 export function entriesOf(value: unknown): readonly [string | number, unknown][] {
-  if (Array.isArray(value)) return [...value.entries()];
+  // Other than `entries`, this skips the holes of a list.
+  if (Array.isArray(value)) return value.flatMap((item: unknown, index) => [[index, item]]);
   return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }
 

@@ -1,20 +1,15 @@
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { type Problem, toProblem } from '../problem.ts';
-import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './files.ts';
+import {
+  type ConfigFs,
+  MAX_OPEN_FILES,
+  type ReadFile,
+  readSource,
+  type SourceFile,
+  type SourceText,
+} from './files.ts';
 import type { Parse } from './parsing.ts';
-import type { Located } from './yaml.ts';
-
-/** The content of one file. */
-export interface ReadFile {
-  readonly source: SourceFile;
-  readonly documents: readonly Located[];
-  /** Problems for which the file could not be read or parsed. An empty file is a problem too. */
-  readonly problems: readonly Problem[];
-  /** Whether the documents contain the complete content of the file. */
-  readonly isWhole: boolean;
-  /** `undefined` if the file could not be read. */
-  readonly text: string | undefined;
-}
+import type { ParsedYaml } from './yaml.ts';
 
 export interface ReadDocuments extends Pick<ReadFile, 'documents' | 'problems' | 'isWhole'> {
   /** Maps the name of each file, as in a `Place`, to the text of the file. */
@@ -48,31 +43,46 @@ export async function readFiles(
   sources: readonly SourceFile[],
   { fs, parse, tenant }: ReadDeps,
 ): Promise<readonly ReadFile[]> {
-  const reads = await mapConcurrently(sources, MAX_OPEN_FILES, (source) => readSource(source, fs));
+  const keptOf = (source: SourceFile) =>
+    fs.isUnchanged?.(source.absolute) === true ? parse.known(source, tenant) : undefined;
+  const reads = await mapConcurrently(sources, MAX_OPEN_FILES, async (source) => {
+    const known = keptOf(source);
+    return known === undefined ? { read: await readSource(source, fs) } : { known };
+  });
   const texts = sources.flatMap(({ shown }, index) => {
-    const read = reads[index];
+    const { read } = reads[index] ?? {};
     return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
   });
-  const parsed = (await parse(texts, tenant)).values();
+  const parsed = (await parse.texts(texts, tenant)).values();
   return sources.map((source, index): ReadFile => {
-    const read = reads[index];
-    const content = read?.kind === 'text' ? parsed.next().value : undefined;
-    if (read?.kind !== 'text' || content === undefined) {
-      const problems = read?.kind === 'problem' ? [read.problem] : [];
-      return { source, documents: [], problems, isWhole: false, text: undefined };
-    }
-    const isBlank = read.text.trim() === '';
-    const problems = content.problems.map(({ place, message }) =>
-      toProblem({ path: [], code: 'CONFIG_INVALID', message }, place),
-    );
-    return {
-      source,
-      documents: content.documents,
-      problems: isBlank ? [...problems, blankProblem(source.shown)] : problems,
-      isWhole: content.isWhole && !isBlank,
-      text: read.text,
-    };
+    const { read, known } = reads[index] ?? {};
+    const file = known ?? readFileOf(source, read, () => parsed.next().value);
+    parse.keep(file, tenant);
+    return file;
   });
+}
+
+function readFileOf(
+  source: SourceFile,
+  read: SourceText | undefined,
+  next: () => ParsedYaml | undefined,
+): ReadFile {
+  const content = read?.kind === 'text' ? next() : undefined;
+  if (read?.kind !== 'text' || content === undefined) {
+    const problems = read?.kind === 'problem' ? [read.problem] : [];
+    return { source, documents: [], problems, isWhole: false, text: undefined };
+  }
+  const isBlank = read.text.trim() === '';
+  const problems = content.problems.map(({ place, message }) =>
+    toProblem({ path: [], code: 'CONFIG_INVALID', message }, place),
+  );
+  return {
+    source,
+    documents: content.documents,
+    problems: isBlank ? [...problems, blankProblem(source.shown)] : problems,
+    isWhole: content.isWhole && !isBlank,
+    text: read.text,
+  };
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   parseAllDocuments,
 } from 'yaml';
 import { formatPlace, type Place, quoted } from '../problem.ts';
+import type { Entry } from './entries.ts';
 import { withoutConsequences } from './indentation.ts';
 import { type SyntaxProblem, syntaxMessage } from './syntax.ts';
 
@@ -30,6 +31,8 @@ export interface Located {
    * under this name.
    */
   readonly isPartial?: true;
+  /** Set for a mapping whose content is not read yet. `opened` returns the mapping with its content. */
+  readonly entry?: Entry;
 }
 
 export interface Member {
@@ -62,14 +65,7 @@ export const MAX_DEPTH = 40;
  * non-text keys. Aliases are never expanded, so a small file cannot use much memory.
  */
 export function parseYaml(text: string, file: string): ParsedYaml {
-  const lines = new LineCounter();
-  // Use plain errors, because pretty errors quote the file, which may contain a credential. Check for duplicate keys
-  // ourselves, because the library takes quadratic time and does not report the first place.
-  const options = { prettyErrors: false, uniqueKeys: false, lineCounter: lines };
-  const at = (offset: number): Place => {
-    const { line, col } = lines.linePos(Math.min(offset, text.length));
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
+  const { options, at } = parserOf(text, file);
   const reader = new NodeReader(at, text);
   const syntaxProblems: SyntaxProblem[] = [];
   const documents: Located[] = [];
@@ -94,6 +90,39 @@ export function parseYaml(text: string, file: string): ParsedYaml {
       ...reader.problems,
     ],
     isWhole: syntaxProblems.length === 0 && !isTooMuch && !reader.hasUnclear,
+  };
+}
+
+/** The depth of an entry of a list section. */
+const ENTRY_DEPTH = 2;
+
+/**
+ * Parses the text of one entry of a list. Returns undefined if the text is not exactly one valid entry with content.
+ * Only a parse of the whole file then shows what is wrong.
+ */
+export function parseEntry(text: string, file: string): Located | undefined {
+  const { options, at } = parserOf(text, file);
+  const [document, ...others] = parseAllDocuments(text, options);
+  const list = document?.contents;
+  if (document === undefined || others.length > 0 || document.errors.length > 0) return undefined;
+  if (!isSeq(list) || list.flow === true || list.items.length !== 1) return undefined;
+  const reader = new NodeReader(at, text);
+  const [item] = list.items;
+  if (!isMap(item)) return undefined;
+  const located = reader.read(item as ParsedNode, ENTRY_DEPTH);
+  return reader.problems.length > 0 || reader.hasUnclear ? undefined : located;
+}
+
+function parserOf(text: string, file: string) {
+  const lines = new LineCounter();
+  return {
+    // Use plain errors, because pretty errors quote the file, which may contain a credential. Check for duplicate keys
+    // ourselves, because the library takes quadratic time and does not report the first place.
+    options: { prettyErrors: false, uniqueKeys: false, lineCounter: lines },
+    at: (offset: number): Place => {
+      const { line, col } = lines.linePos(Math.min(offset, text.length));
+      return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+    },
   };
 }
 

@@ -13,11 +13,13 @@ export interface FileSnapshot {
   readonly digest: string;
   /** The folders to watch. Each function returns whether an entry with this name is relevant. */
   readonly folders: ReadonlyMap<string, (name: string) => boolean>;
+  /** Returns a recorded call. */
+  answer(verb: Verb, path: string): RecordedCall | undefined;
   /** Whether all calls would still return the same results. */
   isCurrent(fs: ConfigFs): Promise<boolean>;
 }
 
-type Verb = keyof ConfigFs;
+type Verb = Exclude<keyof ConfigFs, 'isUnchanged'>;
 
 /**
  * Computes the digest of a result, for each kind of file system call. Digests stay in memory. For a directory listing,
@@ -36,10 +38,14 @@ const DIGESTS = {
 /** The digest of a file system call that returned different results during one load. */
 const INCONSISTENT = 'unsteady';
 
+type Info = Awaited<ReturnType<ConfigFs['stat']>>;
+
 interface RecordedCall {
   readonly verb: Verb;
   readonly path: string;
   readonly digest: string;
+  /** The result of `stat`. The results of other calls may be large. */
+  readonly info?: Info;
 }
 
 export interface RecordingFs {
@@ -47,71 +53,102 @@ export interface RecordingFs {
   snapshot(): FileSnapshot;
 }
 
-/**
- * Wraps a file system and records its calls and results.
- * @param onAnswer Called after each read.
- */
-export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined): RecordingFs {
-  const answers = new Map<string, RecordedCall>();
-  const addAnswer = (verb: Verb, path: string, digest: string): void => {
-    const id = `${verb} ${path}`;
-    const before = answers.get(id);
-    const isConsistent = before === undefined || before.digest === digest;
-    answers.set(id, { verb, path, digest: isConsistent ? digest : INCONSISTENT });
-  };
-  /** Computes the digest from the returned result, so that a file is read only once. */
-  const record = async <T>(
-    verb: Verb,
-    path: string,
-    call: () => Promise<T>,
-    fsFromAnswer: (answer: T) => ConfigFs,
-  ) => {
-    let answer: T;
-    try {
-      answer = await call();
-    } catch (error) {
-      addAnswer(verb, path, failure(error));
-      throw error;
-    } finally {
-      onAnswer();
-    }
-    addAnswer(verb, path, await DIGESTS[verb](path, fsFromAnswer(answer)));
-    return answer;
-  };
+export interface RecordingOptions {
+  /** Called after each read. */
+  readonly onAnswer?: () => void;
+  /** The results of the previous load. */
+  readonly before?: FileSnapshot | undefined;
+  /** Whether a path may have changed since the previous load. By default, every path may have. */
+  readonly mayDiffer?: (path: string) => boolean;
+}
+
+/** Wraps a file system and records its calls and results. Repeats the results of paths that have not changed. */
+export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): RecordingFs {
+  const recorder = new Recorder(options);
   return {
     fs: {
-      stat: (path) =>
-        record(
-          'stat',
-          path,
+      async stat(path) {
+        const known = recorder.repeat('stat', path);
+        if (known?.info !== undefined) return known.info;
+        const answer = (info: Info) => DIGESTS.stat(path, { ...fs, stat: async () => info });
+        return recorder.record(
+          { verb: 'stat', path },
           () => fs.stat(path),
-          (info) => ({ ...fs, stat: async () => info }),
-        ),
-      readdir: (path) =>
-        record(
-          'readdir',
-          path,
-          () => fs.readdir(path),
-          (names) => ({ ...fs, readdir: async () => names }),
-        ),
-      readFile: (path) =>
-        record(
-          'readFile',
-          path,
-          () => fs.readFile(path),
-          (bytes) => ({ ...fs, readFile: async () => bytes }),
-        ),
-      staysInFolder(path) {
-        const fsFrom = (isInside: boolean) => ({ ...fs, staysInFolder: async () => isInside });
-        return record('staysInFolder', path, () => fs.staysInFolder(path), fsFrom);
+          answer,
+          (info) => ({ info }),
+        );
       },
+      readdir(path) {
+        const answer = (names: readonly string[]) =>
+          DIGESTS.readdir(path, { ...fs, readdir: async () => names });
+        return recorder.record({ verb: 'readdir', path }, () => fs.readdir(path), answer);
+      },
+      readFile(path) {
+        const answer = (bytes: Uint8Array) => DIGESTS.readFile(path, { ...fs, readFile: async () => bytes });
+        return recorder.record({ verb: 'readFile', path }, () => fs.readFile(path), answer);
+      },
+      // Asked in each load, because a link may lead elsewhere without an event in its folder.
+      staysInFolder(path) {
+        const answer = (isInside: boolean) =>
+          DIGESTS.staysInFolder(path, { ...fs, staysInFolder: async () => isInside });
+        return recorder.record({ verb: 'staysInFolder', path }, () => fs.staysInFolder(path), answer);
+      },
+      isUnchanged: (path) =>
+        recorder.repeat('stat', path) !== undefined && recorder.repeat('readFile', path) !== undefined,
     },
-    snapshot: () => snapshotOf([...answers.values()]),
+    snapshot: () => snapshotOf(recorder.answers),
   };
 }
 
-function snapshotOf(requests: readonly RecordedCall[]): FileSnapshot {
+class Recorder {
+  readonly answers = new Map<string, RecordedCall>();
+  readonly #options: RecordingOptions;
+
+  constructor(options: RecordingOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the result of the previous load if it is still valid, and records it again. */
+  repeat(verb: Verb, path: string): RecordedCall | undefined {
+    const { before, mayDiffer } = this.#options;
+    const answer = mayDiffer === undefined || mayDiffer(path) ? undefined : before?.answer(verb, path);
+    if (answer === undefined || answer.digest === INCONSISTENT) return undefined;
+    this.#add(answer);
+    return answer;
+  }
+
+  /** @param digestOf Computes the digest from the returned result, so that a file is read only once. */
+  async record<T>(
+    call: Pick<RecordedCall, 'verb' | 'path'>,
+    run: () => Promise<T>,
+    digestOf: (result: T) => Promise<string>,
+    more: (result: T) => Partial<RecordedCall> = () => ({}),
+  ): Promise<T> {
+    let result: T;
+    try {
+      result = await run();
+    } catch (error) {
+      this.#add({ ...call, digest: failure(error) });
+      throw error;
+    } finally {
+      this.#options.onAnswer?.();
+    }
+    this.#add({ ...call, ...more(result), digest: await digestOf(result) });
+    return result;
+  }
+
+  #add(answer: RecordedCall): void {
+    const id = `${answer.verb} ${answer.path}`;
+    const earlier = this.answers.get(id);
+    const isConsistent = earlier === undefined || earlier.digest === answer.digest;
+    this.answers.set(id, isConsistent ? answer : { ...answer, digest: INCONSISTENT });
+  }
+}
+
+function snapshotOf(answers: ReadonlyMap<string, RecordedCall>): FileSnapshot {
+  const requests = [...answers.values()];
   return {
+    answer: (verb, path) => answers.get(`${verb} ${path}`),
     digest: sha256(
       requests
         .map(({ verb, path, digest }) => `${verb} ${path}\0${digest}`)

@@ -1,18 +1,23 @@
 import { watch } from 'node:fs';
+import { difference } from '../../core/lists.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { type StartTimer, startTimer } from '../../core/timer.ts';
 import type { LoadResult } from '../check-documents.ts';
 import { type ConfigFs, realFs } from '../files/files.ts';
 import { type FileSnapshot, recordingFs } from './file-snapshot.ts';
+import { FolderEvents } from './folder-events.ts';
 import { type Loop, type LoopContext, startLoop } from './loop.ts';
 
 /**
  * Watches a folder and reports changes, with the entry's name if known. Returns `undefined` if the folder cannot be
  * watched at the moment.
+ *
+ * @param onEvent The kind `rename` means that the entry has appeared, disappeared or been replaced. `change` means that
+ * its content was written in place.
  */
 export type WatchFolder = (
   path: string,
-  onEvent: (name: string | undefined) => void,
+  onEvent: (name: string | undefined, kind: 'rename' | 'change') => void,
 ) => Disposable | undefined;
 
 export interface WatchOptions {
@@ -32,6 +37,8 @@ export interface WatchOptions {
   readonly everyMs?: number;
   /** How long the content must stay the same to count as completely written. */
   readonly settleMs?: number;
+  /** The same if files were only replaced as a whole, and nothing was removed. */
+  readonly replacedMs?: number;
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
@@ -71,19 +78,45 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
     wake: startTimer,
     everyMs: 5_000,
     settleMs: 300,
+    replacedMs: 10,
     now: () => performance.now(),
     ...options,
   };
   return new FilesWatch(resolved, await loadFiles(resolved));
 }
 
-async function loadFiles({ load, readFs, now }: Required<WatchOptions>): Promise<LoadedFiles> {
+/** @param since The previous load, and the events since then. If set, only what the events name is read again. */
+async function loadFiles(
+  { load, readFs, now }: Required<WatchOptions>,
+  since?: { readonly before: FileSnapshot; readonly events: FolderEvents },
+): Promise<LoadedFiles> {
   let readAt = now();
-  const recording = recordingFs(readFs, () => {
-    readAt = now();
+  const recording = recordingFs(readFs, {
+    onAnswer: () => {
+      readAt = now();
+    },
+    ...(since === undefined
+      ? {}
+      : { before: since.before, mayDiffer: (path: string) => since.events.mayConcern(path) }),
   });
   const loaded = await load(recording.fs);
   return { loaded, snapshot: recording.snapshot(), readAt };
+}
+
+/**
+ * Whether a configuration contains all stores and mappings of the previous one. A change of several files is often
+ * visible file by file, and then something seems to be missing until the last file is written.
+ */
+function isExtension(before: LoadResult, after: LoadResult): boolean {
+  if (before.kind === 'invalid' || after.kind === 'invalid' || after.problems.length > 0) return false;
+  return (['stores', 'mappings'] as const).every((section) => {
+    const { removed, added } = difference<{ readonly name: string }>(
+      before.config[section],
+      after.config[section],
+    );
+    const names = new Set(added.map(({ name }) => name));
+    return removed.every(({ name }) => names.has(name));
+  });
 }
 
 class FilesWatch implements ConfigWatch {
@@ -92,6 +125,8 @@ class FilesWatch implements ConfigWatch {
   readonly #watchers = new Map<string, Disposable>();
   readonly #loop: Loop;
   #current: LoadedFiles;
+  /** The events since the start of the last check. */
+  #events = new FolderEvents();
 
   constructor(options: Required<WatchOptions>, current: LoadedFiles) {
     this.initial = current.loaded;
@@ -115,10 +150,22 @@ class FilesWatch implements ConfigWatch {
   }
 
   async #checkFiles(rounds: LoopContext, roused: boolean): Promise<void> {
-    const { readFs, settleMs, now, onProgress } = this.#options;
+    const { readFs, settleMs, replacedMs, now, onProgress } = this.#options;
     // Create new watchers each time, because an old watcher gets no events for a replaced folder.
     if (roused) this.#watchRelevantFolders();
     else if (await this.#current.snapshot.isCurrent(readFs)) return;
+    const events = this.#takeEvents();
+    if (roused && events.areReplacements) {
+      await rounds.pause(Math.min(replacedMs, settleMs));
+      if (rounds.ending) return;
+      events.add(this.#takeEvents());
+      const next = await loadFiles(this.#options, { before: this.#current.snapshot, events });
+      if (next.snapshot.digest === this.#current.snapshot.digest) return;
+      await rounds.pause(Math.min(replacedMs, settleMs));
+      if (rounds.ending) return;
+      if (this.#events.isEmpty && events.areReplacements && isExtension(this.#current.loaded, next.loaded))
+        return this.#accept(next);
+    }
     for (let round = 1; ; round++) {
       await rounds.pause(Math.min(BATCH_MS, settleMs));
       if (rounds.ending || (await this.#current.snapshot.isCurrent(readFs))) return;
@@ -139,12 +186,20 @@ class FilesWatch implements ConfigWatch {
     await this.#options.onChange(next.loaded);
   }
 
+  #takeEvents(): FolderEvents {
+    const events = this.#events;
+    this.#events = new FolderEvents();
+    return events;
+  }
+
   #watchRelevantFolders(): void {
     const before = [...this.#watchers.values()];
     this.#watchers.clear();
     for (const [folder, isRelevant] of this.#current.snapshot.folders) {
-      const watcher = this.#options.watchFolder(folder, (name) => {
-        if (name === undefined || isRelevant(name)) this.#loop.trigger();
+      const watcher = this.#options.watchFolder(folder, (name, kind) => {
+        if (name !== undefined && !isRelevant(name)) return;
+        this.#events.note(folder, name, kind);
+        this.#loop.trigger();
       });
       if (watcher !== undefined) this.#watchers.set(folder, watcher);
     }
@@ -158,7 +213,7 @@ class FilesWatch implements ConfigWatch {
  */
 const watchRealFolder: WatchFolder = (path, onEvent) => {
   try {
-    const watcher = watch(path, { persistent: false }, (_, name) => onEvent(name ?? undefined));
+    const watcher = watch(path, { persistent: false }, (kind, name) => onEvent(name ?? undefined, kind));
     watcher.on('error', () => watcher.close());
     return { [Symbol.dispose]: () => watcher.close() };
   } catch (error) {

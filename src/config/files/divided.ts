@@ -1,0 +1,106 @@
+import { AppError } from '../../core/errors.ts';
+import { formatTarget } from '../../core/target.ts';
+import type { Place } from '../problem.ts';
+import type { Division, EntryClaims, EntryFacts, Packed, PlacedEntry, Position } from './entries.ts';
+import { locate } from './merge.ts';
+import { unpackNodes } from './packed.ts';
+import { memberOf, namespacesIn, textOf } from './raw.ts';
+import type { Located, ParsedYaml } from './yaml.ts';
+
+/** Returns what is known of an entry without its content. */
+export function factsOf(node: Located): EntryFacts {
+  const { value, place } = node;
+  const target = memberOf(value, 'target');
+  const name = textOf(value, 'name');
+  const secret = textOf(target, 'secret') ?? name;
+  const namespaces = secret === undefined ? [] : namespacesIn(value, []).map(([, namespace]) => namespace);
+  return {
+    at: positionOf(place),
+    size: sizeOf(node),
+    claims: {
+      name,
+      nameAt: positionOf(locate(node, ['name'])),
+      targets: [...new Set(namespaces)].map((namespace) => formatTarget({ namespace, secret: secret ?? '' })),
+      targetAt: positionOf(locate(node, ['target'])),
+    },
+  };
+}
+
+export function claimsIn(node: Located): EntryClaims {
+  return (node.entry?.facts ?? factsOf(node)).claims;
+}
+
+function positionOf({ line, column }: Place): Position {
+  return { line, column };
+}
+
+function sizeOf({ items = [], members }: Located): number {
+  let size = 1;
+  for (const item of items) size += sizeOf(item);
+  for (const { node } of members?.values() ?? []) size += sizeOf(node);
+  return size;
+}
+
+/** Returns a mapping with its content. */
+export function opened(node: Located): Located {
+  const { entry, place } = node;
+  if (entry === undefined) return node;
+  const { packed, facts } = entry;
+  if (packed === undefined || facts === undefined)
+    throw new AppError('INTERNAL', { detail: 'a mapping is used before it is parsed' });
+  const shift = place.line - facts.at.line;
+  const [content = node] = unpackNodes(packed, place.file, (line) => line + shift);
+  return content;
+}
+
+/** Returns the place of a position in the text of an entry. */
+export function placeIn({ entry, place }: Located, position: Position): Place {
+  const shift = place.line - (entry?.facts?.at.line ?? place.line);
+  return { file: place.file, line: position.line + shift, column: position.column };
+}
+
+/**
+ * Puts the parts of a divided file together. Returns undefined if a part is not valid by itself, or if the list is not
+ * the section `mappings`. Then only a parse of the whole file shows its meaning.
+ *
+ * @param rest The parsed text without the entries.
+ * @param before The previous result. Its nodes are reused.
+ */
+export function assemble(
+  { head, entries, listLine, indent }: Division,
+  rest: Packed,
+  file: string,
+  before?: ParsedYaml,
+): ParsedYaml | undefined {
+  const firstLine = entries[0]?.line ?? 0;
+  const last = entries.at(-1);
+  const headLines = newlines(head);
+  const count = (last?.line ?? 0) + newlines(last?.entry.text ?? '') - firstLine;
+  const [root, ...others] = unpackNodes(rest, file, (line) => (line > headLines ? line + count : line));
+  const list = root?.members?.get('mappings');
+  const [top] = root?.members?.values() ?? [];
+  if (root === undefined || others.length > 0 || list === undefined || top === undefined) return undefined;
+  // An object in brackets may contain the name of the list too.
+  if (top.keyPlace.line !== root.place.line || top.keyPlace.column !== root.place.column) return undefined;
+  const { keyPlace, node } = list;
+  if (node.value !== null || keyPlace.line !== listLine || keyPlace.column !== 1) return undefined;
+  const known = before?.documents[0]?.members?.get('mappings')?.node.items ?? [];
+  const nodes = entries.map((placed, index) => nodeOf(placed, file, known[index]));
+  const isSame = nodes.length === known.length && nodes.every((entry, index) => entry === known[index]);
+  const place = { file, line: firstLine, column: indent + 1 };
+  const items = isSame ? known : nodes;
+  const members = new Map(root.members).set('mappings', { keyPlace, node: { value: [], place, items } });
+  const value = Object.fromEntries([...members].map(([name, member]) => [name, member.node.value]));
+  return { documents: [{ ...root, value, members }], problems: [], isWhole: true };
+}
+
+function nodeOf({ entry, line }: PlacedEntry, file: string, known: Located | undefined): Located {
+  const { line: offset = 1, column = 1 } = entry.facts?.at ?? {};
+  const at = line + offset - 1;
+  if (known?.entry === entry && known.place.line === at) return known;
+  return { value: undefined, place: { file, line: at, column }, entry };
+}
+
+function newlines(text: string): number {
+  return text.split('\n').length - 1;
+}

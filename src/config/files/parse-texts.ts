@@ -1,0 +1,180 @@
+import { AppError } from '../../core/errors.ts';
+import {
+  defineTask,
+  type Task,
+  type TaskOptions,
+  type TaskResult,
+  workerThread,
+} from '../../core/worker-thread.ts';
+import { factsOf } from './divided.ts';
+import type { EntryFacts, Packed } from './entries.ts';
+import { pack, packNodes } from './packed.ts';
+import type { ParsedYaml } from './yaml.ts';
+
+export interface YamlText {
+  readonly text: string;
+  /** The name of the file in each `Place`. */
+  readonly file: string;
+  /** Set for the text of a single mapping, with the dash in front of it. */
+  readonly isEntry?: true;
+}
+
+/** The result of a text. Texts with problems are not packed. Undefined for a mapping that is not valid by itself. */
+export type Parsing = Packed | ParsedYaml | ParsedEntry | undefined;
+
+interface ParsedEntry {
+  readonly packed: Packed;
+  readonly facts: EntryFacts;
+}
+
+export interface Fresh {
+  readonly parsing: Parsing;
+  /** Whether another load would give the same result. */
+  readonly isFinal: boolean;
+}
+
+/** What the files of one `include` may still cost in a load. */
+export interface TenantBudget {
+  /** The path of the `include`. */
+  readonly group: string;
+  /** Processor time. */
+  leftMs: number;
+}
+
+export interface ParserOptions {
+  /** The number of characters above which the worker thread parses the operator's files. */
+  readonly threadThreshold?: number;
+  /** Returns undefined if the thread cannot start, or if it was ended. */
+  readonly runThread?: (
+    texts: readonly YamlText[],
+    options: TaskOptions,
+  ) => Promise<readonly Parsing[] | undefined>;
+}
+
+/** Parsing this many characters takes about as long as starting a thread: a tenth of a second. */
+const THREAD_THRESHOLD = 128 * 1024;
+/** A file of the maximum size needs almost 512 MiB. The operator is trusted, so the time has no real limit. */
+const TRUSTED: TaskOptions = { group: 'configuration', timeMs: 60 * 60_000, memoryMb: 640 };
+
+/** The same threshold for files of tenants. A file that consists of mistakes takes a hundred times as long. */
+const TENANT_THRESHOLD = 16 * 1024;
+/** The maximum number of characters in a file of a tenant. A ConfigMap is not larger. */
+const MAX_TENANT_LENGTH = 1024 * 1024;
+/** The processor time for a file of a tenant. */
+const TENANT_MS = 5_000;
+/** The processor time for all files of an `include` together. Parsing ten thousand mappings takes half of it. */
+const INCLUDE_MS = 10_000;
+
+/** Parses texts and returns the results in the same order. @param budget Set for the files of a tenant. */
+export type ParseFresh = (
+  texts: readonly YamlText[],
+  budget: TenantBudget | undefined,
+) => Promise<readonly Fresh[]>;
+
+export function createParser({
+  threadThreshold = THREAD_THRESHOLD,
+  runThread = parseInThread,
+}: ParserOptions): ParseFresh {
+  return async (texts, budget) => {
+    if (texts.length === 0) return [];
+    const size = texts.reduce((sum, { text }) => sum + text.length, 0);
+    const threshold = budget === undefined ? threadThreshold : Math.min(TENANT_THRESHOLD, threadThreshold);
+    if (size >= threshold && budget !== undefined) return parseTenantFiles(texts, budget);
+    // Parsing a thousand mappings takes half a second. In this thread, it would delay probes and lock renewals.
+    const parsings =
+      (size < threshold ? undefined : await runThread(texts, TRUSTED)) ?? (await parseTexts(texts));
+    return parsings.map((parsing) => ({ parsing, isFinal: true }));
+  };
+}
+
+export function tenantBudget(tenant: string): TenantBudget {
+  return { group: tenant, leftMs: INCLUDE_MS };
+}
+
+/** Returns the refusal of a file of a tenant that is too large. */
+export function refuseLong({ file, text }: YamlText): ParsedYaml | undefined {
+  if (text.length <= MAX_TENANT_LENGTH) return undefined;
+  return unparsed(file, 'the file is too large: a file of an `include` may have 1 MiB');
+}
+
+/**
+ * Parses the files of an `include` one by one, because they share their time. Otherwise a hundred files of one tenant
+ * would delay all other tenants.
+ */
+async function parseTenantFiles(texts: readonly YamlText[], budget: TenantBudget): Promise<readonly Fresh[]> {
+  const results: Fresh[] = [];
+  for (const [file, ofFile] of Map.groupBy(texts, (yamlText) => yamlText.file)) {
+    const refuse = (message: string, isFinal: boolean) => {
+      const parsing = unparsed(file, message);
+      for (const _ of ofFile) results.push({ parsing, isFinal });
+    };
+    const timeMs = Math.min(TENANT_MS, budget.leftMs);
+    if (timeMs <= 0) {
+      refuse(TOO_COSTLY_TOGETHER, false);
+      continue;
+    }
+    const result = await runTask(PARSE_TIMED, ofFile, { group: budget.group, timeMs });
+    budget.leftMs -= result?.kind === 'done' ? result.output.cpuMs : timeMs;
+    if (result?.kind === 'done')
+      for (const parsing of result.output.parsings) results.push({ parsing, isFinal: true });
+    else if (timeMs < TENANT_MS) refuse(TOO_COSTLY_TOGETHER, false);
+    else refuse(TOO_COSTLY, result !== undefined);
+  }
+  return results;
+}
+
+const TOO_COSTLY_TOGETHER =
+  'parsing the files of this `include` takes too much time; correct the mistakes in the other files first';
+const TOO_COSTLY =
+  'parsing the file takes too much time or memory; correct its mistakes, or split it into several files';
+
+function unparsed(file: string, message: string): ParsedYaml {
+  return { documents: [], problems: [{ place: { file, line: 1, column: 1 }, message }], isWhole: false };
+}
+
+export async function parseTexts(texts: readonly YamlText[]): Promise<readonly Parsing[]> {
+  // Load the YAML library lazily, because the main thread does not need it if the worker thread parses.
+  const { parseYaml, parseEntry } = await import('./yaml.ts');
+  return texts.map(({ text, file, isEntry }) => {
+    if (isEntry !== true) return pack(parseYaml(text, file));
+    const node = parseEntry(text, file);
+    const packed = node === undefined ? undefined : packNodes([node]);
+    return node === undefined || packed === undefined ? undefined : { packed, facts: factsOf(node) };
+  });
+}
+
+const PARSE = defineTask(import.meta.url, parseTexts);
+
+/** Also measures the processor time, in milliseconds. */
+export async function parseTimed(
+  texts: readonly YamlText[],
+): Promise<{ readonly parsings: readonly Parsing[]; readonly cpuMs: number }> {
+  const before = process.threadCpuUsage();
+  const parsings = await parseTexts(texts);
+  const { user, system } = process.threadCpuUsage(before);
+  return { parsings, cpuMs: (user + system) / 1_000 };
+}
+
+const PARSE_TIMED = defineTask(import.meta.url, parseTimed);
+
+async function parseInThread(
+  texts: readonly YamlText[],
+  options: TaskOptions,
+): Promise<readonly Parsing[] | undefined> {
+  const result = await runTask(PARSE, texts, options);
+  return result?.kind === 'done' ? result.output : undefined;
+}
+
+/** Returns undefined if the thread fails. */
+async function runTask<In, Out>(
+  task: Task<In, Out>,
+  input: In,
+  options: TaskOptions,
+): Promise<TaskResult<Out> | undefined> {
+  try {
+    return await workerThread.run(task, input, options);
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
+  }
+}
