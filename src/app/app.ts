@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/config.ts';
 import { abortAfterGrace } from '../core/abort.ts';
+import { difference } from '../core/lists.ts';
 import type { Workload } from '../core/mapping.ts';
 import { instancesOf } from '../core/target.ts';
 import { createSourceReaders } from '../providers/source-reader.ts';
@@ -82,8 +84,11 @@ export async function openApp(config: Config, deps: AppDeps, options: AppOptions
       await connections[Symbol.asyncDispose]();
     },
     async reconfigure(next) {
+      const { removed } = difference(current.config.mappings, next.mappings);
+      const isAddition = removed.length === 0 && isDeepStrictEqual(current.config.stores, next.stores);
       stores.reconfigure(next.stores);
-      readDeduplication.clear();
+      // What was recorded of the other sources stays true. Without it, each next read of them would query the audit.
+      if (!isAddition) readDeduplication.clear();
       current.replace(next);
       readers.clear();
     },

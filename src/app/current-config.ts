@@ -4,14 +4,16 @@ import { findExcess } from '../config/limits.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
 import { AppError } from '../core/errors.ts';
 import { matches } from '../core/glob.ts';
+import { difference } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { TargetId } from '../core/target.ts';
 import type { AbsenceRule } from '../reconcile/failed-reads.ts';
+import { TargetIndex } from '../reconcile/target-index.ts';
 import {
+  createTargetSort,
   type DesiredTarget,
   desiredByAny,
-  desiredIndex,
   resolveTargets,
   unresolvedTargets,
 } from '../reconcile/targets.ts';
@@ -26,7 +28,7 @@ export interface CurrentConfig {
   /** The targets that the last call of `resolve` found. */
   readonly targets: readonly DesiredTarget[];
   /** Checks whether a target belongs to a mapping. If the access rules deny a target, it belongs to no mapping. */
-  readonly claims: ReturnType<typeof desiredIndex>;
+  readonly claims: (mapping: string, id: TargetId) => boolean;
   /** Returns an error if a mapping must not write a target: a namespace, a type, or a limit of its `include`. */
   forbiddenTarget(mapping: Mapping, id: TargetId): AppError | undefined;
   /** Returns how an absence of a source is proved. Undefined if an absence cannot remove or leave out anything. */
@@ -41,14 +43,19 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
   let current = config;
   const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
   let access = createAccess(config, ownNamespace);
-  let targets = unresolvedTargets(config.mappings);
-  const indexClaims = () => {
-    const allowed = targets.filter(({ mapping, id }) =>
-      access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }),
+  const sort = createTargetSort();
+  let targets = sort(unresolvedTargets(config.mappings));
+  const index = new TargetIndex();
+  index.update({ removed: [], added: targets });
+  const isAllowed = ({ mapping, id }: DesiredTarget) =>
+    access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace });
+  const claimsNow = () =>
+    withDisabled(
+      (mapping, id) => index.wants(mapping, id, isAllowed),
+      current,
+      () => targets.filter(isAllowed),
     );
-    return withDisabled(desiredIndex(allowed), current, allowed);
-  };
-  let wants = indexClaims();
+  let wants = claimsNow();
   let mayRemove = createRemovalCheck(config.mappings);
   let beyondLimit = createLimitCheck(current, targets);
   return {
@@ -70,8 +77,10 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
       beyondLimit(mapping, id),
     absenceRule: (source) => (mayRemove(source) ? absenceRuleOf(current, source.store) : undefined),
     async resolve() {
-      targets = await resolveTargets(current.mappings, cluster, ownNamespace());
-      wants = indexClaims();
+      const before = targets;
+      targets = await resolveTargets(current.mappings, cluster, ownNamespace(), sort);
+      index.update(difference(before, targets));
+      wants = claimsNow();
       beyondLimit = createLimitCheck(current, targets);
       return targets;
     },
@@ -88,14 +97,14 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
  * mappings of the main files win over them.
  */
 function withDisabled(
-  wants: ReturnType<typeof desiredIndex>,
+  wants: CurrentConfig['claims'],
   config: Config,
-  targets: readonly DesiredTarget[],
-): ReturnType<typeof desiredIndex> {
+  targets: () => readonly DesiredTarget[],
+): CurrentConfig['claims'] {
   const disabledAt = findDisabled(config);
   if (disabledAt === undefined) return wants;
   const known = new Set(config.mappings.map(({ name }) => name));
-  const isWantedByMain = desiredByAny(targets.filter(({ mapping }) => mapping.include === undefined));
+  const isWantedByMain = desiredByAny(targets().filter(({ mapping }) => mapping.include === undefined));
   return (mapping, id) =>
     wants(mapping, id) ||
     (!known.has(mapping) && disabledAt(id.namespace) !== undefined && !isWantedByMain(id));
@@ -119,6 +128,15 @@ export function findDisabled({
  * an optional source. A search may find any key of its store.
  */
 function createRemovalCheck(mappings: readonly Mapping[]): (source: StoreRef) => boolean {
+  let found: { readonly keys: ReadonlySet<string>; readonly stores: ReadonlySet<string> } | undefined;
+  return ({ store, ref }) => {
+    // Visit the mappings only when the first source is missing.
+    found ??= removableSources(mappings);
+    return found.stores.has(store) || found.keys.has(JSON.stringify([store, ref.key]));
+  };
+}
+
+function removableSources(mappings: readonly Mapping[]) {
   const keys = new Set<string>();
   const stores = new Set<string>();
   const mayGo = ({ onSourceMissing }: Mapping, { optional }: { readonly optional?: boolean | undefined }) =>
@@ -128,7 +146,7 @@ function createRemovalCheck(mappings: readonly Mapping[]): (source: StoreRef) =>
       if (mayGo(mapping, source)) keys.add(JSON.stringify([source.store, source.key]));
     for (const search of searchesOf(mapping)) if (mayGo(mapping, search)) stores.add(search.store);
   }
-  return ({ store, ref }) => stores.has(store) || keys.has(JSON.stringify([store, ref.key]));
+  return { keys, stores };
 }
 
 /** Returns a function that returns an error for each target beyond a limit of its `include`. */
@@ -180,6 +198,9 @@ export function secretRefsOf(config: object): readonly string[] {
   return names;
 }
 
+/** Sections that contain no credentials, and may be long. */
+const WITHOUT_CREDENTIALS: ReadonlySet<string> = new Set(['mappings', 'bounds', 'includes']);
+
 function collectNames(config: object): readonly string[] {
   const names = new Set<string>();
   const visit = (value: unknown): void => {
@@ -187,7 +208,7 @@ function collectNames(config: object): readonly string[] {
     if ('secretRef' in value && isSecretRef(value.secretRef)) names.add(value.secretRef.name);
     for (const part of Object.values(value)) visit(part);
   };
-  visit(config);
+  for (const [section, value] of Object.entries(config)) if (!WITHOUT_CREDENTIALS.has(section)) visit(value);
   return [...names].sort();
 }
 

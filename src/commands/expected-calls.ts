@@ -9,7 +9,7 @@ import {
 } from '../providers/read-strategy.ts';
 import { definitionOf, versionsPerPageOf } from '../providers/registry.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import { shardsOf } from '../service/sweep/shards.ts';
+import { shardsOf } from '../service/sweep/shard-index.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 
 /** The requests to a store that are expected while no secret changes. Logins are not included. */

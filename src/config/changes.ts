@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 import { DURATION_UNITS } from '../core/clock.ts';
 import { type FieldChange, isObject } from '../core/json.ts';
+import { createListHash, difference } from '../core/lists.ts';
+import type { Mapping } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
 import type { Config } from './config.ts';
+import { boundChanges } from './diff.ts';
+import type { Include } from './shape/include.ts';
 
 /** The maximum length of a value. Records must stay small. */
 const MAX_VALUE = 160;
@@ -12,39 +16,87 @@ const MAX_VALUE = 160;
  * @param before A configuration, or the result of `configText`.
  */
 export function configChanges(before: Config | string, after: Config): readonly FieldChange[] {
-  const [old, now] = [before, after].map((config): unknown =>
-    JSON.parse(typeof config === 'string' ? config : configText(config)),
-  );
+  const old = typeof before === 'string' ? partsIn(before) : partsOf(before);
+  const now = partsOf(after);
   const changes: FieldChange[] = [];
-  compare('', old, now, changes);
+  compare('', plain(old.sections), plain(now.sections), changes);
+  // Most mappings are the same objects in both, so compare only the others.
+  const { removed, added } = difference(old.mappings, now.mappings);
+  compare('mappings', plain(removed), plain(added), changes);
+  const bounded = [...new Set([...boundChanges(old, now), ...removed.map(({ name }) => name)])];
+  compare('bounds', plain(boundsOf(old, bounded)), plain(boundsOf(now, bounded)), changes);
   return changes.sort((a, b) => compareText(a.path, b.path));
 }
 
-const hashes = new WeakMap<Config, string>();
+/** The parts of a configuration that have an effect. */
+interface Parts {
+  /** All sections besides the mappings. */
+  readonly sections: object;
+  readonly mappings: readonly Pick<Mapping, 'name' | 'include'>[];
+  readonly bounds: Config['bounds'];
+}
 
-/** Returns the SHA-256 of `configText` in hex. */
+function partsOf({ mappings, includes, bounds, places: _, ...config }: Config): Parts {
+  const include = Object.fromEntries(includes.map(({ path, state }) => [path, state]));
+  return { sections: { ...config, include }, mappings, bounds };
+}
+
+/** Returns what the parts have in JSON, so that parts of a text and of a configuration can be compared. */
+function plain(part: object): unknown {
+  return JSON.parse(sortedJson(part));
+}
+
+function boundsOf({ bounds }: Parts, names: readonly string[]): object {
+  return Object.fromEntries(names.flatMap((name) => (bounds.has(name) ? [[name, bounds.get(name)]] : [])));
+}
+
+/** Returns the configuration as lines of JSON: the sections, and each mapping. It does not depend on the files. */
+export function configText(config: Config): string {
+  return [firstLine(partsOf(config)), ...config.mappings.map((mapping) => sortedJson(mapping))].join('\n');
+}
+
+/** Each mapping of an `include` names it, and the mappings of one `include` share their bounds. */
+function firstLine({ sections, bounds }: Parts): string {
+  const rules = Object.fromEntries([...bounds.values()].map((rule) => [rule.path, rule]));
+  return sortedJson({ ...sections, bounds: rules });
+}
+
+/** @param text The result of `configText`. */
+function partsIn(text: string): Parts {
+  const [first = '', ...others] = text.split('\n');
+  const { bounds: byPath, ...sections } = JSON.parse(first) as {
+    readonly bounds: Readonly<Record<string, Include>>;
+  };
+  const rules = new Map(Object.entries(byPath));
+  const mappings = others.map((line) => JSON.parse(line) as Parts['mappings'][number]);
+  const bounds = new Map(
+    mappings.flatMap(({ name, include }): [string, Include][] => {
+      const rule = rules.get(include?.path ?? '');
+      return rule === undefined ? [] : [[name, rule]];
+    }),
+  );
+  return { sections, mappings, bounds };
+}
+
+const hashes = new WeakMap<Config, string>();
+const hashOfMappings = createListHash<Mapping>(sortedJson);
+
+/** Returns the hash of `configText` in hex. It does not depend on the order of the entries. */
 export function configHash(config: Config): string {
-  const hash = hashes.get(config) ?? textHash(configText(config));
+  const hash =
+    hashes.get(config) ?? combinedHash(firstLine(partsOf(config)), hashOfMappings(config.mappings));
   hashes.set(config, hash);
   return hash;
 }
 
+/** Returns the same as `configHash`, from the text of the configuration. */
 export function textHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  const [first = '', ...others] = text.split('\n');
+  return combinedHash(first, createListHash((line: string) => line)(others));
 }
 
-/** Returns the configuration as JSON. It does not depend on the files, or on the order of the entries. */
-export function configText(config: Config): string {
-  return sortedJson(comparable(config));
-}
-
-/** Returns the parts that have an effect. Their entries are members by name, so that their order does not matter. */
-function comparable({ includes, bounds, ...config }: Config): object {
-  return {
-    ...config,
-    bounds: Object.fromEntries(bounds),
-    include: Object.fromEntries(includes.map(({ path, state }) => [path, state])),
-  };
+function combinedHash(first: string, ofMappings: string): string {
+  return createHash('sha256').update(`${first}\n${ofMappings}`).digest('hex');
 }
 
 function compare(path: string, before: unknown, after: unknown, changes: FieldChange[]): void {

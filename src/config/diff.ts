@@ -93,7 +93,7 @@ function diffMappings(before: Config, after: Config): NamedChanges {
 /** Returns the names of the mappings of `after` whose bounds differ from those in `before`. */
 export function boundChanges(
   before: Pick<Config, 'bounds'>,
-  after: Pick<Config, 'bounds' | 'mappings'>,
+  after: Pick<Config, 'bounds'> & { readonly mappings: readonly { readonly name: string }[] },
 ): string[] {
   if (before.bounds.size === 0 && after.bounds.size === 0) return [];
   let last: { readonly old: unknown; readonly now: unknown; readonly isSame: boolean } | undefined;

@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
 import { formatSelector, type LabelSelector } from '../core/label-selector.ts';
+import { difference, resort } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareTargets, compareText, type TargetId } from '../core/target.ts';
 import { type DecideDeps, type Decision, decide } from './decide.ts';
@@ -16,7 +17,8 @@ export interface DesiredTarget {
   readonly error?: AppError;
 }
 
-const UNKNOWN_NAMESPACE = '*';
+/** The namespace of a target whose selector could not be resolved. */
+export const UNKNOWN_NAMESPACE = '*';
 
 /** Returns the targets in explicitly named namespaces, sorted by namespace and name. */
 export function targetsOf(mappings: readonly Mapping[]): readonly DesiredTarget[] {
@@ -31,6 +33,7 @@ export async function resolveTargets(
   mappings: readonly Mapping[],
   cluster: Pick<Cluster, 'namespaces'>,
   ownNamespace: string | undefined,
+  sort: (targets: readonly DesiredTarget[]) => readonly DesiredTarget[] = sorted,
 ): Promise<readonly DesiredTarget[]> {
   const namespacesBySelector = new Map<string, Promise<readonly string[]>>();
   const namespacesOf = (selector: LabelSelector): Promise<readonly string[]> => {
@@ -39,9 +42,10 @@ export async function resolveTargets(
     namespacesBySelector.set(id, result);
     return result;
   };
-  const resolve = async (mapping: Mapping): Promise<readonly DesiredTarget[]> => {
-    const { namespaces, namespaceSelector } = mapping.target;
-    if (namespaceSelector === undefined) return inNamespaces(mapping, namespaces);
+  const select = async (
+    mapping: Mapping,
+    namespaceSelector: LabelSelector,
+  ): Promise<readonly DesiredTarget[]> => {
     try {
       const chosen = await namespacesOf(namespaceSelector);
       return inNamespaces(
@@ -53,7 +57,29 @@ export async function resolveTargets(
       throw error;
     }
   };
-  return sorted((await Promise.all(mappings.map(resolve))).flat());
+  const all = mappings.map((mapping) => {
+    const { namespaces, namespaceSelector } = mapping.target;
+    return namespaceSelector === undefined
+      ? inNamespaces(mapping, namespaces)
+      : select(mapping, namespaceSelector);
+  });
+  // Do not wait for each of thousands of mappings without a selector.
+  const targets = all.some((found) => found instanceof Promise) ? await Promise.all(all) : all;
+  return sort((targets as readonly (readonly DesiredTarget[])[]).flat());
+}
+
+/**
+ * Returns a function that sorts the targets. It remembers the last result, so a sort costs what has changed since
+ * then.
+ */
+export function createTargetSort(): (targets: readonly DesiredTarget[]) => readonly DesiredTarget[] {
+  let unsorted: readonly DesiredTarget[] = [];
+  let result: readonly DesiredTarget[] = [];
+  return (targets) => {
+    result = resort(result, difference(unsorted, targets), compareDesired);
+    unsorted = targets;
+    return result;
+  };
 }
 
 /**
@@ -71,18 +97,29 @@ function unresolved(mapping: Mapping, error: AppError): DesiredTarget {
 }
 
 function inNamespaces(mapping: Mapping, namespaces: readonly string[]): readonly DesiredTarget[] {
+  const known = targetsByMapping.get(mapping) ?? [];
+  const isSame =
+    known.length === namespaces.length && known.every(({ id }, at) => id.namespace === namespaces[at]);
+  if (isSame) return known;
   const { secret } = mapping.target;
-  return [...new Set(namespaces)].map((namespace) => ({ mapping, id: { namespace, secret } }));
+  const targets = [...new Set(namespaces)].map((namespace) => ({ mapping, id: { namespace, secret } }));
+  targetsByMapping.set(mapping, targets);
+  return targets;
 }
+
+/** The last targets of each mapping. The same targets stay the same objects, so that lists of them compare fast. */
+const targetsByMapping = new WeakMap<Mapping, readonly DesiredTarget[]>();
 
 /**
  * Sorts by target, then by mapping name. If several mappings want one target, the first of them creates it. The others
  * are refused, or merge their keys into it.
  */
 function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
-  return targets.toSorted(
-    (a, b) => compareTargets(a.id, b.id) || compareText(a.mapping.name, b.mapping.name),
-  );
+  return targets.toSorted(compareDesired);
+}
+
+function compareDesired(a: DesiredTarget, b: DesiredTarget): number {
+  return compareTargets(a.id, b.id) || compareText(a.mapping.name, b.mapping.name);
 }
 
 /**

@@ -1,16 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
+import { type Difference, difference } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { refId, type StoreRef } from '../core/read-result.ts';
+import type { StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import { formatSubject } from '../queue/subject.ts';
+import { TargetIndex } from '../reconcile/target-index.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import { refsOf } from '../sync/desired.ts';
-import { type Shard, shardsOf } from './sweep/shards.ts';
+import { ShardIndex } from './sweep/shard-index.ts';
+import type { Shard } from './sweep/shards.ts';
 
-/**
- * The targets of a configuration, including those in the namespaces that a selector matches now. A snapshot is
- * immutable: a change creates a new one.
- */
+/** The targets of a configuration, including those in the namespaces that a selector matches now. */
 export interface ConfigSnapshot {
   readonly mappings: readonly Mapping[];
   readonly targets: readonly DesiredTarget[];
@@ -37,52 +35,135 @@ export interface TargetChange {
   readonly isNew: boolean;
 }
 
-/** The changes of targets since the start of this process, by `targetKey`. */
-export type TargetChanges = ReadonlyMap<string, TargetChange>;
+/** A configuration change: the names of the changed mappings, or all mappings. */
+export interface ConfigChange {
+  readonly mappings: ReadonlySet<string>;
+  readonly all: boolean;
+  /** Set if the change only adds mappings. Then no target on record has lost its mapping. */
+  readonly isAddition?: boolean;
+}
 
+/** The difference between two snapshots. */
+export interface SnapshotChange {
+  readonly before: ConfigSnapshot;
+  readonly now: ConfigSnapshot;
+  /** The targets that their mapping does not want any more. */
+  readonly removed: readonly DesiredTarget[];
+  /** The targets that need a run because of the change. */
+  readonly changed: readonly DesiredTarget[];
+}
+
+export interface SnapshotUpdate {
+  readonly mappings: readonly Mapping[];
+  readonly targets: readonly DesiredTarget[];
+  /** The changed mappings. Omit it if only the namespaces have changed. */
+  readonly change?: ConfigChange | undefined;
+  /** Time of the steady clock. Omit it if no target counts as changed, because the previous snapshot is unknown. */
+  readonly at?: number | undefined;
+}
+
+/** @param tellsVersions Whether one list of a store shows the versions of all its keys. */
 export function createConfigSnapshot(
   mappings: readonly Mapping[],
   targets: readonly DesiredTarget[],
   tellsVersions: (store: string) => boolean,
-  changes: TargetChanges = new Map(),
 ): ConfigSnapshot {
-  const resolved = targets.filter(({ error }) => error === undefined);
-  const byTarget = Map.groupBy(resolved, ({ id }) => formatTarget(id));
-  const byNamespace = Map.groupBy(resolved, ({ id }) => id.namespace);
-  const byRef = new Map<string, DesiredTarget[]>();
-  for (const desiredTarget of resolved)
-    for (const id of refsOf(desiredTarget.mapping).keys()) {
-      const users = byRef.get(id);
-      if (users === undefined) byRef.set(id, [desiredTarget]);
-      else users.push(desiredTarget);
-    }
-  const shards = new Map(
-    shardsOf(resolved, tellsVersions).map((shard) => [formatSubject(shard.sweep), shard]),
-  );
-  const shardsByMapping = new Map<string, Set<string>>();
-  const enter = (mapping: string, shard: string) =>
-    shardsByMapping.set(mapping, (shardsByMapping.get(mapping) ?? new Set()).add(shard));
-  for (const [name, { refs, fullRuns, include }] of shards) {
-    for (const ref of refs)
-      for (const { mapping } of byRef.get(refId(ref)) ?? [])
-        if (mapping.include?.path === include?.path) enter(mapping.name, name);
-    for (const { mapping } of fullRuns) enter(mapping.name, name);
+  return new SnapshotIndex(tellsVersions).update({ mappings, targets }).now;
+}
+
+/**
+ * Creates the snapshots of one service. All of them share one index, which answers for the newest snapshot. So a change
+ * costs what has changed, and not the number of targets.
+ */
+export class SnapshotIndex {
+  readonly #targets = new TargetIndex();
+  readonly #shards: ShardIndex;
+  /** The last changes of targets since the start of this process, by `targetKey`. */
+  readonly #changes = new Map<string, TargetChange>();
+  #snapshot: ConfigSnapshot;
+
+  constructor(tellsVersions: (store: string) => boolean) {
+    this.#shards = new ShardIndex(tellsVersions);
+    this.#snapshot = this.#snapshotOf([], []);
   }
-  return {
-    mappings,
-    targets,
-    forTarget: (target) => byTarget.get(formatTarget(target)) ?? [],
-    inNamespace: (namespace) => byNamespace.get(namespace) ?? [],
-    usersOf: (ref) => byRef.get(refId(ref)) ?? [],
-    shards,
-    shardsOf: ({ name }) => [...(shardsByMapping.get(name) ?? [])],
-    storesOf: (target) =>
-      storesOfMappings(
-        (byTarget.get(formatTarget(target)) ?? []).map((desiredTarget) => desiredTarget.mapping),
-      ),
-    changeOf: ({ mapping, id }) =>
-      changes.size === 0 ? undefined : changes.get(targetKey(mapping.name, id)),
+
+  get snapshot(): ConfigSnapshot {
+    return this.#snapshot;
+  }
+
+  update({ mappings, targets, change, at }: SnapshotUpdate): SnapshotChange {
+    const before = this.#snapshot;
+    const all = difference(before.targets, targets);
+    const [removed, added] = [all.removed, all.added].map((list) =>
+      list.filter(({ error }) => error === undefined),
+    );
+    const resolved = { removed: removed ?? [], added: added ?? [] };
+    this.#targets.update(resolved);
+    this.#shards.update(resolved);
+    this.#snapshot = this.#snapshotOf(mappings, targets);
+    const wanted = new Set(resolved.added.map(({ mapping, id }) => targetKey(mapping.name, id)));
+    const gone = resolved.removed.filter(({ mapping, id }) => !wanted.has(targetKey(mapping.name, id)));
+    for (const { mapping, id } of gone) this.#changes.delete(targetKey(mapping.name, id));
+    const changed = at === undefined ? [] : this.#noteChanges(before, resolved, change, at);
+    return { before, now: this.#snapshot, removed: gone, changed };
+  }
+
+  #noteChanges(
+    before: ConfigSnapshot,
+    { removed, added }: Difference<DesiredTarget>,
+    change: ConfigChange | undefined,
+    at: number,
+  ): readonly DesiredTarget[] {
+    // If the namespaces of a mapping were unresolved before, any of its targets may have existed.
+    const unresolved = new Set(before.targets.flatMap(({ mapping, error }) => (error ? [mapping.name] : [])));
+    const known = new Set(removed.map(({ mapping, id }) => targetKey(mapping.name, id)));
+    const isNew = ({ mapping, id }: DesiredTarget) =>
+      !known.has(targetKey(mapping.name, id)) && !unresolved.has(mapping.name);
+    const isChanged = ({ mapping }: DesiredTarget) =>
+      change !== undefined && (change.all || change.mappings.has(mapping.name));
+    const fresh = new Set(added.filter(isNew));
+    const changed = new Set([
+      ...fresh,
+      ...(change === undefined ? [] : this.#snapshot.targets.filter(isChanged)),
+      ...freedBy(removed, added).flatMap((id) => this.#targets.get(id)),
+    ]);
+    for (const target of changed)
+      this.#changes.set(targetKey(target.mapping.name, target.id), { at, isNew: fresh.has(target) });
+    return [...changed].filter(({ error }) => error === undefined);
+  }
+
+  #snapshotOf(mappings: readonly Mapping[], targets: readonly DesiredTarget[]): ConfigSnapshot {
+    const [index, shards, changes] = [this.#targets, this.#shards, this.#changes];
+    return {
+      mappings,
+      targets,
+      forTarget: (target) => index.get(target),
+      inNamespace: (namespace) => index.inNamespace(namespace),
+      usersOf: (ref) => shards.usersOf(ref),
+      shards: shards.shards(),
+      shardsOf: (mapping) => shards.shardsOf(mapping),
+      storesOf: (target) => storesOfMappings(index.get(target).map(({ mapping }) => mapping)),
+      changeOf: ({ mapping, id }) =>
+        changes.size === 0 ? undefined : changes.get(targetKey(mapping.name, id)),
+    };
+  }
+}
+
+/**
+ * Returns the Secrets that fewer mappings want than before. Until now another mapping may have claimed the Secret too.
+ * No watch event shows that the claim has ended.
+ */
+function freedBy(removed: readonly DesiredTarget[], added: readonly DesiredTarget[]): readonly TargetId[] {
+  const counts = new Map<string, { readonly id: TargetId; count: number }>();
+  const add = ({ id }: DesiredTarget, by: number) => {
+    const name = formatTarget(id);
+    const entry = counts.get(name) ?? { id, count: 0 };
+    entry.count += by;
+    counts.set(name, entry);
   };
+  for (const target of removed) add(target, -1);
+  for (const target of added) add(target, 1);
+  return [...counts.values()].flatMap(({ id, count }) => (count < 0 ? [id] : []));
 }
 
 export function storesOfMappings(mappings: readonly Mapping[]): readonly string[] {
@@ -126,54 +207,6 @@ export function desiredIn(
   { mapping, target }: { readonly mapping: string; readonly target: TargetId },
 ): DesiredTarget | undefined {
   return snapshot.forTarget(target).find((targets) => targets.mapping.name === mapping);
-}
-
-/** A configuration change: the names of the changed mappings, or all mappings. */
-export interface ConfigChange {
-  readonly mappings: ReadonlySet<string>;
-  readonly all: boolean;
-}
-
-/**
- * Returns the changes of the targets of a new snapshot.
- *
- * @param before The previous snapshot. It is `undefined` at the start of the process. No target counts as new then,
- * because the previous configuration is unknown.
- * @param change The changed mappings. Omit it if only the namespaces have changed.
- */
-export function targetChanges(
-  before: ConfigSnapshot | undefined,
-  now: readonly DesiredTarget[],
-  change: ConfigChange | undefined,
-  at: number,
-): TargetChanges {
-  if (before === undefined) return new Map();
-  // If the namespaces of a mapping were unresolved before, any of its targets may have existed.
-  const unresolved = new Set(before.targets.flatMap(({ mapping, error }) => (error ? [mapping.name] : [])));
-  const known = new Set(before.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
-  const users = Map.groupBy(now, ({ id }) => formatTarget(id));
-  const changes = new Map<string, TargetChange>();
-  for (const { mapping, id, error } of now) {
-    if (error !== undefined) continue;
-    const key = targetKey(mapping.name, id);
-    const isNew = !known.has(key) && !unresolved.has(mapping.name);
-    // Until now another mapping may have claimed the Secret too. No watch event shows that the claim has ended.
-    const isFree = (users.get(formatTarget(id))?.length ?? 0) < before.forTarget(id).length;
-    const isChanged = change !== undefined && (change.all || change.mappings.has(mapping.name));
-    const previous = before.changeOf({ mapping, id });
-    if (isNew || isFree || isChanged) changes.set(key, { at, isNew });
-    else if (previous !== undefined) changes.set(key, previous);
-  }
-  return changes;
-}
-
-/** Whether the change removes a target of a mapping with `onMappingRemoved: delete`. */
-export function removesTargets(before: ConfigSnapshot, now: ConfigSnapshot): boolean {
-  const kept = new Set(now.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
-  return before.targets.some(
-    ({ mapping, id, error }) =>
-      error === undefined && mapping.onMappingRemoved === 'delete' && !kept.has(targetKey(mapping.name, id)),
-  );
 }
 
 /**

@@ -5,9 +5,9 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import {
   type ConfigChange,
   type ConfigSnapshot,
-  createConfigSnapshot,
   keepUnresolved,
-  targetChanges,
+  type SnapshotChange,
+  SnapshotIndex,
 } from './config-snapshot.ts';
 
 export interface ConfigurationDeps {
@@ -24,25 +24,25 @@ export class Configuration {
   readonly #deps: ConfigurationDeps;
   /** Resolves once at a time, so that an older result never replaces a newer one. */
   readonly #inTurn = createSerialExecutor();
-  #snapshot: ConfigSnapshot;
+  readonly #index: SnapshotIndex;
   #isResolved = false;
 
   constructor(deps: ConfigurationDeps) {
     this.#deps = deps;
-    this.#snapshot = createConfigSnapshot([], [], deps.tellsVersions);
+    this.#index = new SnapshotIndex(deps.tellsVersions);
   }
 
-  readonly snapshot = (): ConfigSnapshot => this.#snapshot;
+  readonly snapshot = (): ConfigSnapshot => this.#index.snapshot;
 
   /**
    * Resolves the targets.
    *
-   * @param onResolved Called with the previous snapshot before any further change.
+   * @param onResolved Called with the difference before any further change.
    * @param change The changed mappings. Omit it if only the namespaces have changed.
    * @param putInForce Makes a new configuration current. Called when no other change is in progress.
    */
   update(
-    onResolved: (before: ConfigSnapshot) => void,
+    onResolved: (change: SnapshotChange) => void,
     {
       change,
       putInForce,
@@ -50,19 +50,17 @@ export class Configuration {
   ): Promise<void> {
     return this.#inTurn(async () => {
       await putInForce?.();
-      const { resolve, mappings, tellsVersions, steadyClock } = this.#deps;
-      const before = this.#snapshot;
-      const targets = keepUnresolved(await resolve(), before.targets);
-      const since = this.#isResolved ? before : undefined;
-      const changes = targetChanges(since, targets, change, steadyClock.now());
-      this.#snapshot = createConfigSnapshot(mappings(), targets, tellsVersions, changes);
+      const { resolve, mappings, steadyClock } = this.#deps;
+      const targets = keepUnresolved(await resolve(), this.snapshot().targets);
+      // At the start of the process no target counts as new, because the previous configuration is unknown.
+      const at = this.#isResolved ? steadyClock.now() : undefined;
       this.#isResolved = true;
-      onResolved(before);
+      onResolved(this.#index.update({ mappings: mappings(), targets, change, at }));
     });
   }
 
   /** Waits until the snapshot contains the current mappings, so that no run uses the previous ones. */
   async whenCurrent(): Promise<void> {
-    if (this.#snapshot.mappings !== this.#deps.mappings()) await this.#inTurn(async () => undefined);
+    if (this.snapshot().mappings !== this.#deps.mappings()) await this.#inTurn(async () => undefined);
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type AppError, toAppError } from '../core/errors.ts';
 import { createCoalescer } from '../core/serial-executor.ts';
 import type { SubmitHints } from '../events/hint.ts';
@@ -5,7 +6,7 @@ import type { QueueHealth } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { AuditHealth } from './audit-health.ts';
-import { type ConfigChange, type ConfigSnapshot, removesTargets } from './config-snapshot.ts';
+import type { ConfigChange, ConfigSnapshot, SnapshotChange } from './config-snapshot.ts';
 import { createIntervals } from './intervals.ts';
 import type { Loops } from './liveness/loops.ts';
 import { createRecovery } from './recovery.ts';
@@ -141,8 +142,8 @@ export class Controller {
       await putInForce?.();
       this.#out.contexts.clear();
     };
-    await this.#in.configuration.update((before) => this.#follow(before), { change, putInForce: begin });
-    this.#out.deletion.requestOrphanCheck();
+    await this.#in.configuration.update((followed) => this.#follow(followed), { change, putInForce: begin });
+    if (change.isAddition !== true) this.#out.deletion.requestOrphanCheck();
   }
 
   /**
@@ -177,21 +178,22 @@ export class Controller {
   });
 
   #resolve(): Promise<void> {
-    return this.#in.configuration.update((before) => this.#follow(before));
+    return this.#in.configuration.update((change) => this.#follow(change));
   }
 
-  /** Follows a new snapshot: watches its targets, and checks all of its targets. */
-  #follow(before: ConfigSnapshot): void {
+  /** Follows a new snapshot: watches its targets, and checks the changed targets. */
+  #follow({ before, now, removed, changed }: SnapshotChange): void {
     const { states, watches, resync } = this.#in;
-    const now = this.snapshot();
     carryOverSweeps(states, before, now);
-    states.retain(now);
+    states.retain(now, removed);
     watches.follow(
       now.targets,
       now.mappings.some((mapping) => isSelected({ mapping })),
     );
-    if (removesTargets(before, now)) this.#out.deletion.requestOrphanCheck();
-    resync.checkAll();
+    if (removed.some(({ mapping }) => mapping.onMappingRemoved === 'delete'))
+      this.#out.deletion.requestOrphanCheck();
+    if (before.targets.length === 0) resync.checkAll();
+    else resync.checkDesired(changed, randomUUID());
   }
 
   /**
@@ -231,6 +233,7 @@ export class Controller {
     intervals.every(AUDIT_PROBE_MS, () => this.#probeAudit());
     intervals.every(HOUR_MS, () => {
       deletion.requestOrphanCheck();
+      this.#in.states.retain(this.snapshot());
       void sweepRecord.flush();
     });
     return {

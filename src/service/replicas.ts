@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
+import { createListHash } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
@@ -111,13 +112,14 @@ export class Replicas implements Disposable {
 
 /** Returns a digest of the targets that the mappings want. The order and the files of the mappings do not matter. */
 export function configDigest(instances: readonly string[], mappings: readonly Mapping[]): string {
-  const wants = mappings
-    .map(({ name, target: { namespaces, namespaceSelector, secret, mode } }) =>
-      JSON.stringify([name, namespaces, namespaceSelector ?? null, secret, mode]),
-    )
-    .toSorted(compareText);
   return createHash('sha256')
-    .update(JSON.stringify([instances.toSorted(compareText), wants]))
+    .update(JSON.stringify(instances.toSorted(compareText)))
+    .update(hashOfTargets(mappings))
     .digest('hex')
     .slice(0, 16);
 }
+
+const hashOfTargets = createListHash(
+  ({ name, target: { namespaces, namespaceSelector, secret, mode } }: Mapping) =>
+    JSON.stringify([name, namespaces, namespaceSelector ?? null, secret, mode]),
+);

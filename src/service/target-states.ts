@@ -2,6 +2,7 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import { type Clock, createSteadyClock, isInFuture } from '../core/clock.ts';
 import { createTargetMap, formatTarget, type TargetId } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
 import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
 import type { TargetInputs } from './due-input.ts';
@@ -30,8 +31,12 @@ export interface TargetStates {
   /** Returns what is known of a Secret. The caller may change it. */
   inputs(target: TargetId): TargetInputs;
   allInputs(): readonly TargetInputs[];
-  /** Forgets the targets that the configuration does not contain, unless they have a held change. */
-  retain(now: ConfigSnapshot): void;
+  /**
+   * Forgets the targets that the configuration does not contain, unless they have a held change.
+   *
+   * @param removed The only targets that may be missing. By default all targets are compared.
+   */
+  retain(now: ConfigSnapshot, removed?: readonly DesiredTarget[]): void;
   /** Returns the last run of the target in a replica with another configuration, since this process started. */
   byOtherConfig(mapping: string, target: TargetId): TargetState | undefined;
   forget(mapping: string, target: TargetId): void;
@@ -127,8 +132,9 @@ class SharedTargetStates implements TargetStates, Disposable {
   note(state: TargetState, freshAt = this.steadyClock.now() - MAX_CONTEXT_AGE_MS): void {
     const topic = topicOf(state.mapping, state.target);
     this.#store(topic, state, freshAt);
+    if (this.#broadcast === undefined) return;
     const by = this.#configHashOf(state.mapping) ?? state.by;
-    this.#broadcast?.send(topic, formatTargetState({ ...state, by }, this.#heldId));
+    this.#broadcast.send(topic, formatTargetState({ ...state, by }, this.#heldId));
   }
 
   byOtherConfig(mapping: string, target: TargetId): TargetState | undefined {
@@ -190,10 +196,11 @@ class SharedTargetStates implements TargetStates, Disposable {
     known.missingSince ??= known.metaAt;
   }
 
-  retain(now: ConfigSnapshot): void {
-    for (const { target } of this.#inputs.values())
-      if (now.forTarget(target).length === 0) this.#inputs.delete(target);
-    for (const state of this.all())
+  retain(now: ConfigSnapshot, removed?: readonly DesiredTarget[]): void {
+    const secrets = removed?.map(({ id }) => id) ?? this.allInputs().map(({ target }) => target);
+    for (const id of secrets) if (now.forTarget(id).length === 0) this.#inputs.delete(id);
+    const states = removed?.flatMap(({ mapping, id }) => this.get(mapping.name, id) ?? []) ?? this.all();
+    for (const state of states)
       if (state.kind !== 'held' && desiredIn(now, state) === undefined)
         this.forget(state.mapping, state.target);
   }

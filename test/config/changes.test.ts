@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { configChanges, configHash, configText } from '../../src/config/changes.ts';
+import { configChanges, configHash, configText, textHash } from '../../src/config/changes.ts';
 import type { Config } from '../../src/config/config.ts';
-import { loadText } from './memory-fs.ts';
+import { HEAD, load, loadText } from './memory-fs.ts';
 
 async function configOf(mappings: string, more = ''): Promise<Config> {
   const loaded = await loadText(`apiVersion: secretbridge.dev/v1
@@ -40,4 +40,26 @@ it('the hash of a configuration does not depend on the order of its mappings', a
   expect(configHash(await configOf(`${OTHER}, ${db('b')}`))).not.toBe(configHash(one));
   expect(configHash(one)).toMatch(/^[0-9a-f]{64}$/);
   expect(configChanges(one, await configOf(`${OTHER}, ${db('a')}`))).toEqual([]);
+});
+
+it('changed bounds are named for each mapping of the include, also from a text', async () => {
+  const withLimit = async (targets: number): Promise<Config> => {
+    const loaded = await load({
+      '/home/ann/secretbridge.yaml': `${HEAD}stores: [ { name: vault, kind: files, path: ./store } ]
+include: [ { path: team.yaml, namespaces: [apps], stores: [vault], keys: ['*'], limits: { targets: ${targets} } } ]
+`,
+      '/home/ann/team.yaml': `mappings: [ ${db('a')}, ${OTHER} ]`,
+    });
+    if (loaded.kind === 'invalid') throw new Error('invalid');
+    return loaded.config;
+  };
+  const [before, after] = [await withLimit(5), await withLimit(6)];
+  const changes = ['db', 'other'].map((name) => ({
+    path: `bounds.${name}.limits.targets`,
+    ...{ before: '5', after: '6' },
+  }));
+  expect(configChanges(before, after)).toEqual(changes);
+  expect(configChanges(configText(before), after)).toEqual(changes);
+  expect(textHash(configText(after))).toBe(configHash(after));
+  expect(configHash(after)).not.toBe(configHash(before));
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { refId } from '../../src/core/read-result.ts';
-import { createConfigSnapshot, targetChanges } from '../../src/service/config-snapshot.ts';
+import { SnapshotIndex } from '../../src/service/config-snapshot.ts';
 import { source } from '../sync/sample.ts';
 import { failed, meta, openResync, queueAway, STORES, settled, targetState, wanted } from './sample.ts';
 
@@ -23,6 +23,8 @@ const step = fc.oneof(
 function openWorld() {
   const parts = openResync(TARGETS);
   const { clock, states, queue, sources, resync, state, snapshot } = parts;
+  const index = new SnapshotIndex(() => true);
+  state.snapshot = index.update({ mappings: [], targets: TARGETS }).now;
   let version = 1;
   let isBroken = false;
   let isUnseen = false;
@@ -71,14 +73,9 @@ function openWorld() {
   };
   const jobs = () => queue.jobs.splice(0).map(({ job }) => job.subject.split('/').at(-1) ?? '');
   const reconfigure = (name: string): void => {
-    const before = snapshot();
-    const changes = targetChanges(
-      before,
-      TARGETS,
-      { mappings: new Set([name]), all: false },
-      states.steadyClock.now(),
-    );
-    state.snapshot = createConfigSnapshot([], TARGETS, () => true, changes);
+    const change = { mappings: new Set([name]), all: false };
+    const at = states.steadyClock.now();
+    state.snapshot = index.update({ mappings: [], targets: TARGETS, change, at }).now;
     resync.checkAll();
   };
   return {

@@ -129,7 +129,8 @@ export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) =
 function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: string) => string | undefined {
   const byName = new Map(mappings.map((mapping) => [mapping.name, mapping]));
   const storeHashes = new Map(stores.map((store) => [store.name, shortHash(store)]));
-  const rules = shortHash([access ?? null, [...bounds]]);
+  // Each mapping of an `include` names it, and the mappings of one `include` share their bounds.
+  const rules = shortHash([access ?? null, [...new Set(bounds.values())]]);
   const hashes = new Map<string, string>();
   return (name) => {
     const mapping = byName.get(name);

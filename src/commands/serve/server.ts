@@ -82,12 +82,15 @@ export class Server {
     const { app, controller, intakes, presence, env } = this.#parts;
     const before = app.config;
     const replaced = replacedStores(app.config.stores, next.stores);
-    const users = next.mappings.filter((mapping) =>
-      storesOfMappings([mapping]).some((store) => replaced.has(store)),
-    );
-    const { added, changed } = diff.mappings;
+    const isReplaced = (store: string) => replaced.has(store);
+    const users =
+      replaced.size === 0
+        ? []
+        : next.mappings.filter((mapping) => storesOfMappings([mapping]).some(isReplaced));
+    const { added, changed, removed } = diff.mappings;
     const mappings = new Set([...added, ...changed, ...users.map(({ name }) => name)]);
-    await controller.applyConfigChange({ mappings, all: diff.access }, async () => {
+    const isAddition = changed.length + removed.length === 0 && !diff.includes && !diff.access;
+    await controller.applyConfigChange({ mappings, all: diff.access, isAddition }, async () => {
       await app.reconfigure(next);
       // Announce the new configuration before any replica looks for orphans.
       presence.announce();
