@@ -11,10 +11,9 @@ import type { TargetId } from '../core/target.ts';
 import type { AbsenceRule } from '../reconcile/failed-reads.ts';
 import { TargetIndex } from '../reconcile/target-index.ts';
 import {
-  createTargetSort,
+  createTargetResolver,
   type DesiredTarget,
   desiredByAny,
-  resolveTargets,
   unresolvedTargets,
 } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
@@ -43,8 +42,8 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
   let current = config;
   const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
   let access = createAccess(config, ownNamespace);
-  const sort = createTargetSort();
-  let targets = sort(unresolvedTargets(config.mappings));
+  const resolveAll = createTargetResolver();
+  let targets = unresolvedTargets(config.mappings);
   const index = new TargetIndex();
   index.update({ removed: [], added: targets });
   const isAllowed = ({ mapping, id }: DesiredTarget) =>
@@ -78,7 +77,7 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
     absenceRule: (source) => (mayRemove(source) ? absenceRuleOf(current, source.store) : undefined),
     async resolve() {
       const before = targets;
-      targets = await resolveTargets(current.mappings, cluster, ownNamespace(), sort);
+      targets = await resolveAll(current.mappings, cluster, ownNamespace());
       index.update(difference(before, targets));
       wants = claimsNow();
       beyondLimit = createLimitCheck(current, targets);

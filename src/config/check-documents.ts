@@ -8,6 +8,7 @@ import { findMissingHere, type MissingHereDeps } from './checks/missing-here.ts'
 import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import { isSame } from './diff.ts';
+import { ClaimIndex } from './files/claim-index.ts';
 import type { Sources } from './files/files.ts';
 import { type Bound, type IncludeDeps, type IncludedFile, readIncludes } from './files/include.ts';
 import { holdsUnclear, locate, mergeDocuments, type PlacedFinding } from './files/merge.ts';
@@ -100,7 +101,8 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
   const resolve = createResolver(parsed.whole, mappings);
   const checkDeps = { root, parsed, isWhole, pause, resolve, parseEntries: deps.parse.entries };
   const bounds = { include: undefined, budget: ownBudget(), inBounds: () => true };
-  const ownMappings = { root, nodes, isWhole, problems: unit, ...bounds };
+  const { claims } = deps.parse;
+  const ownMappings = { root, nodes, isWhole, claims, problems: unit, ...bounds };
   const valid = await checkMappings(ownMappings, mappingDeps(checkDeps, undefined));
   const checked = unit.checked();
   await pause();
@@ -167,6 +169,9 @@ interface CheckFileDeps {
   readonly parseEntries: MappingCheckDeps['parseEntries'];
 }
 
+/** Searching the list for so many mappings is faster than a map of all mappings. */
+const FEW_MAPPINGS = 16;
+
 /** Returns a function that fills in the defaults of a mapping. It returns the mapping in force if nothing changes. */
 function createResolver(
   sections: Sections | undefined,
@@ -175,10 +180,16 @@ function createResolver(
   // Without valid sections, the mappings are only compared with each other.
   const resolve = createMappingResolver(sections ?? { defaults: Defaults.parse({}), stores: [] });
   let byName: ReadonlyMap<string, Mapping> | undefined;
-  return (parsed, include) => {
+  let searches = 0;
+  const find = (name: string): Mapping | undefined => {
+    searches += 1;
+    if (searches <= FEW_MAPPINGS) return inForce.find((mapping) => mapping.name === name);
     byName ??= new Map(inForce.map((mapping) => [mapping.name, mapping]));
+    return byName.get(name);
+  };
+  return (parsed, include) => {
     const mapping = resolve(parsed, include);
-    const before = byName.get(mapping.name);
+    const before = find(mapping.name);
     return before !== undefined && isSame(before, mapping) ? before : mapping;
   };
 }
@@ -266,6 +277,7 @@ async function checkFile(
     isWhole: main.isWhole,
     include: rule,
     problems: unit,
+    claims: new ClaimIndex(),
     budget,
     inBounds,
   };

@@ -1,8 +1,9 @@
 import type { Mapping } from '../core/mapping.ts';
 import { checkEachMapping, findDuplicates } from './checks/checks.ts';
 import { type CheckBudget, charge, checkCostly } from './checks/costly.ts';
-import { claimsIn, opened } from './files/divided.ts';
-import type { Entry, EntryClaims } from './files/entries.ts';
+import type { ClaimIndex } from './files/claim-index.ts';
+import { opened } from './files/divided.ts';
+import type { Entry } from './files/entries.ts';
 import type { Located } from './files/yaml.ts';
 import { checkCost } from './limits.ts';
 import { parseMappings } from './parse.ts';
@@ -19,6 +20,8 @@ export interface MappingCheck {
   readonly include: Include | undefined;
   readonly isWhole: boolean;
   readonly problems: UnitProblems;
+  /** The index of the previous load, or a new one. */
+  readonly claims: ClaimIndex;
   readonly budget: CheckBudget;
   /** Whether a mapping may have targets in this namespace. */
   readonly inBounds: (namespace: string) => boolean;
@@ -58,7 +61,7 @@ export async function checkMappings(
     if (verdict === undefined || verdict.context !== deps.context) unchecked.push(index);
     else valid[index] = { node, parsed: verdict.parsed, mapping: verdict.mapping, include };
   }
-  const comparable = sharedClaims(nodes);
+  const comparable = check.claims.update(nodes);
   const needed = [...comparable, ...unchecked].flatMap((index) => nodes[index]?.entry ?? []);
   await deps.parseEntries(needed.filter(({ packed }) => packed === undefined));
   if (comparable.length > 0) {
@@ -133,22 +136,4 @@ function withMappings(root: Located, nodes: readonly Located[], indexes: readonl
   const value = items.map((item) => item.value);
   const members = new Map(root.members).set('mappings', { ...list, node: { ...list.node, items, value } });
   return { ...root, members, value: { ...(root.value as object), mappings: value } };
-}
-
-/** Returns the mappings whose name or target another mapping has too, by their indexes. */
-function sharedClaims(nodes: readonly Located[]): readonly number[] {
-  const first = new Map<string, number>();
-  const shared = new Set<number>();
-  for (const [index, node] of nodes.entries())
-    for (const id of idsOf(claimsIn(node))) {
-      const earlier = first.get(id);
-      if (earlier === undefined) first.set(id, index);
-      else shared.add(earlier).add(index);
-    }
-  return [...shared].sort((a, b) => a - b);
-}
-
-/** Names contain no slash, so they differ from targets. */
-function idsOf({ name, targets }: EntryClaims): readonly string[] {
-  return name === undefined ? targets : [name, ...targets];
 }

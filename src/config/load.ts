@@ -36,6 +36,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   };
   const parse: Parse = {
     texts,
+    claims: load.claims,
     known: (source, tenant) => load.known(source, tenant),
     keep: (file, tenant) => load.keep(file, tenant),
     entries: (entries) => load.entries(entries),

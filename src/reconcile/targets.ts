@@ -22,7 +22,7 @@ export const UNKNOWN_NAMESPACE = '*';
 
 /** Returns the targets in explicitly named namespaces, sorted by namespace and name. */
 export function targetsOf(mappings: readonly Mapping[]): readonly DesiredTarget[] {
-  return sorted(mappings.flatMap((mapping) => inNamespaces(mapping, mapping.target.namespaces)));
+  return sorted(mappings.flatMap(namedTargets));
 }
 
 /**
@@ -33,7 +33,6 @@ export async function resolveTargets(
   mappings: readonly Mapping[],
   cluster: Pick<Cluster, 'namespaces'>,
   ownNamespace: string | undefined,
-  sort: (targets: readonly DesiredTarget[]) => readonly DesiredTarget[] = sorted,
 ): Promise<readonly DesiredTarget[]> {
   const namespacesBySelector = new Map<string, Promise<readonly string[]>>();
   const namespacesOf = (selector: LabelSelector): Promise<readonly string[]> => {
@@ -57,29 +56,38 @@ export async function resolveTargets(
       throw error;
     }
   };
-  const all = mappings.map((mapping) => {
-    const { namespaces, namespaceSelector } = mapping.target;
-    return namespaceSelector === undefined
-      ? inNamespaces(mapping, namespaces)
-      : select(mapping, namespaceSelector);
-  });
-  // Do not wait for each of thousands of mappings without a selector.
-  const targets = all.some((found) => found instanceof Promise) ? await Promise.all(all) : all;
-  return sort((targets as readonly (readonly DesiredTarget[])[]).flat());
+  const targets = await Promise.all(
+    mappings.map((mapping) => {
+      const { namespaceSelector } = mapping.target;
+      return namespaceSelector === undefined ? namedTargets(mapping) : select(mapping, namespaceSelector);
+    }),
+  );
+  return sorted(targets.flat());
 }
 
 /**
- * Returns a function that sorts the targets. It remembers the last result, so a sort costs what has changed since
- * then.
+ * Returns a function like `resolveTargets` that remembers its last result. Without selectors, a call costs what has
+ * changed since then.
  */
-export function createTargetSort(): (targets: readonly DesiredTarget[]) => readonly DesiredTarget[] {
-  let unsorted: readonly DesiredTarget[] = [];
+export function createTargetResolver(): typeof resolveTargets {
+  let known: readonly Mapping[] | undefined = [];
   let result: readonly DesiredTarget[] = [];
-  return (targets) => {
-    result = resort(result, difference(unsorted, targets), compareDesired);
-    unsorted = targets;
+  return async (mappings, cluster, ownNamespace) => {
+    const isFixed = mappings.every(({ target }) => target.namespaceSelector === undefined);
+    if (!isFixed || known === undefined) result = await resolveTargets(mappings, cluster, ownNamespace);
+    else {
+      const { removed, added } = difference(known, mappings);
+      const change = { removed: removed.flatMap(namedTargets), added: added.flatMap(namedTargets) };
+      result = resort(result, change, compareDesired);
+    }
+    known = isFixed ? mappings : undefined;
     return result;
   };
+}
+
+/** Returns the targets in explicitly named namespaces. */
+function namedTargets(mapping: Mapping): readonly DesiredTarget[] {
+  return inNamespaces(mapping, mapping.target.namespaces);
 }
 
 /**

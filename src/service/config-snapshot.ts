@@ -119,12 +119,14 @@ export class SnapshotIndex {
     const known = new Set(removed.map(({ mapping, id }) => targetKey(mapping.name, id)));
     const isNew = ({ mapping, id }: DesiredTarget) =>
       !known.has(targetKey(mapping.name, id)) && !unresolved.has(mapping.name);
-    const isChanged = ({ mapping }: DesiredTarget) =>
-      change !== undefined && (change.all || change.mappings.has(mapping.name));
     const fresh = new Set(added.filter(isNew));
+    // A mapping is also changed if one of its stores is, and then it is still the same object.
+    const others = change?.mappings.difference(new Set(added.map(({ mapping }) => mapping.name)));
+    const isChanged = ({ mapping }: DesiredTarget) => change?.all || others?.has(mapping.name);
     const changed = new Set([
       ...fresh,
-      ...(change === undefined ? [] : this.#snapshot.targets.filter(isChanged)),
+      ...added.filter(({ mapping }) => change?.mappings.has(mapping.name)),
+      ...(change?.all || (others?.size ?? 0) > 0 ? this.#snapshot.targets.filter(isChanged) : []),
       ...freedBy(removed, added).flatMap((id) => this.#targets.get(id)),
     ]);
     for (const target of changed)

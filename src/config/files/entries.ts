@@ -78,6 +78,11 @@ export interface Division {
   readonly listLine: number;
 }
 
+export interface DividedText {
+  readonly text: string;
+  readonly division: Division;
+}
+
 /** The name of the list. Nothing but a comment may follow on its line. */
 const LIST = /^mappings:[ \t]*(?:#.*)?\r?$/m;
 
@@ -86,17 +91,18 @@ const LIST = /^mappings:[ \t]*(?:#.*)?\r?$/m;
  * other with a dash each. A line with a dash may also be a part of a longer text, so the caller must check that each
  * part is valid YAML.
  *
- * @param before The previous division of the file. Entries with the same text are taken from it.
+ * @param before The previous text of the file. Entries with the same text are taken from it.
  */
-export function divide(text: string, before?: Division): Division | undefined {
+export function divide(text: string, before?: DividedText): Division | undefined {
   const list = LIST.exec(text);
   const first = list === null ? undefined : firstEntry(text, list.index);
   if (list === null || first === undefined) return undefined;
   const listLine = 1 + linesIn(text, 0, list.index);
   const start = { at: first.at, line: listLine + linesIn(text, list.index, first.at) };
   const { indent } = first;
-  const old = before?.indent === indent ? before : undefined;
-  const leading = old === undefined ? { ...start, entries: [] } : matchLeading(text, start, old);
+  const old = before?.division.indent === indent ? before.division : undefined;
+  const leading =
+    before === undefined || old === undefined ? { ...start, entries: [] } : matchLeading(text, start, before);
   const trailing = old === undefined ? undefined : matchTrailing(text, leading, old);
   const end = trailing?.at ?? text.length;
   const middle = scan(text, { at: leading.at, end, indent });
@@ -158,22 +164,33 @@ function firstEntry(
 function matchLeading(
   text: string,
   start: Spot,
-  { entries, indent }: Division,
+  { text: old, division: { entries, indent, head } }: DividedText,
 ): Spot & { readonly entries: readonly PlacedEntry[] } {
   const dash = `${' '.repeat(indent)}- `;
+  const same = commonLength(old.slice(head.length), text.slice(start.at));
   let { at } = start;
   let count = 0;
   for (; count < entries.length; count += 1) {
-    const part = entries[count]?.entry.text ?? '';
-    const end = at + part.length;
+    const end = at + (entries[count]?.entry.text.length ?? 0);
     // Without a new entry after it, the entry may have more lines now.
-    if (!part.endsWith('\n') || !text.startsWith(part, at) || !text.startsWith(dash, end)) break;
+    if (end - start.at > same || text[end - 1] !== '\n' || !text.startsWith(dash, end)) break;
     at = end;
   }
   const kept = moved(entries.slice(0, count), start.line);
   const last = kept.at(-1);
   const { line } = last === undefined ? start : { line: last.line + linesIn(last.entry.text) };
   return { at, line, entries: kept };
+}
+
+/** Returns the length of the common start. Comparing parts for equality is faster than comparing each character. */
+function commonLength(first: string, second: string): number {
+  let [low, high] = [0, Math.min(first.length, second.length)];
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (first.slice(low, middle) === second.slice(low, middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** Matches the entries at the end of the list. Returns where they start, in the text and in the list. */

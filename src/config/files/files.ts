@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { append } from '../../core/lists.ts';
@@ -162,15 +163,13 @@ export async function readSource({ shown, absolute }: SourceFile, fs: ConfigFs):
     return refuse(describeFailure(error));
   }
   if (bytes.byteLength > MAX_FILE_BYTES) return refuse(tooLarge(bytes.byteLength));
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return text.includes('\0')
-      ? refuse('this is not a text file: it contains zero bytes')
-      : { kind: 'text', text };
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    return refuse('this is not UTF-8 text');
-  }
+  if (!isUtf8(bytes)) return refuse('this is not UTF-8 text');
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    .toString('utf8')
+    .replace(/^\uFEFF/, '');
+  return text.includes('\0')
+    ? refuse('this is not a text file: it contains zero bytes')
+    : { kind: 'text', text };
 }
 
 async function inspect(path: string, fs: ConfigFs): Promise<{ isFile: boolean; size: number }> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { append } from '../../core/lists.ts';
+import { ClaimIndex } from './claim-index.ts';
 import { assemble } from './divided.ts';
 import { type Division, divide, type Entry, type Packed } from './entries.ts';
 import type { ReadFile, SourceFile } from './files.ts';
@@ -27,6 +28,8 @@ export interface Parse {
   known(source: SourceFile, tenant: string | undefined): ReadFile | undefined;
   /** Keeps a file for the next load. */
   keep(file: ReadFile, tenant: string | undefined): void;
+  /** The names and targets of the mappings of the main files, from the previous load. */
+  readonly claims: ClaimIndex;
   /** Parses the texts of mappings whose parsed texts were dropped. */
   entries(entries: readonly Entry[]): Promise<void>;
 }
@@ -59,12 +62,13 @@ interface Cached {
 
 export function createParsedFiles(options: ParserOptions = {}): ParsedFiles {
   const parse = createParser(options);
+  const claims = new ClaimIndex();
   let cached: Cached = { kept: new Map(), files: new Map() };
   return {
     begin() {
       const before = cached;
       cached = { kept: new Map(), files: new Map() };
-      return new Load(parse, before, cached);
+      return new Load({ parse, claims, before, next: cached });
     },
   };
 }
@@ -74,12 +78,21 @@ function keyOf(file: string, tenant: string | undefined): string {
   return JSON.stringify([file, tenant]);
 }
 
+interface LoadParts {
+  readonly parse: ParseFresh;
+  readonly claims: ClaimIndex;
+  readonly before: Cached;
+  readonly next: Cached;
+}
+
 class Load implements Parse {
+  readonly claims: ClaimIndex;
   readonly #parse: ParseFresh;
   readonly #before: Cached;
   readonly #next: Cached;
 
-  constructor(parse: ParseFresh, before: Cached, next: Cached) {
+  constructor({ parse, claims, before, next }: LoadParts) {
+    this.claims = claims;
     this.#parse = parse;
     this.#before = before;
     this.#next = next;
@@ -217,7 +230,7 @@ interface Plan {
 
 function planOf({ text, file }: YamlText, kept: Kept | undefined): Plan | undefined {
   const previous = kept?.kind === 'divided' ? kept : undefined;
-  const division = text === previous?.text ? previous.division : divide(text, previous?.division);
+  const division = text === previous?.text ? previous.division : divide(text, previous);
   if (division === undefined) return undefined;
   const { head, tail, entries } = division;
   const isSameRest = previous?.division.head === head && previous.division.tail === tail;
