@@ -1,6 +1,7 @@
 import type { Benchmark } from '../harness/row.ts';
 import { awsCalls } from './aws-calls.ts';
 import { azureCalls } from './azure-calls.ts';
+import { distinctKeys } from './distinct-keys.ts';
 import { firstSyncTime } from './first-sync.ts';
 import { firstSyncVault } from './first-sync-vault.ts';
 import { largeValues } from './large-values.ts';
@@ -28,4 +29,5 @@ export const BENCHMARKS: readonly Benchmark[] = [
   start,
   largeValues,
   scale,
+  distinctKeys,
 ];

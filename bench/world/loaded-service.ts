@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -121,7 +121,9 @@ export async function openLoadedService(
       added.push(mappingOf(name, '1h'));
       const seen = witness.sees(name, name);
       const startedAt = performance.now();
-      await write('config/new.yaml', { apiVersion: 'secretbridge.dev/v1', mappings: added });
+      // Deployments replace files and do not write them in place.
+      await write('new.yaml', { apiVersion: 'secretbridge.dev/v1', mappings: added });
+      await rename(join(folder, 'new.yaml'), join(folder, 'config/new.yaml'));
       return (await seen) - startedAt;
     },
     async bare() {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -30,6 +30,8 @@ export interface RunningProcess extends AsyncDisposable {
   readonly startedAt: number;
   /** Returns the resources that the process has used so far, as the kernel reports them. */
   usage(): Promise<Usage>;
+  /** Measures the peak of resident memory from now on. */
+  resetPeak(): Promise<void>;
   readonly ended: Promise<FinishedProcess>;
   /** Rejects when the process ends, even with exit code 0. */
   readonly unexpectedEnd: Promise<never>;
@@ -44,6 +46,8 @@ export interface RunningProcess extends AsyncDisposable {
 
 const USAGE_AT_END = pathToFileURL(join(import.meta.dirname, 'usage-at-end.js')).href;
 const GRACE_MS = 30_000;
+/** Documented in proc(5). */
+const RESET_PEAK = '5';
 const LOG_TIMEOUT_MS = 900_000;
 
 /** Starts the program in the folder with its configuration. */
@@ -89,6 +93,7 @@ export async function startNode(
   return {
     startedAt,
     usage: () => usageNow(child.pid ?? 0),
+    resetPeak: () => writeFile(`/proc/${child.pid}/clear_refs`, RESET_PEAK),
     ended,
     unexpectedEnd: lost,
     async untilLogged(message, times) {
