@@ -59,7 +59,7 @@ export async function checkMappings(
   for (const [index, node] of nodes.entries()) {
     const verdict = node.entry?.verdict;
     if (verdict === undefined || verdict.context !== deps.context) unchecked.push(index);
-    else valid[index] = { node, parsed: verdict.parsed, mapping: verdict.mapping, include };
+    else valid[index] = { node, refresh: verdict.refresh, mapping: verdict.mapping, include };
   }
   const comparable = check.claims.update(nodes);
   const needed = [...comparable, ...unchecked].flatMap((index) => nodes[index]?.entry ?? []);
@@ -113,11 +113,12 @@ async function checkBatch(
     const node = nodes[index];
     if (node === undefined) continue;
     const mapping = resolve(parsed, include);
-    valid[index] = { node, parsed, mapping, include };
+    const { refresh } = parsed;
+    valid[index] = { node, refresh, mapping, include };
     const { entry } = node;
     if (entry === undefined || context === undefined) continue;
     if (found.has(index) || costly.unchecked.has(index)) continue;
-    entry.verdict = { context, parsed, mapping };
+    entry.verdict = { context, refresh, mapping };
     // The mappings of tenants are few, and their limits are compared in each load.
     if (include === undefined) entry.packed = undefined;
   }

@@ -27,12 +27,12 @@ export function claimsOf(mappings: readonly (ValidMapping | undefined)[]): Claim
     if (valid === undefined) continue;
     const { node, mapping, include } = valid;
     const { name, target } = mapping;
-    const { nameAt, targetAt } = claimsIn(node);
+    const { nameLine, nameColumn, targetLine, targetColumn } = claimsIn(node);
     const add = (id: string, at: 'name' | 'target', isShared: boolean) =>
       claims.set(id, {
         mapping: name,
         path: ['mappings', index, at],
-        place: placeIn(node, at === 'name' ? nameAt : targetAt),
+        place: at === 'name' ? placeIn(node, nameLine, nameColumn) : placeIn(node, targetLine, targetColumn),
         isShared,
       });
     add(`name ${name}`, 'name', false);

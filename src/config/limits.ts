@@ -102,7 +102,7 @@ export function limitFindings(mappings: readonly IncludedMapping[]): {
       return [problem(mapping, [], `beyond the limits of its \`include\`${targets}: ${found.reason}`)];
     }),
     warnings: mappings.flatMap((mapping) => {
-      const { refresh } = mapping.parsed;
+      const { refresh } = mapping;
       const { refreshMs } = mapping.bound.rule.limits;
       if (refresh === undefined || refresh >= refreshMs) return [];
       const message = `shorter than \`limits.refresh\` of the \`include\`; it counts as ${refreshMs / 1_000} s`;

@@ -17,7 +17,8 @@ export type Sections = Omit<ParsedFile, 'mappings'>;
 /** A mapping that is valid by itself. */
 export interface ValidMapping {
   readonly node: Located;
-  readonly parsed: MappingConfig;
+  /** The `refresh` of the mapping itself, in milliseconds. */
+  readonly refresh: number | undefined;
   readonly mapping: Mapping;
   /** `undefined` if the mapping comes from a main file. */
   readonly include: Include | undefined;
@@ -122,18 +123,20 @@ export function createMappingResolver({
 }: Pick<Sections, 'defaults' | 'stores'>): (mapping: MappingConfig, bound: Include | undefined) => Mapping {
   const namings = new Map(stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
   return (mapping, bound) => {
-    const { namespace, namespaces = [], ...target } = mapping.target;
+    const { namespace, namespaces = NOTHING, ...target } = mapping.target;
     return {
       name: mapping.name,
       target: {
         ...target,
+        labels: orEmpty(target.labels),
+        annotations: orEmpty(target.annotations),
         namespaces: namespace === undefined ? namespaces : [namespace],
         secret: target.secret ?? mapping.name,
       },
       data: mapping.data,
-      dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, namings)),
+      dataFrom: orNothing(mapping.dataFrom.map((entry) => resolveSourceList(entry, namings))),
       template: mapping.template,
-      restart: mapping.restart,
+      restart: orNothing(mapping.restart),
       refreshMs: Math.max(mapping.refresh ?? defaults.refresh, MIN_REFRESH_MS, bound?.limits.refreshMs ?? 0),
       onConflict: mapping.onConflict ?? defaults.onConflict,
       onDrift: mapping.onDrift ?? defaults.onDrift,
@@ -144,6 +147,18 @@ export function createMappingResolver({
       ...(bound === undefined ? {} : { include: includeOf(bound) }),
     };
   };
+}
+
+// Most mappings have none of these, so they share one object, to save memory.
+const EMPTY: Readonly<Record<string, string>> = {};
+const NOTHING: readonly never[] = [];
+
+function orEmpty(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.keys(texts).length === 0 ? EMPTY : texts;
+}
+
+function orNothing<T>(items: readonly T[]): readonly T[] {
+  return items.length === 0 ? NOTHING : items;
 }
 
 function resolveSourceList(

@@ -49,8 +49,8 @@ export function resort<T>(
   compare: (a: T, b: T) => number,
 ): readonly T[] {
   if (removed.length + added.length === 0) return sorted;
-  const gone = new Set(removed);
-  const items = sorted.filter((item) => !gone.has(item));
+  const dropped = new Set(removed);
+  const items = sorted.filter((item) => !dropped.has(item));
   if (added.length * FEW > items.length) return [...items, ...added].sort(compare);
   for (const item of added) items.splice(placeOf(items, item, compare), 0, item);
   return items;

@@ -81,7 +81,10 @@ export interface StoreRef {
 
 /** Returns an id for a reference. Two references that one read can serve have the same id. */
 export function refId({ store, ref }: StoreRef): string {
-  return JSON.stringify([store, ref.key, ref.version, ref.object]);
+  // Short, because there are tens of thousands of them. The name of a store contains no space and no bracket.
+  return isCurrentSecretRef(ref)
+    ? [store, ref.key].join(' ')
+    : JSON.stringify([store, ref.key, ref.version, ref.object]);
 }
 
 /** Returns the total size in bytes of the values in all results. */

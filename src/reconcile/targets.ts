@@ -59,7 +59,8 @@ export async function resolveTargets(
   const targets = await Promise.all(
     mappings.map((mapping) => {
       const { namespaceSelector } = mapping.target;
-      return namespaceSelector === undefined ? namedTargets(mapping) : select(mapping, namespaceSelector);
+      const named = namespaceSelector === undefined;
+      return named ? Promise.resolve(namedTargets(mapping)) : select(mapping, namespaceSelector);
     }),
   );
   return sorted(targets.flat());

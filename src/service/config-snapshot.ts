@@ -102,10 +102,10 @@ export class SnapshotIndex {
     this.#shards.update(resolved);
     this.#snapshot = this.#snapshotOf(mappings, targets);
     const wanted = new Set(resolved.added.map(({ mapping, id }) => targetKey(mapping.name, id)));
-    const gone = resolved.removed.filter(({ mapping, id }) => !wanted.has(targetKey(mapping.name, id)));
-    for (const { mapping, id } of gone) this.#changes.delete(targetKey(mapping.name, id));
+    const dropped = resolved.removed.filter(({ mapping, id }) => !wanted.has(targetKey(mapping.name, id)));
+    for (const { mapping, id } of dropped) this.#changes.delete(targetKey(mapping.name, id));
     const changed = at === undefined ? [] : this.#noteChanges(before, resolved, change, at);
-    return { before, now: this.#snapshot, removed: gone, changed };
+    return { before, now: this.#snapshot, removed: dropped, changed };
   }
 
   #noteChanges(

@@ -3,8 +3,7 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import { refsOf } from '../sync/desired.ts';
 import { isNewVersion } from '../sync/ownership-metadata.ts';
 import type { Due, DueInput } from './due-input.ts';
-import type { Finding } from './sweep/findings.ts';
-import type { SourceCheck } from './sweep/source-table.ts';
+import type { KnownFinding, SourceCheck } from './sweep/source-table.ts';
 
 /** After a list shows a new version, a read may return the old value for this long. */
 const READ_LAG_MS = 60_000;
@@ -78,7 +77,7 @@ function isAllFound({ desired, sources }: DueInput): boolean {
 }
 
 /** Whether the finding counts toward the proof that a source is gone. */
-function isAbsence(finding: Finding, { mapping }: DesiredTarget): boolean {
+function isAbsence(finding: KnownFinding, { mapping }: DesiredTarget): boolean {
   if (finding.kind === 'failed') return finding.code === 'SOURCE_DELETED' && mapping.softDeletedIsMissing;
   return finding.kind === 'absent';
 }

@@ -1,6 +1,6 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
 import { type Clock, createSteadyClock, isInFuture } from '../core/clock.ts';
-import { createTargetMap, formatTarget, type TargetId } from '../core/target.ts';
+import { createTargetMap, type TargetId } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
@@ -273,7 +273,8 @@ class SharedTargetStates implements TargetStates, Disposable {
 }
 
 function topicOf(mapping: string, target: TargetId): string {
-  return `t/${mapping}/${formatTarget(target)}`;
+  // Other than a template, `join` makes one string without parts, which takes less memory.
+  return ['t', mapping, target.namespace, target.secret].join('/');
 }
 
 function isSame(a: TargetState, b: TargetState): boolean {

@@ -3,7 +3,6 @@ import { AppError } from '../core/errors.ts';
 import { append } from '../core/lists.ts';
 import type { TargetId } from '../core/target.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import { targetKey } from './config-snapshot.ts';
 import type { Resync } from './resync.ts';
 import type { TargetStates } from './target-states.ts';
 
@@ -27,7 +26,7 @@ export class UnresolvedFailures {
    * The targets that were added before. Each target is checked only once: after the check, the runs of the target
    * record the end of a failure.
    */
-  readonly #seen = new Set<string>();
+  readonly #seen = new WeakSet<DesiredTarget>();
   readonly #waiting: DesiredTarget[] = [];
   /** All targets use the same request id, so that the sources that they share are read once. */
   readonly #requestId = randomUUID();
@@ -39,9 +38,8 @@ export class UnresolvedFailures {
 
   /** Adds a target that is in sync and has had no run in this process. */
   add(desired: DesiredTarget): void {
-    const name = targetKey(desired.mapping.name, desired.id);
-    if (this.#seen.has(name)) return;
-    this.#seen.add(name);
+    if (this.#seen.has(desired)) return;
+    this.#seen.add(desired);
     this.#waiting.push(desired);
   }
 

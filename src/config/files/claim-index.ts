@@ -1,5 +1,5 @@
 import { difference } from '../../core/lists.ts';
-import { claimsIn } from './divided.ts';
+import { claimsIn, targetsIn } from './divided.ts';
 import type { Located } from './yaml.ts';
 
 /**
@@ -18,8 +18,8 @@ export class ClaimIndex {
     // The entry of a mapping stays the same object if the mapping only moves to another line.
     const keys = nodes.map((node) => node.entry ?? node);
     const { removed, added } = difference(this.#keys, keys);
-    const [gone, fresh] = [new Set(removed), new Set(added)];
-    for (const [index, key] of this.#keys.entries()) if (gone.has(key)) this.#add(this.#nodes[index], -1);
+    const [dropped, fresh] = [new Set(removed), new Set(added)];
+    for (const [index, key] of this.#keys.entries()) if (dropped.has(key)) this.#add(this.#nodes[index], -1);
     for (const [index, key] of keys.entries()) if (fresh.has(key)) this.#add(nodes[index], 1);
     this.#nodes = nodes;
     this.#keys = keys;
@@ -40,6 +40,7 @@ export class ClaimIndex {
 
 /** Names contain no slash, so they differ from targets. */
 function idsOf(node: Located): readonly string[] {
-  const { name, targets } = claimsIn(node);
-  return name === undefined ? targets : [name, ...targets];
+  const claims = claimsIn(node);
+  const targets = targetsIn(claims);
+  return claims.name === undefined ? targets : [claims.name, ...targets];
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Place } from '../problem.ts';
-import type { Division, EntryClaims, EntryFacts, Packed, PlacedEntry, Position } from './entries.ts';
+import type { Division, EntryClaims, EntryFacts, Packed, PlacedEntry } from './entries.ts';
 import { locate } from './merge.ts';
 import { unpackNodes } from './packed.ts';
 import { memberOf, namespacesIn, textOf } from './raw.ts';
@@ -14,24 +14,24 @@ export function factsOf(node: Located): EntryFacts {
   const name = textOf(value, 'name');
   const secret = textOf(target, 'secret') ?? name;
   const namespaces = secret === undefined ? [] : namespacesIn(value, []).map(([, namespace]) => namespace);
+  const ids = [...new Set(namespaces)].map((namespace) => formatTarget({ namespace, secret: secret ?? '' }));
+  const [nameAt, targetAt] = [locate(node, ['name']), locate(node, ['target'])];
+  const [single] = ids;
   return {
-    at: positionOf(place),
-    size: sizeOf(node),
-    claims: {
-      name,
-      nameAt: positionOf(locate(node, ['name'])),
-      targets: [...new Set(namespaces)].map((namespace) => formatTarget({ namespace, secret: secret ?? '' })),
-      targetAt: positionOf(locate(node, ['target'])),
-    },
+    ...{ line: place.line, column: place.column, size: sizeOf(node), name },
+    targets: ids.length === 1 && single !== undefined ? single : ids,
+    ...{ nameLine: nameAt.line, nameColumn: nameAt.column },
+    ...{ targetLine: targetAt.line, targetColumn: targetAt.column },
   };
 }
 
 export function claimsIn(node: Located): EntryClaims {
-  return (node.entry?.facts ?? factsOf(node)).claims;
+  return node.entry?.facts ?? factsOf(node);
 }
 
-function positionOf({ line, column }: Place): Position {
-  return { line, column };
+/** Returns the targets of claims, as `<namespace>/<secret>`. */
+export function targetsIn({ targets }: EntryClaims): readonly string[] {
+  return typeof targets === 'string' ? [targets] : targets;
 }
 
 function sizeOf({ items = [], members }: Located): number {
@@ -48,15 +48,15 @@ export function opened(node: Located): Located {
   const { packed, facts } = entry;
   if (packed === undefined || facts === undefined)
     throw new AppError('INTERNAL', { detail: 'a mapping is used before it is parsed' });
-  const shift = place.line - facts.at.line;
+  const shift = place.line - facts.line;
   const [content = node] = unpackNodes(packed, place.file, (line) => line + shift);
   return content;
 }
 
-/** Returns the place of a position in the text of an entry. */
-export function placeIn({ entry, place }: Located, position: Position): Place {
-  const shift = place.line - (entry?.facts?.at.line ?? place.line);
-  return { file: place.file, line: position.line + shift, column: position.column };
+/** Returns the place in the file for a position of the text of an entry. */
+export function placeIn({ entry, place }: Located, line: number, column: number): Place {
+  const shift = place.line - (entry?.facts?.line ?? place.line);
+  return { file: place.file, line: line + shift, column };
 }
 
 /**
@@ -95,7 +95,7 @@ export function assemble(
 }
 
 function nodeOf({ entry, line }: PlacedEntry, file: string, known: Located | undefined): Located {
-  const { line: offset = 1, column = 1 } = entry.facts?.at ?? {};
+  const { line: offset = 1, column = 1 } = entry.facts ?? {};
   const at = line + offset - 1;
   if (known?.entry === entry && known.place.line === at) return known;
   return { value: undefined, place: { file, line: at, column }, entry };

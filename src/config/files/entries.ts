@@ -1,6 +1,5 @@
 import { append } from '../../core/lists.ts';
 import type { Mapping } from '../../core/mapping.ts';
-import type { MappingConfig } from '../shape/mapping.ts';
 
 /**
  * A compact form of parsed documents, about twice the size of their text. As objects, they take fifteen times the size
@@ -28,33 +27,34 @@ export interface Entry {
   verdict?: Verdict | undefined;
 }
 
-/** What is known of an entry without its parsed text. The positions are relative to the text. */
-export interface EntryFacts {
-  readonly at: Position;
-  /** The number of values. */
-  readonly size: number;
-  readonly claims: EntryClaims;
-}
-
-export interface Position {
+/**
+ * What is known of an entry without its parsed text. The positions are relative to the text. All are in one object, to
+ * save memory.
+ */
+export interface EntryFacts extends EntryClaims {
   readonly line: number;
   readonly column: number;
+  /** The number of values. */
+  readonly size: number;
 }
 
-/** The name and the targets of an entry. */
+/** The name and the targets of an entry, and their positions. */
 export interface EntryClaims {
-  readonly name?: string | undefined;
-  readonly nameAt: Position;
-  /** Each target as `<namespace>/<secret>`. */
-  readonly targets: readonly string[];
-  readonly targetAt: Position;
+  readonly name: string | undefined;
+  /** The target `<namespace>/<secret>`, or a list of several. */
+  readonly targets: string | readonly string[];
+  readonly nameLine: number;
+  readonly nameColumn: number;
+  readonly targetLine: number;
+  readonly targetColumn: number;
 }
 
 /** An entry in which a check found nothing. */
 export interface Verdict {
   /** Everything besides the entry itself that the check depends on. */
   readonly context: string;
-  readonly parsed: MappingConfig;
+  /** The `refresh` of the entry itself, in milliseconds. */
+  readonly refresh: number | undefined;
   readonly mapping: Mapping;
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { append } from '../../core/lists.ts';
 import { ClaimIndex } from './claim-index.ts';
 import { assemble } from './divided.ts';
-import { type Division, divide, type Entry, type Packed } from './entries.ts';
+import { type Division, divide, type Entry, type EntryFacts, type Packed } from './entries.ts';
 import type { ReadFile, SourceFile } from './files.ts';
 import { unpackNodes } from './packed.ts';
 import {
@@ -250,7 +250,13 @@ function keepEntries(entries: readonly Entry[], parsings: readonly Parsing[]): b
     const parsing = parsings[index];
     if (parsing === undefined || !('facts' in parsing)) return false;
     entry.packed = parsing.packed;
-    entry.facts = parsing.facts;
+    entry.facts = compact(parsing.facts);
   }
   return true;
+}
+
+/** Another thread sends objects in a form that takes more memory. */
+function compact(facts: EntryFacts): EntryFacts {
+  const { line, column, size, name, targets, nameLine, nameColumn, targetLine, targetColumn } = facts;
+  return { line, column, size, name, targets, nameLine, nameColumn, targetLine, targetColumn };
 }

@@ -26,10 +26,10 @@ export function createMetadataFilter(): (meta: SecretMeta, desired: readonly Des
     return value;
   };
   const shareList = (list: readonly string[]): readonly string[] => share(lists, list.join('\n'), list);
-  const filterTexts = (all: Texts, isNeeded: (name: string) => boolean): Texts =>
+  const filterTexts = (all: Texts, isNeeded: (name: string) => boolean, isShared: boolean): Texts =>
     Object.fromEntries(
       Object.entries(all).flatMap(([name, value]) =>
-        isNeeded(name) ? [[name, share(texts, value, value)]] : [],
+        isNeeded(name) ? [[name, isShared ? share(texts, value, value) : value]] : [],
       ),
     );
 
@@ -37,10 +37,12 @@ export function createMetadataFilter(): (meta: SecretMeta, desired: readonly Des
     const named = (part: 'labels' | 'annotations') => (name: string) =>
       isOwnName(name) || desired.some(({ mapping }) => Object.hasOwn(mapping.target[part], name));
     const { ours } = meta;
+    // The annotations of a mapping with one target differ from those of all other targets.
+    const isOne = desired.every(({ mapping }) => mapping.target.namespaces.length === 1);
     return {
       ...meta,
-      labels: filterTexts(meta.labels, named('labels')),
-      annotations: filterTexts(meta.annotations, named('annotations')),
+      labels: filterTexts(meta.labels, named('labels'), true),
+      annotations: filterTexts(meta.annotations, named('annotations'), !isOne),
       ours: ours && {
         labels: shareList(ours.labels),
         annotations: shareList(ours.annotations),

@@ -139,13 +139,13 @@ export class Watches implements AsyncDisposable {
 interface WantedSecrets {
   /** The names of the wanted Secrets. */
   readonly names: ReadonlySet<string>;
-  /** The wanted Secrets that existed when the previous watch of the scope ended. */
+  /** The wanted Secrets that existed when the previous watch of the scope ended, by their name. */
   readonly seen: Map<string, TargetId>;
 }
 
 /** Watches the wanted Secrets of one scope. */
 class ScopeWatch implements AsyncDisposable {
-  /** The wanted Secrets that exist. */
+  /** The wanted Secrets that exist, by their name. */
   readonly seen: Map<string, TargetId>;
   readonly #scope: WatchScope;
   readonly #context: WatchContext;
@@ -204,8 +204,8 @@ class ScopeWatch implements AsyncDisposable {
   #listed(metas: readonly SecretMeta[]): void {
     if (this.#closed) return;
     this.#others.clear();
-    const listed = new Set(metas.map(({ id }) => formatTarget(id)));
-    for (const [target, id] of this.seen) if (!listed.has(target)) this.#deleted(id);
+    const listed = new Set(metas.map(({ id }) => id.secret));
+    for (const [secret, id] of this.seen) if (!listed.has(secret)) this.#deleted(id);
     for (const meta of metas) this.#changed(meta);
     this.#isListed = true;
     this.#context.firstLists.add(this.#scope);
@@ -218,14 +218,14 @@ class ScopeWatch implements AsyncDisposable {
       this.#others.add(meta.id.secret);
       return;
     }
-    this.seen.set(formatTarget(meta.id), meta.id);
+    this.seen.set(meta.id.secret, meta.id);
     this.#context.listener.changed(meta);
   }
 
   #deleted(id: TargetId): void {
     if (this.#closed) return;
     this.#others.delete(id.secret);
-    if (this.seen.delete(formatTarget(id))) this.#context.listener.deleted(id);
+    if (this.seen.delete(id.secret)) this.#context.listener.deleted(id);
   }
 
   #progress(error?: AppError): void {
