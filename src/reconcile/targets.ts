@@ -88,7 +88,10 @@ export function createTargetResolver(): typeof resolveTargets {
 
 /** Returns the targets in explicitly named namespaces. */
 function namedTargets(mapping: Mapping): readonly DesiredTarget[] {
-  return inNamespaces(mapping, mapping.target.namespaces);
+  const { namespaces, namespaceSelector } = mapping.target;
+  // A mapping has either names or a selector.
+  if (namespaceSelector !== undefined) return [];
+  return targetsByMapping.get(mapping) ?? inNamespaces(mapping, namespaces);
 }
 
 /**

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { refId } from '../../src/core/read-result.ts';
 import { formatSubject } from '../../src/queue/subject.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { shardsOf } from '../../src/service/sweep/shard-index.ts';
+import { ShardIndex, shardsOf } from '../../src/service/sweep/shard-index.ts';
 import { roundAt, type Shard, type Sweep } from '../../src/service/sweep/shards.ts';
-import { sourcesOf, storeRef } from '../../src/sync/desired.ts';
+import { refsOf, sourcesOf, storeRef } from '../../src/sync/desired.ts';
 import { source } from '../sync/sample.ts';
 import { START, wanted } from './sample.ts';
 
@@ -43,6 +43,34 @@ const contents = (shards: readonly Shard[]) =>
       { refs: refs.map(refId).sort(), whole: fullRuns.map(({ mapping }) => mapping.name).sort() },
     ]),
   );
+
+it('shards that are updated by differences are those of the whole configuration, after any changes', () => {
+  const versions = fc.array(fc.tuple(someWanted, fc.infiniteStream(fc.boolean())), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(versions, (all) => {
+      const index = new ShardIndex(tells);
+      let now: readonly DesiredTarget[] = [];
+      for (const [added, isKept] of all) {
+        const kept = now.filter(() => isKept.next().value);
+        index.update({ removed: now.filter((target) => !kept.includes(target)), added });
+        now = [...kept, ...added];
+        expect(contents([...index.shards().values()])).toEqual(contents(shardsOf(now, tells)));
+        for (const { mapping } of now) {
+          const shards = [...index.shards()].filter(
+            ([, { refs, fullRuns }]) =>
+              fullRuns.some((target) => target.mapping === mapping) ||
+              refs.some((ref) => refsOf(mapping).has(refId(ref))),
+          );
+          expect([...index.shardsOf(mapping)].sort()).toEqual(shards.map(([name]) => name).sort());
+        }
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
 
 describe('the shards of a configuration', () => {
   it('the shards contain each reference of an owned target once, at the shortest interval of the mappings that use the reference', () => {
