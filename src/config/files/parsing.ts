@@ -43,6 +43,9 @@ export interface ParsedFiles {
   begin(): Parse;
 }
 
+/** The maximum number of characters in a file whose content is kept as objects. */
+const MAX_KEPT_LENGTH = 16 * 1024;
+
 /** What is kept of a file for the next load. */
 type Kept =
   | { readonly kind: 'whole'; readonly digest: string; readonly parsing: Packed | ParsedYaml }
@@ -108,8 +111,12 @@ class Load implements Parse {
 
   keep(file: ReadFile, tenant: string | undefined): void {
     const { shown, absolute } = file.source;
+    const kept = this.#next.kept.get(keyOf(shown, tenant));
     // A result that may differ in the next load is not kept.
-    if (this.#next.kept.has(keyOf(shown, tenant))) this.#next.files.set(keyOf(absolute, tenant), file);
+    if (kept === undefined) return;
+    // The content of a file that is not divided takes fifteen times the size of its text.
+    if (kept.kind === 'divided' || (file.text?.length ?? 0) <= MAX_KEPT_LENGTH)
+      this.#next.files.set(keyOf(absolute, tenant), file);
   }
 
   async texts(texts: readonly YamlText[], tenant?: string): Promise<readonly ParsedYaml[]> {
