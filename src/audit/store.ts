@@ -63,6 +63,20 @@ export interface ScanOptions {
   readonly textOnly?: boolean;
 }
 
+/** The texts of the parts of a configuration, by name. */
+export type ConfigurationParts = ReadonlyMap<string, string>;
+
+export interface ConfigurationChange {
+  /** The hash of the configuration that the change starts from. Undefined if all parts are replaced. */
+  readonly from: string | undefined;
+  /** The hash of the new configuration. */
+  readonly hash: string;
+  /** The name and the text of each new or changed part. */
+  readonly parts: Iterable<readonly [string, string]>;
+  /** The names of the parts to remove. */
+  readonly removed: readonly string[];
+}
+
 /** All failures are AUDIT_UNAVAILABLE, except BUSY_ELSEWHERE for a lock that is not released in time. */
 export interface AuditStore extends AsyncDisposable {
   /** The location of the store, for messages. */
@@ -113,13 +127,19 @@ export interface AuditStore extends AsyncDisposable {
    * pruned.
    */
   base(): Promise<Head>;
+  /** Returns the hash of the configuration that `keepConfiguration` stored last for this instance. */
+  keptConfiguration(instance: string): Promise<string | undefined>;
   /**
-   * Returns the text that `keepConfiguration` stored last for this instance. Nothing protects the text, so compare its
-   * hash with a record.
+   * Returns the parts of the configuration that was stored last for this instance. Nothing protects them, so compare
+   * their hash with a record.
    */
-  configuration(instance: string): Promise<string | undefined>;
-  /** Stores the text of an instance's configuration, and replaces the last one. */
-  keepConfiguration(instance: string, text: string): Promise<void>;
+  configuration(instance: string): Promise<ConfigurationParts>;
+  /**
+   * Stores what has changed in the configuration of an instance.
+   *
+   * @returns Whether the stored configuration was the one that the change starts from. If not, nothing is stored.
+   */
+  keepConfiguration(instance: string, change: ConfigurationChange): Promise<boolean>;
   /** Returns the last review of each of these records, if any. */
   reviews(sequences: readonly number[]): Promise<ReadonlyMap<number, Review>>;
   /**

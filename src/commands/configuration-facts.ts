@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import { type Actor, type Entry, MAX_CHANGES, NO_KEYS } from '../audit/entry.ts';
-import { configChanges, configHash } from '../config/changes.ts';
+import { type ConfigTexts, configChanges, configHash } from '../config/changes.ts';
 import type { Config } from '../config/config.ts';
 import type { FieldChange } from '../core/json.ts';
 import { keepConfiguration, lastConfiguration } from './last-configuration.ts';
@@ -15,8 +15,12 @@ type Env = Readonly<Record<string, string | undefined>>;
 const MAX_CHANGES_BYTES = 40 * 1_024;
 const MAX_REVISION = 200;
 
-/** @param before The configuration that was active before, or its text, if it is known. */
-export function configurationFacts(config: Config, env: Env, before?: Config | string): ConfigurationFacts {
+/** @param before The configuration that was active before, or its texts, if it is known. */
+export function configurationFacts(
+  config: Config,
+  env: Env,
+  before?: Config | ConfigTexts,
+): ConfigurationFacts {
   const revision = env.SECRETBRIDGE_CONFIG_REVISION?.slice(0, MAX_REVISION);
   return {
     ...(before === undefined ? {} : limitChanges(configChanges(before, config))),
@@ -67,7 +71,7 @@ export async function recordConfiguration(
 ): Promise<void> {
   const last = await lastConfiguration({ audit, config });
   if (last?.hash === configHash(config)) return;
-  const facts = configurationFacts(config, env, last?.text);
+  const facts = configurationFacts(config, env, last?.texts);
   await audit.append([configureEntry(actor, { outcome: 'ok', note: sizeText(config), ...facts })]);
   await keepConfiguration({ audit, config });
 }

@@ -11,12 +11,17 @@ import type { Include } from './shape/include.ts';
 /** The maximum length of a value. Records must stay small. */
 const MAX_VALUE = 160;
 
+/** The texts of a configuration: its sections have the name `SECTIONS`, and each mapping has its own name. */
+export type ConfigTexts = ReadonlyMap<string, string>;
+
+const SECTIONS = '';
+
 /**
  * Returns the changed fields, with short texts as values, sorted by path. A configuration contains no secret values, only references to them.
- * @param before A configuration, or the result of `configText`.
+ * @param before A configuration, or its texts.
  */
-export function configChanges(before: Config | string, after: Config): readonly FieldChange[] {
-  const old = typeof before === 'string' ? partsIn(before) : partsOf(before);
+export function configChanges(before: Config | ConfigTexts, after: Config): readonly FieldChange[] {
+  const old = 'mappings' in before ? partsOf(before) : partsIn(before, after);
   const now = partsOf(after);
   const changes: FieldChange[] = [];
   compare('', plain(old.sections), plain(now.sections), changes);
@@ -50,25 +55,45 @@ function boundsOf({ bounds }: Parts, names: readonly string[]): object {
   return Object.fromEntries(names.flatMap((name) => (bounds.has(name) ? [[name, bounds.get(name)]] : [])));
 }
 
-/** Returns the configuration as lines of JSON: the sections, and each mapping. It does not depend on the files. */
-export function configText(config: Config): string {
-  return [firstLine(partsOf(config)), ...config.mappings.map((mapping) => sortedJson(mapping))].join('\n');
+/** Returns the texts of a configuration one by one, because together they are large. They do not depend on the files. */
+export function* configTexts(config: Config): Iterable<readonly [string, string]> {
+  yield [SECTIONS, sectionsText(partsOf(config))];
+  for (const mapping of config.mappings) yield [mapping.name, sortedJson(mapping)];
+}
+
+/** Returns the texts that differ between two configurations, and the names of the texts that only the first one has. */
+export function changedTexts(
+  before: Config,
+  after: Config,
+): { readonly parts: readonly (readonly [string, string])[]; readonly removed: readonly string[] } {
+  const { removed, added } = difference(before.mappings, after.mappings);
+  const names = new Set(added.map(({ name }) => name));
+  return {
+    parts: [...configTexts({ ...after, mappings: added })],
+    removed: removed.map(({ name }) => name).filter((name) => !names.has(name)),
+  };
 }
 
 /** Each mapping of an `include` names it, and the mappings of one `include` share their bounds. */
-function firstLine({ sections, bounds }: Parts): string {
+function sectionsText({ sections, bounds }: Parts): string {
   const rules = Object.fromEntries([...bounds.values()].map((rule) => [rule.path, rule]));
   return sortedJson({ ...sections, bounds: rules });
 }
 
-/** @param text The result of `configText`. */
-function partsIn(text: string): Parts {
-  const [first = '', ...others] = text.split('\n');
-  const { bounds: byPath, ...sections } = JSON.parse(first) as {
+/** Parses only the texts of mappings that differ from those of a configuration. */
+function partsIn(texts: ConfigTexts, now: Config): Parts {
+  const { bounds: byPath, ...sections } = JSON.parse(texts.get(SECTIONS) ?? '') as {
     readonly bounds: Readonly<Record<string, Include>>;
   };
   const rules = new Map(Object.entries(byPath));
-  const mappings = others.map((line) => JSON.parse(line) as Parts['mappings'][number]);
+  const byName = new Map(now.mappings.map((mapping) => [mapping.name, mapping]));
+  const mappings: Parts['mappings'][number][] = [];
+  for (const [name, text] of texts) {
+    if (name === SECTIONS) continue;
+    const mapping = byName.get(name);
+    const isSame = mapping !== undefined && sortedJson(mapping) === text;
+    mappings.push(isSame ? mapping : (JSON.parse(text) as Parts['mappings'][number]));
+  }
   const bounds = new Map(
     mappings.flatMap(({ name, include }): [string, Include][] => {
       const rule = rules.get(include?.path ?? '');
@@ -81,22 +106,22 @@ function partsIn(text: string): Parts {
 const hashes = new WeakMap<Config, string>();
 const hashOfMappings = createListHash<Mapping>(sortedJson);
 
-/** Returns the hash of `configText` in hex. It does not depend on the order of the entries. */
+/** Returns the hash of `configTexts` in hex. It does not depend on their order. */
 export function configHash(config: Config): string {
   const hash =
-    hashes.get(config) ?? combinedHash(firstLine(partsOf(config)), hashOfMappings(config.mappings));
+    hashes.get(config) ?? combinedHash(sectionsText(partsOf(config)), hashOfMappings(config.mappings));
   hashes.set(config, hash);
   return hash;
 }
 
-/** Returns the same as `configHash`, from the text of the configuration. */
-export function textHash(text: string): string {
-  const [first = '', ...others] = text.split('\n');
-  return combinedHash(first, createListHash((line: string) => line)(others));
+/** Returns the same as `configHash`, from the texts of the configuration. */
+export function textsHash(texts: ConfigTexts): string {
+  const mappings = [...texts].flatMap(([name, text]) => (name === SECTIONS ? [] : text));
+  return combinedHash(texts.get(SECTIONS) ?? '', createListHash((text: string) => text)(mappings));
 }
 
-function combinedHash(first: string, ofMappings: string): string {
-  return createHash('sha256').update(`${first}\n${ofMappings}`).digest('hex');
+function combinedHash(sections: string, ofMappings: string): string {
+  return createHash('sha256').update(`${sections}\n${ofMappings}`).digest('hex');
 }
 
 function compare(path: string, before: unknown, after: unknown, changes: FieldChange[]): void {

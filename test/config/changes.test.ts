@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { configChanges, configHash, configText, textHash } from '../../src/config/changes.ts';
+import { changedTexts, configChanges, configHash, configTexts, textsHash } from '../../src/config/changes.ts';
 import type { Config } from '../../src/config/config.ts';
 import { HEAD, load, loadText } from './memory-fs.ts';
 
@@ -29,7 +29,7 @@ it('the changes of a configuration name each changed field with its old and new 
     { path: 'mappings.db.refresh', before: '5m', after: '1m' },
     { path: 'mappings.other', before: expect.stringContaining('"name":"other"') },
   ]);
-  expect(configChanges(configText(before), after)).toEqual(changes);
+  expect(configChanges(new Map(configTexts(before)), after)).toEqual(changes);
   expect(changes.at(-1)).not.toHaveProperty('after');
   expect(changes.every(({ before: value = '' }) => value.length <= 161)).toBe(true);
 });
@@ -40,6 +40,18 @@ it('the hash of a configuration does not depend on the order of its mappings', a
   expect(configHash(await configOf(`${OTHER}, ${db('b')}`))).not.toBe(configHash(one));
   expect(configHash(one)).toMatch(/^[0-9a-f]{64}$/);
   expect(configChanges(one, await configOf(`${OTHER}, ${db('a')}`))).toEqual([]);
+});
+
+it('the changed texts turn the texts of one configuration into those of another', async () => {
+  const before = await configOf(`${db('old')}, ${OTHER}`);
+  const after = await configOf(`${db('new')}, { ${OTHER.slice(2).replace('other', 'more')}`);
+  const { parts, removed } = changedTexts(before, { ...after, mappings: [...after.mappings] });
+  expect(removed).toEqual(['other']);
+  const texts = new Map([...configTexts(before), ...parts]);
+  for (const name of removed) texts.delete(name);
+  expect(texts).toEqual(new Map(configTexts(after)));
+  expect(textsHash(texts)).toBe(configHash(after));
+  expect(changedTexts(after, after).parts).toHaveLength(1);
 });
 
 it('changed bounds are named for each mapping of the include, also from a text', async () => {
@@ -59,7 +71,7 @@ include: [ { path: team.yaml, namespaces: [apps], stores: [vault], keys: ['*'], 
     ...{ before: '5', after: '6' },
   }));
   expect(configChanges(before, after)).toEqual(changes);
-  expect(configChanges(configText(before), after)).toEqual(changes);
-  expect(textHash(configText(after))).toBe(configHash(after));
+  expect(configChanges(new Map(configTexts(before)), after)).toEqual(changes);
+  expect(textsHash(new Map(configTexts(after)))).toBe(configHash(after));
   expect(configHash(after)).not.toBe(configHash(before));
 });

@@ -586,13 +586,28 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.base()).toMatchObject({ sequence: 2 });
     });
 
-    it('keeps the text of the last configuration of each instance', async () => {
+    it('keeps the parts of the last configuration of each instance', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
-      expect(await store.configuration('a')).toBeUndefined();
-      for (const text of ['first', '{"é":"\\u0000"}']) await store.keepConfiguration('a', text);
-      await store.keepConfiguration('b', 'other');
-      expect(await store.configuration('a')).toBe('{"é":"\\u0000"}');
+      expect(await store.configuration('a')).toEqual(new Map());
+      expect(await store.keptConfiguration('a')).toBeUndefined();
+      const many = Array.from({ length: 1_200 }, (_, n) => [`m${n}`, `${n}`] as const);
+      const whole = { from: undefined, removed: [] };
+      const first = new Map([['', 'sections'], ['hash', '{"é":"\\u0000"}'], ...many]);
+      expect(await store.keepConfiguration('a', { ...whole, hash: 'one', parts: first })).toBe(true);
+      expect(await store.keepConfiguration('b', { ...whole, hash: 'other', parts: [['m1', 'b']] })).toBe(
+        true,
+      );
+      expect(await store.configuration('a')).toEqual(first);
+      const removed = many.slice(0, 250).map(([name]) => name);
+      const change = { hash: 'two', parts: [['m900', 'new'] as const], removed };
+      expect(await store.keepConfiguration('a', { ...change, from: 'two' })).toBe(false);
+      expect(await store.configuration('a')).toEqual(first);
+      expect(await store.keepConfiguration('a', { ...change, from: 'one' })).toBe(true);
+      for (const name of removed) first.delete(name);
+      expect(await store.configuration('a')).toEqual(first.set('m900', 'new'));
+      expect(await store.keptConfiguration('a')).toBe('two');
+      expect(await store.configuration('b')).toEqual(new Map([['m1', 'b']]));
       expect(await store.head()).toMatchObject({ sequence: 0 });
     });
 

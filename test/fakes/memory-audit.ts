@@ -4,7 +4,7 @@ import { matches } from '../../src/audit/matches.ts';
 import { linkedRecords } from '../../src/audit/move/movable-audit.ts';
 import type { RecordKeys } from '../../src/audit/record-keys.ts';
 import { sanitizeEntry } from '../../src/audit/sanitize-entry.ts';
-import type { AuditStore, Page, RecordFilter, Review } from '../../src/audit/store.ts';
+import type { AuditStore, ConfigurationParts, Page, RecordFilter, Review } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
@@ -33,7 +33,7 @@ interface Log {
   /** The pruned records, which queries still return, oldest first. */
   readonly pruned: AuditRecord[];
   /** The text of the last configuration of each instance. */
-  readonly configurations: Map<string, string>;
+  readonly configurations: Map<string, { readonly hash: string; readonly parts: ConfigurationParts }>;
   readonly running: Set<string>;
   readonly queues: Map<string, Promise<void>>;
 }
@@ -149,10 +149,17 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           )
           .map(({ attempt }) => attempt),
       ),
-    configuration: (name) => use(() => log.configurations.get(name)),
-    keepConfiguration: (name, text) =>
+    configuration: (name) => use(() => log.configurations.get(name)?.parts ?? new Map()),
+    keptConfiguration: (name) => use(() => log.configurations.get(name)?.hash),
+    keepConfiguration: (name, { from, hash, parts: added, removed }) =>
       use(() => {
-        log.configurations.set(name, text);
+        const kept = log.configurations.get(name);
+        if (from !== undefined && kept?.hash !== from) return false;
+        const parts = new Map(from === undefined ? [] : kept?.parts);
+        for (const part of removed) parts.delete(part);
+        for (const [part, content] of added) parts.set(part, content);
+        log.configurations.set(name, { hash, parts });
+        return true;
       }),
     targets: () =>
       use(() => {

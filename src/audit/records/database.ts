@@ -2,6 +2,7 @@ import type { Head } from '../chain.ts';
 import type { Sql } from './sql.ts';
 import type {
   ChangeKey,
+  ConfigurationRow,
   FingerprintRow,
   IntentRow,
   RecordRow,
@@ -103,6 +104,7 @@ export interface NewRows {
   readonly kept: readonly RetainedRow[];
   readonly kept_sources: readonly SourceRow[];
   readonly kept_fingerprints: readonly FingerprintRow[];
+  readonly configurations: readonly ConfigurationRow[];
 }
 
 type Table = keyof NewRows;
@@ -136,6 +138,7 @@ const COLUMNS: { readonly [T in Table]: Columns<T> } = {
   kept: ['slot', ...RECORD],
   kept_sources: SOURCE,
   kept_fingerprints: FINGERPRINT,
+  configurations: ['instance', 'part', 'content'],
 };
 
 /**
@@ -148,6 +151,7 @@ const CONFLICTS: { readonly [T in Table]?: string } = {
     until = case when excluded.until > spans.until then excluded.until else spans.until end`,
   targets: 'on conflict do nothing',
   open_intents: 'on conflict do nothing',
+  configurations: 'on conflict (instance, part) do update set content = excluded.content',
   kept: `on conflict (slot) do update set ${RECORD.map((column) => `${column} = excluded.${column}`).join(', ')}`,
 };
 

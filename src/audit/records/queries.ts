@@ -125,15 +125,6 @@ export function retainedQuery(
 
 export const targetsQuery: Sql<TargetRow> = sql`select namespace, secret from targets`;
 
-export function configurationQuery(instance: string): Sql<{ readonly content: string }> {
-  return sql`select content from configurations where instance = ${instance}`;
-}
-
-export function keepConfigurationQuery(instance: string, content: string): Sql {
-  return sql`insert into configurations (instance, content) values (${instance}, ${content})
-    on conflict (instance) do update set content = excluded.content`;
-}
-
 export const baseQuery: Sql<BaseRow> = sql`select sequence, hash, moving from base`;
 
 export const headQuery: Sql<{ sequence: number; hash: string }> = sql`select sequence, hash from head`;

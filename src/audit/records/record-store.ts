@@ -6,6 +6,7 @@ import type { StoredRetainedRecord } from '../retention/retained-records.ts';
 import { sanitizeEntry } from '../sanitize-entry.ts';
 import type { Review, ScanOptions } from '../store.ts';
 import { importRecords, importRetained } from './append.ts';
+import { keepConfiguration, readConfiguration, readConfigurationHash } from './configurations.ts';
 import type { AuditDatabase } from './database.ts';
 import { latest } from './latest.ts';
 import { pruneRecords } from './prune.ts';
@@ -29,6 +30,7 @@ type RecordReader = Pick<
   | 'openAttempts'
   | 'targets'
   | 'configuration'
+  | 'keptConfiguration'
   | 'storedRecords'
   | 'head'
   | 'base'
@@ -74,12 +76,7 @@ export function createRecordStore({ access, database, append }: RecordStoreOptio
         const sanitized = entries.map(sanitizeEntry);
         return sanitized.length === 0 ? [] : await append(sanitized);
       }),
-    keepConfiguration: (instance, content) =>
-      write(() =>
-        database.transact(async ({ query }) => {
-          await query(queries.keepConfigurationQuery(instance, content));
-        }),
-      ),
+    keepConfiguration: (instance, change) => write(() => keepConfiguration(database, instance, change)),
     prune: (until) => write(() => pruneRecords(database, reader.storedRecords, until)),
     importRecords: (records, base) => write(() => importRecords(database, records, base)),
     importRetained: (records) => write(() => importRetained(database, records)),
@@ -142,7 +139,8 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
       const rows = await query(queries.targetsQuery);
       return rows.map(({ namespace, secret }) => ({ namespace, secret }));
     },
-    configuration: async (instance) => (await query(queries.configurationQuery(instance)))[0]?.content,
+    configuration: (instance) => readConfiguration(database, instance),
+    keptConfiguration: (instance) => readConfigurationHash(query, instance),
     async reviews(sequences) {
       const found = new Map<number, Review>();
       for (let start = 0; start < sequences.length; start += PAGE) {

@@ -1,9 +1,9 @@
 import { GENESIS } from '../chain.ts';
 
 /**
- * The version of the schema. Stores with any other version are refused. Versions 1 to 4 were never released.
+ * The version of the schema. Stores with any other version are refused. Versions 1 to 5 were never released.
  */
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 /** The parts of a table definition that differ between the two databases. */
 export interface TableSyntax {
@@ -86,7 +86,7 @@ function searchTables(syntax: TableSyntax): string {
 }
 
 /**
- * Returns the tables with the state of the store: targets, the text of each instance's last configuration, intents
+ * Returns the tables with the state of the store: targets, each instance's last configuration, intents
  * without an outcome, and both ends of the chain.
  */
 function stateTables({ integer, text, table, index, head, intentColumns }: TableSyntax): string {
@@ -95,7 +95,12 @@ function stateTables({ integer, text, table, index, head, intentColumns }: Table
       secret ${text} not null,
       primary key (namespace, secret)
     )${index};
-    create table configurations (instance ${text} primary key, content ${text} not null)${table};
+    create table configurations (
+      instance ${text} not null,
+      part ${text} not null,
+      content ${text} not null,
+      primary key (instance, part)
+    )${table};
     create table open_intents (
       sequence ${integer} primary key,
       request_id ${text} not null,

@@ -91,6 +91,13 @@ export interface TargetRow {
   secret: string;
 }
 
+/** A part of the last configuration of an instance. */
+export interface ConfigurationRow {
+  instance: string;
+  part: string;
+  content: string;
+}
+
 /** Copies of pruned records that later decisions need (`retained-records.ts`). */
 export interface RetainedRow extends RecordRow {
   slot: string;

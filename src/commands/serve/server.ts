@@ -1,6 +1,5 @@
 import type { App } from '../../app/app.ts';
 import { replacedStores } from '../../app/stores.ts';
-import { configHash } from '../../config/changes.ts';
 import { brokenIncludes, type Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig } from '../../config/diff.ts';
 import type { Problem } from '../../config/problem.ts';
@@ -68,11 +67,8 @@ export class Server {
     const { app, env } = this.#parts;
     const note = describeStart(app.config, previous && diffConfig(previous, app.config));
     const last = previous === undefined ? await lastConfiguration(app) : undefined;
-    // An unchanged configuration needs no comparison, and its text is kept already.
-    const isKept = last?.text !== undefined && last.hash === configHash(app.config);
-    const before = previous ?? (isKept ? undefined : last?.text);
-    await this.#records.configured(note, configurationFacts(app.config, env, before));
-    if (!isKept) await keepConfiguration(app);
+    await this.#records.configured(note, configurationFacts(app.config, env, previous ?? last?.texts));
+    if (last?.isKept !== true) await keepConfiguration(app, previous);
     app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
     await this.#reportIncludes(previous?.includes ?? []);
   }
@@ -98,7 +94,7 @@ export class Server {
     for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
     await intakes.refresh();
     await this.#records.configured(describeDiff(diff), configurationFacts(next, env, before));
-    await keepConfiguration(app);
+    await keepConfiguration(app, before);
     app.logger.info('the new configuration is active', { count: app.targets.length });
     await this.#reportIncludes(before.includes);
   }
