@@ -49,8 +49,11 @@ interface Entry {
   readonly answer: Promise<unknown>;
 }
 
-/** The memory that an entry needs besides its value, for the id, promises and map entries. */
-const ENTRY_OVERHEAD_BYTES = 256;
+/**
+ * The resident memory that an entry needs besides its value: for the id, promises, map entries and the buffer of the
+ * value. Most values are much smaller.
+ */
+const ENTRY_OVERHEAD_BYTES = 1024;
 const MAX_BYTES = 8 * 2 ** 20;
 /** An answer stays in memory for at most a fifth longer than its maximum age. */
 const PURGES_PER_AGE = 5;
