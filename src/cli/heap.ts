@@ -9,18 +9,28 @@ const MIB = 2 ** 20;
  * as the program itself.
  */
 const YOUNG_GENERATION_BYTES = 4 * MIB;
+/** The maximum size of the young generation during the first sync of a small process. */
+const FIRST_SYNC_YOUNG_GENERATION_BYTES = 8 * MIB;
 /** V8 collects the old generation when it has grown by this many percent. */
 const GROWTH_PERCENT = 20;
-/** The values of the two limits above during the first sync of a small process. */
-const FIRST_SYNC_YOUNG_GENERATION_BYTES = 16 * MIB;
-const FIRST_SYNC_GROWTH_PERCENT = 50;
+/** The same while the code is loaded. With a smaller limit, each part of the code would cause a collection. */
+const LOADING_GROWTH_PERCENT = 50;
+/**
+ * V8 optimizes a function after ten times as many calls as by default. Most functions of a first sync would be optimized
+ * only shortly before it ends. The optimization needs memory, which the process does not return.
+ */
+const OPTIMIZATION_FLAGS = [
+  '--invocation-count-for-maglev=4000',
+  '--invocation-count-for-maglev-osr=1000',
+  '--invocation-count-for-turbofan=30000',
+];
 /** A first sync of a thousand targets takes less time. */
 const FIRST_SYNC_MS = 20_000;
 /**
- * A larger process gets the lower limits at once. The documentation promises a maximum of 256 MiB, and the first sync
- * of a thousand targets needs 180 to 210 MiB.
+ * A larger process gets the smaller young generation at once. The documentation promises a maximum of 256 MiB, and the
+ * first sync of a thousand targets needs 160 to 180 MiB.
  */
-const FIRST_SYNC_MAX_BYTES = 224 * MIB;
+const FIRST_SYNC_MAX_BYTES = 200 * MIB;
 
 /**
  * Limits the size of the heap. By default, V8 derives the limits from the memory of the machine. On a machine with
@@ -30,8 +40,9 @@ const FIRST_SYNC_MAX_BYTES = 224 * MIB;
  * docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
-  setFlagsFromString(`--heap-growing-percent=${FIRST_SYNC_GROWTH_PERCENT}`);
+  setFlagsFromString(`--heap-growing-percent=${LOADING_GROWTH_PERCENT}`);
   setFlagsFromString('--semi-space-growth-factor=1');
+  for (const flag of OPTIMIZATION_FLAGS) setFlagsFromString(flag);
   // In a small heap, waking other threads would take more time than parallel collection saves.
   setFlagsFromString('--no-parallel-scavenge');
   const collect = createCollector();
@@ -40,8 +51,7 @@ export function keepHeapSmall(): void {
   const lowerLimits = () => {
     if (most === YOUNG_GENERATION_BYTES) return;
     most = YOUNG_GENERATION_BYTES;
-    setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
-    // V8 applies new limits only at a full collection, so force one.
+    // V8 shrinks the young generation only at a full collection, so force one.
     collect();
   };
   // V8 starts with a young generation of 1 MiB, and shrinks it to this size at each full collection. So check the size
@@ -108,6 +118,14 @@ const LARGE_VALUE_BYTES = 4 * MIB;
  * MiB, and blocks the event loop. Probes wait for a second.
  */
 const MAX_HEAP_BYTES = 160 * MIB;
+
+/**
+ * Limits the growth of the old generation after the code is loaded. V8 applies the limit at the next full collection,
+ * such as the one of `trim`.
+ */
+export function limitHeapGrowth(): void {
+  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+}
 
 /**
  * Returns free memory to the system. Loading a configuration and a first sync leave much free memory, which V8 itself
