@@ -116,10 +116,8 @@ function readerOf(requests: SharedRequests, options: ReaderOptions, freshness: F
     expect(refs, isSoon) {
       for (const { store, ref } of refs) requests.batches.expect(store, { ref, run }, isSoon);
     },
-    versions(store, keys) {
-      const answers = keys.map((key) => requests.version(store, { key, lastReadVersion, check }, freshness));
-      return unlessAborted(Promise.all(answers), signal);
-    },
+    versions: (store, keys) =>
+      unlessAborted(requests.versions(store, { keys, lastReadVersion, check }), signal),
     since: (after) =>
       readerOf(requests, options, { mark: requests.cache.mark(), shared: { mark: freshness.mark, after } }),
   };
@@ -132,9 +130,13 @@ class SharedRequests {
   readonly batches: BatchedReads;
   readonly #open: SourceReadersDeps['open'];
   readonly #options: CallOptions;
-  readonly #versionBatched = createBatcher<VersionItem, VersionResult>(async (store, items) => {
-    const answers = await orElse(this.#versionsOf(store, items), () => []);
-    return items.map(async (_, index) => answers[index] ?? UNKNOWN);
+  /**
+   * Sends the checks of one turn of the event loop together. The answers are not cached: a sweep checks tens of thousands
+   * of keys, and no other run needs them.
+   */
+  readonly versions = createBatcher<VersionCheck, readonly VersionResult[]>(async (store, checks) => {
+    const known = await orElse(this.#versionsOf(store, checks), () => new Map<string, VersionResult>());
+    return checks.map(async ({ keys }) => keys.map((key) => known.get(key) ?? UNKNOWN));
   });
 
   constructor(deps: SourceReadersDeps) {
@@ -174,21 +176,17 @@ class SharedRequests {
     return (await this.#share(id, run, { request, sizeOf: sizeOfNames })).answer;
   }
 
-  version(store: string, item: VersionItem, freshness: Freshness): Promise<VersionResult> {
-    const request = () => this.#versionBatched(store, item);
-    return this.cache.get(JSON.stringify(['version', store, item.key]), freshness, {
-      request,
-      sizeOf: () => 0,
-    });
-  }
-
-  async #versionsOf(store: string, items: readonly VersionItem[]): Promise<readonly VersionResult[]> {
-    const lastReadVersion = items[0]?.lastReadVersion;
+  async #versionsOf(
+    store: string,
+    checks: readonly VersionCheck[],
+  ): Promise<ReadonlyMap<string, VersionResult>> {
+    const lastReadVersion = checks[0]?.lastReadVersion;
     const lookUp = lastReadVersion && ((key: string) => lastReadVersion(store, key));
     const provider = await this.#open(store);
-    for (const { check } of items) check();
-    const keys = items.map(({ key }) => key);
-    return provider.versions(keys, { ...this.#options, lastReadVersion: lookUp });
+    for (const { check } of checks) check();
+    const keys = [...new Set(checks.flatMap((one) => one.keys))];
+    const results = await provider.versions(keys, { ...this.#options, lastReadVersion: lookUp });
+    return new Map(keys.map((key, index) => [key, results[index] ?? UNKNOWN]));
   }
 
   /** Shares answers with other runs. If the run that made the request is interrupted, makes the request again. */
@@ -215,8 +213,8 @@ interface SharedAnswer<T> {
   readonly isOwn: boolean;
 }
 
-interface VersionItem extends Pick<Run, 'check'> {
-  readonly key: string;
+interface VersionCheck extends Pick<Run, 'check'> {
+  readonly keys: readonly string[];
   readonly lastReadVersion: ReaderOptions['lastReadVersion'];
 }
 

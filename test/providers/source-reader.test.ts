@@ -413,6 +413,18 @@ describe('the versions of keys', () => {
     expect(lastVersions).toEqual(['a x', 'b x']);
   });
 
+  it('does not keep the versions of keys in the memory for values', async () => {
+    const { reader, read, reads } = readerWith({ maxBytes: 4 * KIB });
+    await read('a');
+    await reader.versions(
+      'a',
+      Array.from({ length: 1_000 }, (_, n) => `key-${n}`),
+    );
+    reads.length = 0;
+    await read('a');
+    expect(reads).toEqual([]);
+  });
+
   it('reports versions as unknown if the store cannot be opened', async () => {
     const { reader } = readerWith({ down: ['a'] });
     expect(await reader.versions('a', ['x'])).toEqual([{ kind: 'unknown' }]);
