@@ -5,6 +5,9 @@ import { expect, it } from 'vitest';
 import type { LoadResult } from '../../src/config/check-documents.ts';
 import { createParsedFiles, type ParsedFiles } from '../../src/config/files/parsing.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createSourceReaders } from '../../src/providers/source-reader.ts';
+import { createValueCache } from '../../src/providers/value-cache.ts';
 import { HEAD, memoryFs } from '../config/memory-fs.ts';
 import { openWorld } from '../reconcile/world.ts';
 import { type Serving, serve } from './serving.ts';
@@ -89,4 +92,48 @@ it('a target with five keys of its own takes at most 6 KiB of memory', async () 
   }
   expect(perTarget).toBeGreaterThan(1024);
   expect(perTarget).toBeLessThan(6 * 1024);
+});
+
+it('the values that a process keeps for a while take at most 8 MiB of memory, also if they are small', async () => {
+  const heapSize = createHeapSize();
+  const cache = createValueCache({ now: Date.now, maxAgeMs: 60_000 });
+  const before = heapSize();
+  const mark = cache.mark();
+  for (let n = 0; n < 20_000; n += 1)
+    await cache.get(
+      `aws/apps/app-${n}/token`,
+      { mark },
+      {
+        request: async () => ({
+          value: SecretValue.fromText(`1b671a64-40d5-491e-99b0-da01ff${n}`),
+          version: `${n}`,
+        }),
+        sizeOf: () => 36,
+      },
+    );
+  await nextTurn();
+  const bytes = heapSize() - before;
+  expect(cache.has('aws/apps/app-19999/token', { mark })).toBe(true);
+  expect(bytes).toBeGreaterThan(2 * 2 ** 20);
+  expect(bytes).toBeLessThan(8 * 2 ** 20);
+});
+
+it('a check of the versions of many keys takes at most 256 bytes of memory for each key', async () => {
+  const heapSize = createHeapSize();
+  const keys = Array.from({ length: 20_000 }, (_, n) => `apps/app-${n}/token`);
+  let during = 0;
+  const readers = createSourceReaders({
+    open: async () => ({
+      read: async () => [],
+      find: async () => [],
+      async versions(asked) {
+        during = heapSize();
+        return asked.map(() => ({ kind: 'unknown' }));
+      },
+    }),
+  });
+  const reader = readers.reader({ onRead: async () => undefined });
+  const before = heapSize();
+  expect(await reader.versions('aws', keys)).toHaveLength(keys.length);
+  expect((during - before) / keys.length).toBeLessThan(256);
 });
