@@ -1,12 +1,12 @@
 /**
  * Measures queries and appends on a large audit store: `node bench/audit-queries.ts [PATH-or-URL] [RECORDS]`. The first
  * run creates the store, and later runs reuse it. By default, the store is in a cache folder. Prints the rate of
- * appends in batches of 100. Also prints the time of single appends, and the time of queries for 50 records, in
- * milliseconds.
+ * appends in batches of 100. Also prints the time of single appends, of the queries before a write, and of queries for
+ * 50 records, in milliseconds.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ACTIONS, type AuditRecord, OUTCOMES } from '../src/audit/entry.ts';
+import { ACTIONS, type Action, type AuditRecord, OUTCOMES } from '../src/audit/entry.ts';
 import { openPostgresAudit } from '../src/audit/postgres/postgres.ts';
 import { openSqliteAudit } from '../src/audit/sqlite/sqlite.ts';
 import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
@@ -64,6 +64,31 @@ for (let n = 0; n < 300; n += 1) {
   single.push(performance.now() - started);
 }
 show('append, single records', single);
+
+/** Measures the queries that a write waits for: the latest read of a source, and the latest change of a target. */
+async function runLatest(
+  what: string,
+  filterOf: (n: number) => RecordFilter,
+  actions: readonly Action[],
+): Promise<void> {
+  const times: number[] = [];
+  for (let n = 0; n < 1_000; n += 1) {
+    const started = performance.now();
+    await store.latest({ ...filterOf(n), instance: common.instance }, actions);
+    times.push(performance.now() - started);
+  }
+  show(what, times);
+}
+await runLatest(
+  'latest read of a source',
+  (n) => ({ store: STORES[(n % 310) % 4] ?? '', key: `apps/${n % 310}/${n % 8}`, outcome: 'ok' }),
+  ['read'],
+);
+await runLatest(
+  'latest change of a target',
+  (n) => ({ namespace: `team-${(n % 310) % 25}`, secret: `secret-${n % 310}` }),
+  ['create', 'update', 'delete', 'repair', 'adopt', 'rollback'],
+);
 
 type Name = Exclude<keyof RecordFilter, 'version' | 'phase' | 'instance'>;
 const NAMES: readonly Name[] = [
