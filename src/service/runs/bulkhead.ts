@@ -21,12 +21,21 @@ const MAX_WAIT_MS = 1_000;
 const MIN_RETRY_MS = 500;
 /** Upper bound of a retry delay, because the compartment may become faster. */
 const MAX_RETRY_MS = 60_000;
-/** Assumed time between two completed jobs before any measurement. */
-const DEFAULT_PACE_MS = 20;
+/**
+ * The shortest assumed time between two completed jobs before any measurement. When a busy process starts, the first
+ * job often takes longer than a second, and the next jobs are fast.
+ */
+const MIN_UNKNOWN_PACE_MS = 5;
+/** The assumed time, as a part of the time without a completed job. The longer a store hangs, the rarer the retries. */
+const UNKNOWN_PACE_SHARE = 1 / 400;
 /** The ratio of scheduled retries to completed jobs. It is above 1, so that the compartment is never idle. */
 const OVERSUBSCRIPTION = 2;
-/** Weight of the newest interval in the moving average. */
-const SMOOTHING = 0.1;
+/**
+ * The number of completed jobs over which the pace is measured. Jobs end in bursts, because they share reads and disk
+ * syncs. If a few jobs were enough, a pause between two bursts would look like a slow compartment, and hundreds of jobs
+ * would return much too late.
+ */
+const PACE_WINDOW = 64;
 
 /**
  * Limits concurrency for each set of stores, so that a store that does not answer blocks only its own jobs. The jobs
@@ -45,7 +54,7 @@ export class Bulkhead {
    * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. If all
    * rejected jobs returned every second, the retries would cost more than the work.
    *
-   * @param onQueued Called if the work waits for capacity.
+   * @param onQueued Called if the work waits for capacity, and certainly gets it.
    */
   async run(
     name: string,
@@ -72,8 +81,8 @@ class Compartment {
   /** The latest assigned retry time for each reason. */
   readonly #assignedUntil = REASONS.map(() => 0);
   #running = 0;
-  /** Moving average of the time between two completed jobs. `undefined` before the second one. */
-  #paceMs: number | undefined;
+  /** The times between the last completed jobs, in milliseconds. */
+  readonly #gaps: number[] = [];
   /** When the compartment last completed a job, or was created if it has completed none. */
   #progressAt: number;
   #hasCompleted = false;
@@ -103,11 +112,13 @@ class Compartment {
     if (!hasRoom && !this.#isMovingFast(ahead)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     line.push(resolve);
-    onQueued();
-    if (hasRoom) return promise;
+    if (hasRoom) {
+      onQueued();
+      return promise;
+    }
     const cancelTimer = wake(() => {
       const at = line.indexOf(resolve);
-      if (at < maxQueued) return;
+      if (at < maxQueued) return onQueued();
       line.splice(at, 1);
       resolve(false);
     }, MAX_WAIT_MS);
@@ -126,11 +137,22 @@ class Compartment {
     const rank = REASONS.indexOf(reason);
     const now = this.#options.now();
     const soonest = now + MIN_RETRY_MS;
-    const next = (this.#assignedUntil[rank] ?? 0) + (this.#paceMs ?? DEFAULT_PACE_MS) / OVERSUBSCRIPTION;
+    const next = (this.#assignedUntil[rank] ?? 0) + (this.#paceMs ?? this.#unknownPaceMs) / OVERSUBSCRIPTION;
     // If the time exceeds the upper bound, start over at the lower bound, so that the retries stay spread.
     const at = next > now + MAX_RETRY_MS ? soonest : Math.max(soonest, next);
     this.#assignedUntil[rank] = at;
     return at - now;
+  }
+
+  /** The average time between two completed jobs. `undefined` before the second one. */
+  get #paceMs(): number | undefined {
+    const sum = this.#gaps.reduce((total, gap) => total + gap, 0);
+    return this.#gaps.length === 0 ? undefined : sum / this.#gaps.length;
+  }
+
+  get #unknownPaceMs(): number {
+    const idleMs = this.#options.now() - this.#progressAt;
+    return Math.max(MIN_UNKNOWN_PACE_MS, idleMs * UNKNOWN_PACE_SHARE);
   }
 
   /** Whether a job can expect to start soon if `ahead` others start first. */
@@ -142,8 +164,9 @@ class Compartment {
   #measure(): void {
     const tookMs = this.#options.now() - this.#progressAt;
     this.#progressAt += tookMs;
-    if (this.#hasCompleted)
-      this.#paceMs = this.#paceMs === undefined ? tookMs : this.#paceMs + (tookMs - this.#paceMs) * SMOOTHING;
+    // After a standstill, the compartment may be fast again, so a long gap does not count fully.
+    if (this.#hasCompleted) this.#gaps.push(Math.min(tookMs, MAX_WAIT_MS));
+    if (this.#gaps.length > PACE_WINDOW) this.#gaps.shift();
     this.#hasCompleted = true;
   }
 }
