@@ -46,10 +46,10 @@ export interface App extends Connections {
 
 /** Creates all parts of the program and connects them. This is the composition root. */
 export async function openApp(config: Config, deps: AppDeps, options: AppOptions = {}): Promise<App> {
-  const { foreignVersion, ...connections } = await openConnections(config, deps, options);
+  const { foreignVersion, isOwn, ...connections } = await openConnections(config, deps, options);
   const { clock, cluster, stores } = connections;
   const current = createCurrentConfig(config, cluster);
-  const readDeduplication = createReadDeduplication(foreignVersion, current.absenceRule);
+  const readDeduplication = createReadDeduplication(foreignVersion, current.absenceRule, isOwn);
   const readers = createSourceReaders({
     open: (name) => stores.open(name),
     now: () => clock.now(),

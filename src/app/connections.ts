@@ -45,7 +45,7 @@ export async function openConnections(
   config: Config,
   deps: AppDeps,
   { observe, stop, onAuditLoss }: AppOptions,
-): Promise<Connections & Pick<WatchedAudit, 'foreignVersion'>> {
+): Promise<Connections & Pick<WatchedAudit, 'foreignVersion' | 'isOwn'>> {
   await using stack = new AsyncDisposableStack();
   const { clock, logger } = deps;
   const onWrite = observe?.onClusterWrite;
@@ -87,6 +87,7 @@ export async function openConnections(
     checkpoints,
     stores,
     foreignVersion: () => watched.foreignVersion(),
+    isOwn: () => watched.isOwn(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

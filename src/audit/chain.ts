@@ -1,5 +1,5 @@
 import { hash as digest } from 'node:crypto';
-import { parseAny } from '../core/json.ts';
+import { type JsonObject, parseAny } from '../core/json.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { sanitizeEntry } from './sanitize-entry.ts';
 
@@ -113,20 +113,41 @@ const MAX_DEPTH = 16;
  * Omits members that are `undefined`. Throws a TypeError for values that JSON cannot represent.
  */
 export function canonical(value: unknown, depth = 0): string {
+  // Nearly all members of records are sorted already, and `JSON.stringify` is much faster than the code below.
+  if (isSorted(value, depth)) return JSON.stringify(value);
   if (depth > MAX_DEPTH) throw new TypeError('nested too deep');
-  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
-  if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
-  if (typeof value !== 'object') throw new TypeError(`JSON has no ${typeof value}`);
+  if (typeof value !== 'object' || value === null) throw new TypeError(`JSON has no ${typeof value}`);
   // `sort` without a comparator orders by UTF-16 code units.
   return `{${canonicalMembers(value, Object.keys(value).sort(), depth)}}`;
+}
+
+/** Whether `JSON.stringify` prints the value in its canonical form. */
+function isSorted(value: unknown, depth: number): boolean {
+  if (depth > MAX_DEPTH) return false;
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object') return false;
+  if (Array.isArray(value)) {
+    for (const item of value) if (!isSorted(item, depth + 1)) return false;
+    return true;
+  }
+  // Other objects, such as dates, may print themselves differently.
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  let previous = '';
+  for (const name of Object.keys(value)) {
+    const member = (value as JsonObject)[name];
+    if (name < previous || (member !== undefined && !isSorted(member, depth + 1))) return false;
+    previous = name;
+  }
+  return true;
 }
 
 /** Serializes the members with these names, separated by commas. */
 function canonicalMembers(value: object, names: readonly string[], depth = 0): string {
   let members = '';
   for (const name of names) {
-    const member = (value as Readonly<Record<string, unknown>>)[name];
+    const member = (value as JsonObject)[name];
     if (member === undefined) continue;
     const separator = members === '' ? '' : ',';
     members += `${separator}${JSON.stringify(name)}:${canonical(member, depth + 1)}`;

@@ -11,6 +11,8 @@ export interface WatchedAudit {
    * append: each append reveals the records of other processes before it. Undefined if the state is unknown.
    */
   foreignVersion(): Promise<number | undefined>;
+  /** Whether this process has written all records of the store. Call this method after `foreignVersion`. */
+  isOwn(): boolean;
 }
 
 /**
@@ -70,5 +72,6 @@ export function watchForeignWrites(store: AuditStore): WatchedAudit {
     async foreignVersion() {
       return pendingAppends > 0 ? known() : readVersion();
     },
+    isOwn: () => foreignRecords === 0,
   };
 }

@@ -29,9 +29,9 @@ function sanitizeMembers(entry: Entry): Entry {
   const { actor, keys } = entry;
   return {
     actor: {
+      ...optional('address', actor.address, text),
       kind: oneOf(actor.kind, ACTOR_KINDS, 'actor.kind'),
       ...optional('name', actor.name, text),
-      ...optional('address', actor.address, text),
     },
     requestId: text(entry.requestId, 'requestId'),
     ...optional('phase', entry.phase, (phase, name) => oneOf(phase, PHASES, name)),
@@ -64,10 +64,11 @@ function sanitizeMembers(entry: Entry): Entry {
 }
 
 function sanitizeSource(source: EntrySource): EntrySource {
+  // Sorted members are serialized faster.
   return {
-    store: text(source.store, 'sources.store'),
     key: text(source.key, 'sources.key'),
     ...optional('property', source.property, text),
+    store: text(source.store, 'sources.store'),
     version: text(source.version, 'sources.version'),
   };
 }

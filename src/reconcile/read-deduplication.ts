@@ -41,6 +41,8 @@ export interface ReadLookup {
    * found a replaced value, are never returned.
    */
   last(): KnownRead | undefined;
+  /** Whether the audit certainly contains no read of the source. Then the audit need not be queried either. */
+  isUnrecorded(): boolean;
   /** Remembers the latest recorded read. Call this method after the audit has confirmed it, and within the lock. */
   remember(read: KnownRead): void;
 }
@@ -55,15 +57,22 @@ export interface KnownRead {
  * @param readAuditVersion Returns a number that stays the same while only this process appends to the audit. Returns
  * undefined if the number cannot be determined.
  * @param absenceRule By default, every reading of an absence adds to its proof.
+ * @param isOwnAudit Whether this process has written all records of the audit, as in a first installation.
  */
 export function createReadDeduplication(
   readAuditVersion: () => Promise<number | undefined>,
   absenceRule: ReadDeduplication['absenceRule'] = () => EVERY_READING,
+  isOwnAudit: () => boolean = () => false,
 ): ReadDeduplication {
-  /** One text for each source, because texts need less memory than objects. */
+  /**
+   * One text for each source, because texts need less memory than objects. The text is empty if the source has records,
+   * and the audit must be queried for the latest one.
+   */
   const lastReads = new Map<string, string>();
+  /** Whether `lastReads` has an entry for each source with records. Undefined before the first lookup. */
+  let isComplete: boolean | undefined;
   const failing = new Map<string, boolean>();
-  const locks = new Map<string, Promise<void>>();
+  const lock = createLocks();
   let cachedVersion: number | undefined;
   let clears = 0;
   return {
@@ -72,7 +81,8 @@ export function createReadDeduplication(
       const clearsBefore = clears;
       const auditVersion = await readAuditVersion();
       if (auditVersion !== undefined && auditVersion !== cachedVersion) {
-        lastReads.clear();
+        isComplete = isComplete === undefined && isOwnAudit();
+        if (!isComplete) lastReads.clear();
         cachedVersion = auditVersion;
       }
       // If another process has appended since, its record may be newer.
@@ -80,23 +90,17 @@ export function createReadDeduplication(
         auditVersion !== undefined && auditVersion === cachedVersion && clears === clearsBefore;
       return {
         last: () => (isCurrent() ? parseRead(lastReads.get(key)) : undefined),
+        isUnrecorded: () => isCurrent() && isComplete === true && !lastReads.has(key),
         remember(read) {
           if (isCurrent()) lastReads.set(key, formatRead(read));
         },
       };
     },
-    forget: (source) => void lastReads.delete(keyOf(source)),
-    async lock(source) {
-      const key = keyOf(source);
-      const previous = locks.get(key);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      locks.set(key, promise);
-      await previous;
-      return () => {
-        if (locks.get(key) === promise) locks.delete(key);
-        resolve();
-      };
+    forget(source) {
+      if (isComplete === false) lastReads.delete(keyOf(source));
+      else lastReads.set(keyOf(source), '');
     },
+    lock: (source) => lock(keyOf(source)),
     setFailing: (source, isFailed) => void failing.set(refId(source), isFailed),
     isFailing: (source) => failing.get(refId(source)),
     failures: new FailureCounts(),
@@ -104,9 +108,25 @@ export function createReadDeduplication(
     absenceRule,
     clear() {
       clears += 1;
+      isComplete = false;
       lastReads.clear();
       failing.clear();
     },
+  };
+}
+
+/** Returns a function that waits for the lock of a key, and returns a function that releases it. */
+function createLocks(): (key: string) => Promise<() => void> {
+  const locks = new Map<string, Promise<void>>();
+  return async (key) => {
+    const previous = locks.get(key);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    locks.set(key, promise);
+    await previous;
+    return () => {
+      if (locks.get(key) === promise) locks.delete(key);
+      resolve();
+    };
   };
 }
 
@@ -138,7 +158,7 @@ const EVERY_READING: AbsenceRule = {
 
 /** Records every read, for callers that read each source only once. */
 export const noReadDeduplication = (): ReadDeduplication => ({
-  lookUp: async () => ({ last: () => undefined, remember: () => undefined }),
+  lookUp: async () => ({ last: () => undefined, isUnrecorded: () => false, remember: () => undefined }),
   forget: () => undefined,
   lock: async () => () => undefined,
   setFailing: () => undefined,

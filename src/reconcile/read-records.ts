@@ -120,6 +120,7 @@ export class ReadRecorder {
     const known = lookup?.last();
     if (known !== undefined)
       return { exists: true, sameVersion: known.version === version ? known : undefined };
+    if (lookup?.isUnrecorded()) return { exists: false, sameVersion: undefined };
     const previous = await this.#lastRead(source);
     return {
       exists: previous !== undefined,

@@ -47,7 +47,9 @@ const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
 /** Simulates a process that reads sources with or without de-duplication. */
 function openReader(store: AuditStore, remembers: boolean) {
   const watched = watchForeignWrites(store);
-  const readings = remembers ? createReadDeduplication(watched.foreignVersion) : noReadDeduplication();
+  const readings = remembers
+    ? createReadDeduplication(watched.foreignVersion, undefined, watched.isOwn)
+    : noReadDeduplication();
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
   const clock = createManualTime();
   return async (source: SourceRef, readResult: ReadResult): Promise<boolean> => {
@@ -177,6 +179,31 @@ describe('read de-duplication', () => {
     const since = queryCount;
     await readers.a({ key: 'db' }, FOUND);
     expect(queryCount).toBe(since + 1);
+  });
+
+  it('read de-duplication makes no query for a first read while it has written the whole audit log itself', async () => {
+    const filters: RecordFilter[] = [];
+    const counting = (audit: AuditStore): AuditStore => ({
+      ...audit,
+      latest(filter, ...others) {
+        filters.push(filter);
+        return audit.latest(filter, ...others);
+      },
+    });
+    const { audit, readers } = openReplicas(true, counting);
+    await readers.a({ key: 'db' }, FOUND);
+    await readers.a({ key: 'api' }, { kind: 'absent' });
+    filters.length = 0;
+    await readers.a({ key: 'web' }, FOUND);
+    expect(filters).toEqual([]);
+    // These sources have records.
+    await readers.a({ key: 'api' }, FOUND);
+    await readers.a({ key: 'db', object: 'certificate' }, FOUND);
+    expect(filters.map(({ key }) => key)).toContain('api');
+    await readers.b({ key: 'other' }, FOUND);
+    await readers.a({ key: 'more' }, FOUND);
+    expect(filters.map(({ key }) => key)).toContain('more');
+    expect(audit.records).toHaveLength(7);
   });
 
   it('read de-duplication makes one query for a new value whose previous read this process has recorded', async () => {

@@ -17,7 +17,9 @@ export function sql<Row = unknown>(
 ): Sql<Row> {
   let text = strings[0] ?? '';
   const values: SqlValue[] = [];
-  for (const [index, part] of parts.entries()) {
+  // Count the parts, because `entries()` would create two objects for each part, and queries are built all the time.
+  let index = 0;
+  for (const part of parts) {
     if (typeof part === 'object' && part !== null) {
       text += part.text;
       append(values, part.values);
@@ -25,7 +27,8 @@ export function sql<Row = unknown>(
       text += '?';
       values.push(part);
     }
-    text += strings[index + 1] ?? '';
+    index += 1;
+    text += strings[index] ?? '';
   }
   return { text, values };
 }

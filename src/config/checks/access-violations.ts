@@ -37,6 +37,7 @@ export function findAccessViolations(
     ),
   );
   const rules = rulesIn(root, access);
+  if (rules === undefined && bound === undefined) return [];
   return mappingsIn(root).flatMap(([index, mapping]) => {
     const path: Path = ['mappings', index];
     const uses = usesOf(mapping, path, flat);
