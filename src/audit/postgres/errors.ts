@@ -3,6 +3,7 @@ import { auditUnavailable } from '../errors.ts';
 
 /** Messages for SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
 const STATES: Readonly<Record<string, string>> = {
+  '08P01': 'the server or its connection pooler rejects our messages',
   '0A000': 'the server does not support what we need',
   '23505': 'its last record does not match its head: it was changed from outside',
   '25006': 'the server is read-only',
@@ -93,6 +94,7 @@ export function endsConnection(error: unknown): boolean {
 
 /** Whether a new connection may work soon, for example because the server restarts or is busy. */
 export function isTransient(error: unknown): boolean {
+  if (error instanceof AppError && !error.isTransient) return false;
   const state = sqlState(error);
   // Includes 25P03: the server ended an idle transaction, so nothing was stored.
   if (state !== undefined) return /^(57P0|08|53300|25P0[34])/.test(state);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../core/errors.ts';
 import { auditUnavailable, busyElsewhere } from '../errors.ts';
+import { BACKEND } from './backends.ts';
 import { isLocked } from './errors.ts';
 import type { Session } from './session.ts';
 
@@ -79,6 +80,7 @@ export function createExclusiveLocks(
       stack.defer(await acquireLocal(name));
       const session = stack.use(await open());
       await lock(session, exclusiveKey(name), deadline);
+      await checkBackend(session);
       stack.defer(() => unlock(session, exclusiveKey(name)));
       const resources = stack.move();
       return {
@@ -91,13 +93,21 @@ export function createExclusiveLocks(
       if (session === undefined) return;
       try {
         // The lock ends with its connection, so check that the connection works.
-        await session.query('select', [], PING_MS);
+        await checkBackend(session, PING_MS);
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         throw auditUnavailable('the lock that this work needs was lost', error);
       }
     },
   };
+}
+
+/** Fails if the locks of this connection are in another server process (`backends.ts`). */
+export async function checkBackend(session: Session, timeoutMs?: number): Promise<void> {
+  const [row] = (await session.query(`select ${BACKEND} as backend`, [], timeoutMs)) as readonly {
+    readonly backend: string;
+  }[];
+  session.checkBackend(row?.backend ?? '');
 }
 
 /**

@@ -11,6 +11,7 @@ import { createRecordStore, createStoreAccess } from '../records/record-store.ts
 import type { Sql } from '../records/sql.ts';
 import { recordParser } from '../records/stored-rows.ts';
 import { type PostgresTls, parseAddress, tlsOptions } from './address.ts';
+import { createBackends } from './backends.ts';
 import { COUNT_WRITERS, openIntents, postgresDialect, queryOf } from './database.ts';
 import { createExclusiveLocks } from './locks.ts';
 import { createReadPool, type ReadPool } from './pool.ts';
@@ -52,19 +53,18 @@ export async function openPostgresAudit(options: PostgresAuditOptions): Promise<
   const { url, tls, replica, readOnly = false } = options;
   const address = parseAddress(await url(), tls);
   await tlsOptions(address, tls);
-  const connector = { url, tls, name: replica, readOnly: true };
+  const connector = { url, tls, name: replica, readOnly: true, backends: createBackends() };
   return withStoreAddress(address.displayUrl, async () => {
     const reads = createReadPool(() => openSession(connector));
-    try {
-      if (readOnly) await reads.use(checkStore);
-      const writer = readOnly
-        ? undefined
-        : await openWriter({ ...options, connector: { ...connector, readOnly } });
-      return createStore(options, address.displayUrl, { connector, reads, writer });
-    } catch (error) {
-      await reads[Symbol.asyncDispose]();
-      throw error;
-    }
+    await using stack = new AsyncDisposableStack();
+    stack.use(reads);
+    const writer = readOnly
+      ? undefined
+      : stack.use(await openWriter({ ...options, connector: { ...connector, readOnly } }));
+    // A second connection shows a pooler in transaction mode, which would give it the server process of the writer.
+    await reads.use(checkStore);
+    stack.move();
+    return createStore(options, address.displayUrl, { connector, reads, writer });
   });
 }
 

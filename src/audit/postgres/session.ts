@@ -7,6 +7,7 @@ import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { startTimer } from '../../core/timer.ts';
 import { auditUnavailable } from '../errors.ts';
 import { type PostgresAddress, type PostgresTls, parseAddress, tlsOptions } from './address.ts';
+import { BACKEND, type Backends } from './backends.ts';
 import { endsConnection, sqlState, toAuditError } from './errors.ts';
 
 /** The schema of our tables. In a shared database, it separates them from the tables of other programs. */
@@ -28,6 +29,8 @@ export interface Session extends AsyncDisposable {
   ): Promise<readonly unknown[]>;
   /** Runs several statements and returns the rows of each one. */
   script(sql: string, timeoutMs?: number): Promise<readonly (readonly unknown[])[]>;
+  /** Checks the value of `BACKEND` (`Backends.check`). Ends the connection if the check fails. */
+  checkBackend(backend: string): void;
   readonly open: boolean;
   /** Resolves when the connection has ended, for any reason. */
   readonly ended: Promise<void>;
@@ -41,6 +44,7 @@ export interface Connector {
   readonly name: string;
   /** Makes the server refuse writes. */
   readonly readOnly: boolean;
+  readonly backends: Backends;
 }
 
 const CONNECT_MS = 3_000;
@@ -100,7 +104,7 @@ async function connect(connector: Connector): Promise<Session> {
         oid === INT8 ? Number : types.getTypeParser(oid, format as 'text'),
     },
   });
-  const session = sessionOf(client, socket);
+  const session = sessionOf(client, socket, connector.backends);
   try {
     await withTimeout(CONNECT_MS, () => client.connect());
   } catch (error) {
@@ -154,11 +158,12 @@ function createPlans(client: Client): Plans {
   };
 }
 
-function sessionOf(client: Client, socket: Socket): Session {
+function sessionOf(client: Client, socket: Socket, backends: Backends): Session {
   const ended = Promise.withResolvers<void>();
   let open = true;
   function end(): void {
     open = false;
+    backends.remove(client);
     socket.destroy();
     ended.resolve();
   }
@@ -207,22 +212,30 @@ function sessionOf(client: Client, socket: Socket): Session {
         const results: unknown = await run(timeoutMs, () => client.query(sql));
         return (Array.isArray(results) ? results : [results]).map(({ rows }) => rows as readonly unknown[]);
       }),
+    checkBackend(backend) {
+      const problem = backends.check(client, backend);
+      if (problem === undefined) return;
+      end();
+      throw problem;
+    },
     get open() {
       return open;
     },
     ended: ended.promise,
     async [Symbol.asyncDispose]() {
-      if (!open) return;
-      try {
-        await withTimeout(CLOSE_MS, () => client.end());
-      } catch (error) {
-        // The connection ends anyway, so errors of a clean close are ignored.
-        if (!(error instanceof Error)) throw error;
-      } finally {
-        end();
-      }
+      if (open) await close(client);
+      end();
     },
   };
+}
+
+async function close(client: Client): Promise<void> {
+  try {
+    await withTimeout(CLOSE_MS, () => client.end());
+  } catch (error) {
+    // The connection ends anyway, so errors of a clean close are ignored.
+    if (!(error instanceof Error)) throw error;
+  }
 }
 
 /**
@@ -266,10 +279,11 @@ async function prepare(session: Session, readOnly: boolean): Promise<void> {
     select set_config('synchronous_commit', 'on', false)
       where current_setting('synchronous_commit') in ('off', 'local', 'remote_write');
     select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding,
-      current_setting('fsync') as fsync, pg_is_in_recovery() as standby`);
+      current_setting('fsync') as fsync, pg_is_in_recovery() as standby, ${BACKEND} as backend`);
   const [server] = (answers.at(-1) ?? []) as readonly Server[];
   if (server === undefined || server.version < OLDEST_SERVER)
     throw auditUnavailable('it needs PostgreSQL 13 or newer');
+  session.checkBackend(server.backend);
   if (server.encoding !== 'UTF8') throw auditUnavailable('the encoding of the database must be UTF8');
   if (readOnly) return;
   if (server.standby) throw auditUnavailable('the server is a read-only standby');
@@ -282,4 +296,5 @@ interface Server {
   readonly encoding: string;
   readonly fsync: string;
   readonly standby: boolean;
+  readonly backend: string;
 }

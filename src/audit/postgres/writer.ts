@@ -9,11 +9,12 @@ import type { RecordKeys } from '../record-keys.ts';
 import { appendEntries } from '../records/append.ts';
 import type { Transaction, WriteState } from '../records/database.ts';
 import { deleteOrphanRows } from '../records/reviews.ts';
+import { BACKEND } from './backends.ts';
 import { ABANDON_INTENTS, transactionOf } from './database.ts';
 import { isLocked, isTransient } from './errors.ts';
-import { replicaKey } from './locks.ts';
+import { checkBackend, replicaKey } from './locks.ts';
 import { checkVersion, createTables } from './schema.ts';
-import { type Connector, openSession, type Session } from './session.ts';
+import { type Connector, openSession, SCHEMA_NAME, type Session } from './session.ts';
 
 export interface Writer extends AsyncDisposable {
   write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
@@ -73,6 +74,7 @@ class WriteConnection {
       // Take the lock as a shared lock. An older connection of this process may still hold it, because the server might
       // not have closed that connection yet.
       await session.query('select pg_advisory_lock_shared($1)', [replicaKey(this.#replica)]);
+      await checkBackend(session);
     } catch (error) {
       await session[Symbol.asyncDispose]();
       throw error;
@@ -194,21 +196,23 @@ async function inTransaction<T>(
 /**
  * Begins a transaction and locks the row of the head, so that only one process writes at a time. Reads that depend on
  * the lock must be separate statements: a statement that waits for a lock sees the tables as they were before the wait.
+ * The tables have their schema, so that a pooler is noticed on a server process without our settings too.
  */
 async function lockHead(session: Session): Promise<WriteState> {
   const answers = await session.script(`
     begin isolation level read committed read write;
-    select sequence, hash from head where id = 1 for update;
-    select version from schema_version;
-    select moving from base`);
+    select sequence, hash, ${BACKEND} as backend from ${SCHEMA_NAME}.head where id = 1 for update;
+    select version from ${SCHEMA_NAME}.schema_version;
+    select moving from ${SCHEMA_NAME}.base`);
   const [, [head] = [], [schema] = [], [base] = []] = answers as unknown as readonly [
     unknown,
-    Head[],
+    (Head & { backend: string })[],
     { version: number }[],
     { moving: string | null }[],
   ];
   if (schema !== undefined) checkVersion(schema.version);
   if (head === undefined) throw auditUnavailable('its head is missing: it was changed from outside');
+  session.checkBackend(head.backend);
   return { head, moving: base?.moving ?? null };
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createBackends } from '../../../src/audit/postgres/backends.ts';
 import { createExclusiveLocks } from '../../../src/audit/postgres/locks.ts';
 import { openSession } from '../../../src/audit/postgres/session.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
@@ -285,7 +286,7 @@ describe('a store with exclusive work', () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     const url = async () => SecretValue.fromText(database.url);
-    const connector = { url, tls: undefined, name: 'b', readOnly: true };
+    const connector = { url, tls: undefined, name: 'b', readOnly: true, backends: createBackends() };
     const exclusive = createExclusiveLocks(() => openSession(connector), 500);
     const busy = { code: 'BUSY_ELSEWHERE', isTransient: true };
     await store.exclusively('destroy', async () => {

@@ -112,14 +112,12 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
     const data = join(guard.folder, 'data');
     mkdirSync(data, { mode: 0o700 });
     if (user !== undefined) chownSync(data, user.uid, user.gid);
-    const userCommand =
-      user === undefined ? [] : ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'];
     const run = (
       program: string,
       args: readonly string[],
       { name = program, ends = false }: { readonly name?: string; readonly ends?: boolean },
     ): GuardedProcess => {
-      const [command = '', ...rest] = [...userCommand, join(programs, program), ...args];
+      const [command, ...rest] = asPostgres(user, [join(programs, program), ...args]);
       return guard.start({ name, command, args: rest, env: { PATH: process.env.PATH, LANG: 'C' }, ends });
     };
     await expectSuccess(
@@ -183,8 +181,8 @@ interface User {
   readonly gid: number;
 }
 
-/** PostgreSQL refuses to run as root. Its Debian package creates a system user for the server. */
-async function otherUser(): Promise<User | undefined> {
+/** PostgreSQL and PgBouncer refuse to run as root. The Debian package of PostgreSQL creates a system user for its server. */
+export async function otherUser(): Promise<User | undefined> {
   if (!thisMachine.isRoot) return undefined;
   const [uid, gid] = await Promise.all(
     ['-u', '-g'].map(async (option) => {
@@ -195,6 +193,15 @@ async function otherUser(): Promise<User | undefined> {
     }),
   );
   return { uid: uid ?? 0, gid: gid ?? 0 };
+}
+
+/** Returns the command that runs a program as the user `postgres`, or as the current user if `user` is undefined. */
+export function asPostgres(
+  user: User | undefined,
+  [program, ...args]: readonly [string, ...string[]],
+): readonly [string, ...string[]] {
+  if (user === undefined) return [program, ...args];
+  return ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups', program, ...args];
 }
 
 function fileWriter(folder: string, user: User | undefined): (name: string, content: string) => void {
