@@ -66,7 +66,7 @@ const LONG_INTEGRATION = [
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
   'test/integration/service/{stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
-  'test/integration/audit/{crashes,retention,prepared-statements,orphan-rows,loss,pgbouncer,readiness}.test.ts',
+  'test/integration/audit/{crashes,failover,retention,prepared-statements,orphan-rows,loss,pgbouncer,readiness}.test.ts',
 ];
 
 /** The machine may be busy, so a test waits long for a condition. */

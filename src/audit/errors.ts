@@ -25,6 +25,35 @@ export function busyElsewhere(cause?: unknown): AppError {
   return new AppError('BUSY_ELSEWHERE', { cause });
 }
 
+/** A record that the store contained and now lacks. */
+interface LostRecord {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+class RecordsLost extends Error {
+  readonly last: LostRecord;
+
+  constructor(last: LostRecord) {
+    super('the store lost records');
+    this.last = last;
+  }
+}
+
+/** Creates the error for a store that lacks records which this process wrote or read. `last` is the newest of them. */
+export function recordsLost(last: LostRecord): AppError {
+  return auditUnavailable(
+    'it lacks records that this process wrote or read: a failover lost them, or an older backup was restored',
+    new RecordsLost(last),
+    'Bring the server with these records back if possible. Otherwise accept the loss with `secretbridge audit accept`.',
+  );
+}
+
+/** Returns the newest lost record if the error reports a loss of records. */
+export function lastLostRecord(error: unknown): LostRecord | undefined {
+  return error instanceof AppError && error.cause instanceof RecordsLost ? error.cause.last : undefined;
+}
+
 const WRONG_STORE_REMEDY = 'Set `audit.store` or `--audit` to the right store, or restore a backup.';
 
 /** Creates the error for a store that is not a usable audit store. A person must act, because a retry cannot help. */

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Checkpoint, CheckpointLocation } from '../../src/audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
+import { recordsLost } from '../../src/audit/errors.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { createChainWatch } from '../../src/audit/verify/chain-watch.ts';
@@ -31,6 +32,7 @@ function place(name = 'a'): Memory {
   const memory: Memory = {
     name,
     lines,
+    isShared: true,
     failure: undefined,
     write: async (checkpoint) => {
       await fail();
@@ -293,6 +295,39 @@ describe('audit store that lacks signed records', () => {
     expect(fixture.losses).toEqual([1]);
     await expect(checkpointer.audit.append([COMMAND])).rejects.toMatchObject({ code: 'AUDIT_TRUNCATED' });
     expect(fixture.places.map(sequences)).toEqual([[9], [9]]);
+  });
+
+  it('a loss that another replica signed is detected, and newer checkpoints do not hide the loss', async () => {
+    await using fixture = await openScene();
+    await using checkpointer = await fixture.open();
+    await append(checkpointer.audit, 4);
+    await checkpointer.write();
+    {
+      await using replica = await fixture.open();
+      await append(replica.audit, 5);
+    }
+    fixture.cut(4);
+    await append(checkpointer.audit, 7);
+    await checkpointer.write();
+    expect(fixture.losses).toEqual([1]);
+    expect(fixture.places.map(sequences)).toEqual([
+      [4, 9],
+      [4, 9],
+    ]);
+  });
+
+  it('the last lost record is signed in every location if the audit store reports a loss', async () => {
+    await using fixture = await openScene();
+    await using checkpointer = await fixture.open();
+    await append(checkpointer.audit, 9);
+    const lost = await fixture.store.head();
+    fixture.cut(4);
+    fixture.store.append = () => Promise.reject(recordsLost(lost));
+    await using other = await fixture.open();
+    await expect(other.audit.append([COMMAND])).rejects.toMatchObject({ code: 'AUDIT_TRUNCATED' });
+    expect(fixture.losses).toEqual([1]);
+    expect(fixture.places.map(sequences)).toEqual([[9], [9]]);
+    expect(await fixture.prove()).toMatchObject({ problem: { kind: 'truncated', sequence: 5 } });
   });
 
   it('an audit store is not reported as lacking signed records if retention pruned these records', async () => {

@@ -29,6 +29,8 @@ export interface Checkpoint extends Head {
 export interface CheckpointLocation {
   /** The display name, such as `file ./state/checkpoints.jsonl`. */
   readonly name: string;
+  /** Whether replicas on other machines write to this location too. */
+  readonly isShared?: boolean;
   /** Writes a checkpoint, which is durable when the promise resolves. @throws AppError */
   write(checkpoint: Checkpoint): Promise<void>;
   /**

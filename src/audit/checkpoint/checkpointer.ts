@@ -1,12 +1,15 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { GENESIS, type Head } from '../chain.ts';
 import { type AuditRecord, type Entry, isPinChange, startsChange } from '../entry.ts';
+import { lastLostRecord } from '../errors.ts';
 import type { AuditStore } from '../store.ts';
 import type { Evidence } from '../verify/evidence.ts';
 import type { Checkpoint, CheckpointLocation } from './checkpoint.ts';
 import { compareWithStore, containsRecord, signedBase } from './compare.ts';
 import { LocationWriter } from './location-writer.ts';
+import { asSigned, describeLoss, isWithin, type Loss } from './loss.ts';
 import { type PublicKeys, type Signer, signatureOf } from './signing.ts';
 
 export interface CheckpointerOptions {
@@ -29,16 +32,6 @@ export interface CheckpointerOptions {
   readonly hasRetention?: boolean;
   /** Called when signed records have disappeared from the store while it was in use. */
   readonly onLoss?: () => void;
-}
-
-/** A loss of records: checkpoints prove that the store contained records which it now lacks. */
-export interface Loss {
-  /** The current head of the store. */
-  readonly end: Head;
-  /** The newest checkpoints that prove the loss of a record: at most one for each location. */
-  readonly contradicting: readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
-  /** The last missing record at the start of the log, if no checkpoint says that retention removed it. */
-  readonly cutUntil?: number;
 }
 
 export interface Checkpointer extends AsyncDisposable {
@@ -94,12 +87,18 @@ class SigningCheckpointer implements Checkpointer {
   #ownCheckpoints: readonly Checkpoint[] = [];
   /** The base that the next checkpoint signs. It never comes from the store, which may have been cut. */
   #base: Head = GENESIS;
-  #running: Promise<void> | undefined;
+  /** A running write does not sign the records that were appended after it started, so another one follows it. */
+  readonly #inTurn = createSerialExecutor();
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
     this.#writer = new LocationWriter(options.onFailure);
-    this.audit = { ...options.audit, append: (entries) => this.#append(entries) };
+    const { audit } = options;
+    this.audit = {
+      ...audit,
+      append: (entries) => this.#append(entries),
+      checkWritable: () => this.#signLoss(audit.checkWritable),
+    };
   }
 
   storeError = (): AppError | undefined => this.#storeError;
@@ -111,7 +110,7 @@ class SigningCheckpointer implements Checkpointer {
   async #append(entries: readonly Entry[]): Promise<readonly AuditRecord[]> {
     const { audit, everyRecords = EVERY_RECORDS } = this.#options;
     if (this.#storeError !== undefined && entries.some(startsChange)) throw this.#storeError;
-    const records = await audit.append(entries);
+    const records = await this.#signLoss(() => audit.append(entries));
     this.#unsigned += records.length;
     // Sign a pin and its end immediately. Otherwise somebody could cut off an `unpin`, so that an old pin returns.
     if (entries.some(isPinChange)) await this.write();
@@ -122,14 +121,35 @@ class SigningCheckpointer implements Checkpointer {
     return records;
   }
 
+  /**
+   * Runs work. If the store has lost records meanwhile, signs the last one of them. So the loss is also known after a
+   * restart and in other replicas, until a person accepts it.
+   */
+  async #signLoss<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const lost = lastLostRecord(error);
+      if (lost === undefined) throw error;
+      await this.#inTurn(async () => {
+        if (this.#storeError !== undefined) return;
+        await this.#writer.write(this.#sign(lost), this.#options.locations);
+        if ((await this.checkStore()) !== undefined) this.#options.onLoss?.();
+      });
+      throw this.#storeError ?? error;
+    }
+  }
+
+  #sign({ sequence, hash }: Head, base: Head = this.#base, accepts?: number): Checkpoint {
+    const { signer, instance } = this.#options;
+    const signed = { sequence, hash, time: this.#nextTime(), instance, base: asSigned(base) };
+    return signer.sign(accepts === undefined ? signed : { ...signed, accepts });
+  }
+
   write = async (base?: Head): Promise<void> => {
     const { address } = this.#options.audit;
-    const writeOnce = () => this.#writeOnce(base);
     try {
-      // A running write does not sign the records that were appended after it started. So another write follows the
-      // running one.
-      this.#running = (this.#running ?? Promise.resolve()).then(writeOnce, writeOnce);
-      await this.#running;
+      await this.#inTurn(() => this.#writeOnce(base));
       this.#writer.errors.delete(address);
     } catch (thrown) {
       // The store failed, not a location. The error is not thrown, because `append` throws its own error while the
@@ -139,7 +159,7 @@ class SigningCheckpointer implements Checkpointer {
   };
 
   async #writeOnce(nextBase: Head | undefined): Promise<void> {
-    const { audit, locations, signer, instance, onLoss } = this.#options;
+    const { audit, locations, onLoss } = this.#options;
     const { lastWritten } = this.#writer;
     if (this.#storeError !== undefined) return;
     this.#unsigned = 0;
@@ -149,19 +169,32 @@ class SigningCheckpointer implements Checkpointer {
         ? locations.filter(({ name }) => lastWritten.get(name)?.hash !== head.hash)
         : locations;
     if (head.sequence === 0 || behind.length === 0) return;
-    if (!(await this.#isUncut()) || !(await this.#containsAll([head, ...lastWritten.values()]))) {
+    const isIntact =
+      (await this.#isUncut()) &&
+      (await this.#containsAll([head, ...lastWritten.values()])) &&
+      (await this.#agreesWithOthers());
+    if (!isIntact) {
       // Do not sign a newer record, because a newer checkpoint would hide the loss.
       this.#storeError = this.#truncated('it lost signed records while it was in use');
       onLoss?.();
       return;
     }
-    const { sequence, hash } = head;
     const base = nextBase ?? this.#base;
-    await this.#writer.write(
-      signer.sign({ sequence, hash, time: this.#nextTime(), instance, base: asSigned(base) }),
-      behind,
-    );
+    await this.#writer.write(this.#sign(head, base), behind);
     this.#base = base;
+  }
+
+  /** Whether the store contains the records that other replicas have signed. */
+  async #agreesWithOthers(): Promise<boolean> {
+    const { audit, locations, keys } = this.#options;
+    for (const place of locations.filter(({ isShared }) => isShared))
+      try {
+        const { contradicts } = await compareWithStore(audit, await this.#readOwn(place), keys);
+        if (contradicts) return false;
+      } catch (thrown) {
+        this.#writer.report(place.name, toAppError(thrown));
+      }
+    return true;
   }
 
   async #containsAll(heads: readonly Head[]): Promise<boolean> {
@@ -187,7 +220,7 @@ class SigningCheckpointer implements Checkpointer {
   checkStore = async (): Promise<AppError | undefined> => {
     try {
       await this.#compareAll();
-      this.#storeError = this.#loss && this.#truncated(describe(this.#loss));
+      this.#storeError = this.#loss && this.#truncated(describeLoss(this.#loss));
     } catch (thrown) {
       // A location or the store cannot be read. A checkpoint at that location may prove a loss, so the store is not
       // trusted.
@@ -241,20 +274,18 @@ class SigningCheckpointer implements Checkpointer {
   };
 
   accept = async (entry: Entry): Promise<Checkpoint> => {
-    const { audit, locations, signer, keys, instance } = this.#options;
+    const { audit, locations, keys } = this.#options;
     const trusted = this.#ownCheckpoints.filter((candidate) => signatureOf(candidate, keys) === 'good');
     const [record] = await audit.append([entry]);
     if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
-    const { sequence, hash } = record;
     // The highest sequence of a record that a trusted checkpoint proves, or whose loss it accepts. Checkpoints that
     // accepted an earlier loss are included: they also prove records, and these records may be lost now.
     const accepts = trusted.reduce(
       (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
-      sequence,
+      record.sequence,
     );
     // The person accepts that earlier records are missing too.
-    const base = asSigned(await audit.base());
-    const checkpoint = signer.sign({ sequence, hash, time: this.#nextTime(), instance, base, accepts });
+    const checkpoint = this.#sign(record, await audit.base(), accepts);
     // Write the new checkpoint to every location. At a location without it, the last checkpoint would still prove the
     // loss.
     await this.#writer.write(checkpoint, locations);
@@ -265,24 +296,4 @@ class SigningCheckpointer implements Checkpointer {
 
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   return new SigningCheckpointer(options);
-}
-
-/** Whether all missing records were removed before the base was signed. */
-function isWithin(base: Head, signed: Head): boolean {
-  return base.sequence < signed.sequence || (base.sequence === signed.sequence && base.hash === signed.hash);
-}
-
-function asSigned({ sequence, hash }: Head): NonNullable<Checkpoint['base']> {
-  return { sequence, previousHash: hash };
-}
-
-function describe({ end, contradicting, cutUntil = 0 }: Loss): string {
-  const newest = contradicting.toSorted((a, b) => b.checkpoint.sequence - a.checkpoint.sequence)[0];
-  if (newest === undefined)
-    return `it begins at record ${cutUntil + 1}, and no checkpoint says that retention removed the records before it`;
-  const { checkpoint, place } = newest;
-  const { sequence, time } = checkpoint;
-  return end.sequence < sequence
-    ? `it ends at record ${end.sequence}, and a checkpoint of ${time} in ${place} proves record ${sequence}`
-    : `its record ${sequence} differs from the one that a checkpoint of ${time} in ${place} proves`;
 }

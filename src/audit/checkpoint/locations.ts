@@ -109,6 +109,7 @@ export function configMapLocation<Stored extends StoredMap>(
 ): CheckpointLocation {
   return {
     name,
+    isShared: true,
     async write(checkpoint) {
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
         const configMap = await client.read();

@@ -4,7 +4,7 @@ import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { sleepUntilAborted } from '../../core/timer.ts';
 import type { Head } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
-import { auditUnavailable } from '../errors.ts';
+import { auditUnavailable, recordsLost } from '../errors.ts';
 import type { RecordKeys } from '../record-keys.ts';
 import { appendEntries } from '../records/append.ts';
 import type { Transaction, WriteState } from '../records/database.ts';
@@ -113,8 +113,8 @@ class WriteConnection {
 export async function openWriter(options: WriterOptions): Promise<Writer> {
   const { clock, keys, ...identity } = options;
   const connection = new WriteConnection(options);
-  /** The newest record that this process wrote. Each later write checks that the store still contains it. */
-  let lastWritten: Head | undefined;
+  /** The newest known record. Each later write checks that the store still contains it. */
+  let known: Head | undefined;
 
   /** Stores all records or none. Throws UncertainCommit if the result is unknown. */
   function append(
@@ -125,8 +125,9 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return inTransaction(session, async (transaction, state) => {
       const last = uncertain?.at(-1);
       if (uncertain !== undefined && last !== undefined && (await isStored(session, last))) return uncertain;
-      await assertStored(session, lastWritten, state.head);
-      if (lastWritten === undefined) await deleteOrphanRows(transaction.query);
+      await assertStored(session, known, state.head);
+      if (known === undefined) await deleteOrphanRows(transaction.query);
+      known = state.head;
       const time = new Date(clock.now()).toISOString();
       return appendEntries(transaction, state, entries, { ...identity, time, sign: keys?.sign });
     });
@@ -141,7 +142,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       try {
         session = await connection.session();
         const records = await append(session, entries, uncertain);
-        lastWritten = records.at(-1) ?? lastWritten;
+        known = records.at(-1) ?? known;
         return records;
       } catch (error) {
         if (error instanceof UncertainCommit) uncertain = error.result as readonly AuditRecord[];
@@ -155,12 +156,11 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   }
 
   await connection.session();
-  const inTurn = createSerialExecutor();
+  const oneAtATime = createSerialExecutor();
   return {
-    // Only one transaction at a time may use this connection.
-    write: (entries) => inTurn(() => write(entries)),
+    write: (entries) => oneAtATime(() => write(entries)),
     transact: (work) =>
-      inTurn(async () => {
+      oneAtATime(async () => {
         try {
           return await inTransaction(await connection.session(), work);
         } catch (error) {
@@ -171,12 +171,10 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
-/** Fails if the store lacks a record that this process wrote. */
-async function assertStored(session: Session, written: Head | undefined, head: Head): Promise<void> {
-  if (written === undefined || written.hash === head.hash || (await isStored(session, written))) return;
-  throw auditUnavailable(
-    'it lacks records that this process wrote: the server lost them, or an older backup was restored',
-  );
+/** Fails if the store lacks a record that it contained before. */
+async function assertStored(session: Session, known: Head | undefined, head: Head): Promise<void> {
+  if (known === undefined || known.hash === head.hash || (await isStored(session, known))) return;
+  throw recordsLost(known);
 }
 
 async function inTransaction<T>(

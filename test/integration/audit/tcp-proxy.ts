@@ -29,12 +29,14 @@ export interface TcpProxy extends AsyncDisposable {
   restore(): void;
   /** Cuts the open connections. */
   cut(): void;
+  /** Sends new connections to another server, and cuts the open ones. */
+  switchTo(serverUrl: string): void;
 }
 
 const COMMIT = Buffer.from('commit\0');
 
 export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
-  const upstream = new URL(serverUrl);
+  let upstream = new URL(serverUrl);
   const clients = new Set<Socket>();
   const servers = new Set<Socket>();
   let mode: 'pass' | 'frozen' | 'away' = 'pass';
@@ -105,6 +107,10 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
       cut();
     },
     cut,
+    switchTo(url) {
+      upstream = new URL(url);
+      cut();
+    },
     async [Symbol.asyncDispose]() {
       cut();
       listener.close();

@@ -34,12 +34,17 @@ export interface PostgresOptions extends StartOptions {
   tls?: boolean;
   /** Whether a running server may be used. If false, a new server always starts. */
   borrow?: boolean;
+  /** The URL of a primary. The new server becomes its standby, with streaming replication. */
+  standbyOf?: string;
   /** Settings for postgresql.conf. */
   settings?: Readonly<Record<string, string>>;
 }
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
-  const borrowed = options.tls || options.borrow === false ? undefined : await borrowPostgres(process.env);
+  const borrowed =
+    options.tls || options.standbyOf || options.borrow === false
+      ? undefined
+      : await borrowPostgres(process.env);
   if (borrowed !== undefined) return borrowed;
   const programs = await findPostgres(options.report ?? reportToStderr);
   return retryOnPortClash(() => launch(programs, options));
@@ -104,7 +109,9 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
   return startGuarded('postgres', async (guard) => {
     const user = await otherUser();
     const port = await freePort();
-    const password = randomBytes(12).toString('hex');
+    const password = options.standbyOf
+      ? new URL(options.standbyOf).password
+      : randomBytes(12).toString('hex');
     const writeOwnedFile = fileWriter(guard.folder, user);
     writeOwnedFile('password', password);
     // The system user `postgres` needs access to the folder.
@@ -120,16 +127,17 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
       const [command, ...rest] = asPostgres(user, [join(programs, program), ...args]);
       return guard.start({ name, command, args: rest, env: { PATH: process.env.PATH, LANG: 'C' }, ends });
     };
-    await expectSuccess(
-      run(
-        'initdb',
-        [
-          ...['--pgdata', data, '--username', 'tester', '--pwfile', join(guard.folder, 'password')],
-          ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-instructions'],
-        ],
-        { ends: true },
-      ),
-    );
+    const [program, args]: readonly [string, readonly string[]] = options.standbyOf
+      ? // The last option makes the copy a standby of the server that it was copied from.
+        ['pg_basebackup', ['--pgdata', data, '--dbname', options.standbyOf, '--write-recovery-conf']]
+      : [
+          'initdb',
+          [
+            ...['--pgdata', data, '--username', 'tester', '--pwfile', join(guard.folder, 'password')],
+            ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-instructions'],
+          ],
+        ];
+    await expectSuccess(run(program, args, { ends: true }));
     const caFile = options.tls ? tlsFiles(guard, writeOwnedFile) : undefined;
     if (options.tls) writeFileSync(join(data, 'pg_hba.conf'), 'hostssl all all 127.0.0.1/32 scram-sha-256\n');
     const settings: Record<string, string> = {
@@ -181,7 +189,7 @@ interface User {
   readonly gid: number;
 }
 
-/** PostgreSQL and PgBouncer refuse to run as root. The Debian package of PostgreSQL creates a system user for its server. */
+/** PostgreSQL and PgBouncer refuse to run as root. The Debian package of PostgreSQL creates a system user. */
 export async function otherUser(): Promise<User | undefined> {
   if (!thisMachine.isRoot) return undefined;
   const [uid, gid] = await Promise.all(
