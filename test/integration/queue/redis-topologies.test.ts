@@ -1,14 +1,28 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SecretValue } from '../../../src/core/secret-value.ts';
 import { describeQueue, eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { healthText, newInstance, openQueue } from './harness.ts';
-import { type RedisTopology, startCluster, startSentinels } from './redis-topologies.ts';
+import {
+  addressAt,
+  createSecurity,
+  type RedisTopology,
+  startCluster,
+  startSentinels,
+} from './redis-topologies.ts';
 
 describe('a Redis with sentinels', () => {
-  it('finds the Redis through its sentinels, and uses it again after a failover', async () => {
-    await using topology = await startSentinels('main');
+  it.each([
+    ['without TLS', async () => undefined],
+    ['over TLS with passwords', createSecurity],
+  ])('finds the Redis through its sentinels, and uses it again after a failover (%s)', async (_, create) => {
+    await using security = await create();
+    await using topology = await startSentinels('main', security);
     const [master] = topology.servers;
-    await using queue = await openQueue('redis://ignored', {
-      sentinel: { name: 'main', addresses: topology.sentinels },
+    const [url, address] = addressAt('ignored', security);
+    const password = security && { password: SecretValue.fromText(security.password) };
+    await using queue = await openQueue(url, {
+      ...address,
+      sentinel: { name: 'main', addresses: topology.sentinels, ...password },
     });
     const { process, subjects } = recordingProcess();
     queue.start(process);
@@ -66,6 +80,32 @@ describe('a Redis with sentinels', () => {
     await eventually(() => healthText(queue).startsWith('down: no sentinel answers'));
     await expect(queue.add([job('a')])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   });
+});
+
+it('uses a Redis Cluster again after a failover (over TLS with passwords)', async () => {
+  await using security = await createSecurity();
+  await using topology = await startCluster(security);
+  const [first] = topology.servers;
+  const [url, address] = addressAt(`127.0.0.1:${first?.port}`, security);
+  // All keys of an instance are in one hash slot, on one of the three masters.
+  const instance = newInstance();
+  const answer = (await first?.command('CLUSTER', 'KEYSLOT', `{secretbridge:${instance}}`)) ?? '';
+  const master = topology.servers[Math.floor(Number(answer.slice(1)) / Math.ceil(16_384 / 3))];
+  await using queue = await openQueue(url, { ...address, instance, cluster: true });
+  const { process, subjects } = recordingProcess();
+  queue.start(process);
+  await eventually(() => queue.health().state === 'up');
+  await queue.add([job('a')]);
+  await eventually(() => subjects().length === 1);
+  await master?.kill();
+  // Until the failover, the queue may reject jobs.
+  const add = () =>
+    queue.add([job('b')]).then(
+      () => true,
+      () => false,
+    );
+  await eventually(add, 40_000);
+  await eventually(() => subjects().includes('b'), 40_000);
 });
 
 let cluster: RedisTopology;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, startGuarded } from './guarded.ts';
@@ -20,6 +21,15 @@ export interface RedisServer extends Service {
   restart(): Promise<RedisServer>;
 }
 
+/** TLS and a password, for clients and for the connections between servers. */
+export interface RedisSecurity {
+  /** The paths of PEM files. The certificate must be valid for 127.0.0.1. */
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly password: string;
+}
+
 export interface RedisServerOptions extends StartOptions {
   /** More command-line arguments. */
   readonly args?: readonly string[];
@@ -27,6 +37,7 @@ export interface RedisServerOptions extends StartOptions {
   /** More lines for the configuration file. */
   readonly config?: readonly string[];
   readonly sentinel?: boolean;
+  readonly security?: RedisSecurity | undefined;
   /** Whether the server is ready. The default check needs a connection without TLS. */
   readonly ready?: (server: Pick<RedisServer, 'port' | 'command'>) => Promise<boolean>;
 }
@@ -90,7 +101,8 @@ async function firstRedis(machine: Machine): Promise<string | undefined> {
 async function launch(program: string, port: number, options: RedisServerOptions): Promise<RedisServer> {
   return startGuarded('redis', async (guard) => {
     const process = await spawn(guard, program, port, options);
-    const command = (...words: readonly string[]): Promise<string> => sendCommand(port, words);
+    const { security } = options;
+    const command = (...words: readonly string[]): Promise<string> => sendCommand(port, words, security);
     const ready = options.ready ?? answersPing;
     await until('The start of Redis', 20_000, async () => {
       await assertStarting(process);
@@ -119,12 +131,13 @@ async function spawn(
   guard: Guard,
   program: string,
   port: number,
-  { args = [], config = [], sentinel = false }: RedisServerOptions,
+  { args = [], config = [], sentinel = false, security }: RedisServerOptions,
 ): Promise<GuardedProcess> {
   const file = join(guard.folder, 'redis.conf');
   const plain = sentinel ? [] : ['save ""', 'appendonly no'];
   const lines = [
-    ...[`port ${port}`, 'bind 127.0.0.1', `dir ${guard.folder}`, `pidfile ${guard.folder}/redis.pid`],
+    ...(security === undefined ? [`port ${port}`] : securityConfig(port, security)),
+    ...['bind 127.0.0.1', `dir ${guard.folder}`, `pidfile ${guard.folder}/redis.pid`],
     ...[...plain, 'daemonize no', ...config],
   ];
   await writeFile(file, `${lines.join('\n')}\n`);
@@ -134,6 +147,14 @@ async function spawn(
     args: [file, ...args, ...(sentinel ? ['--sentinel'] : [])],
     env: { HOME: guard.folder, PATH: globalThis.process.env.PATH },
   });
+}
+
+function securityConfig(port: number, { caFile, certFile, keyFile, password }: RedisSecurity) {
+  return [
+    ...['port 0', `tls-port ${port}`, `tls-cert-file ${certFile}`, `tls-key-file ${keyFile}`],
+    ...[`tls-ca-cert-file ${caFile}`, 'tls-auth-clients no', 'tls-replication yes', 'tls-cluster yes'],
+    ...[`requirepass ${password}`, `masterauth ${password}`],
+  ];
 }
 
 async function answersPing({ command }: Pick<RedisServer, 'command'>): Promise<boolean> {
@@ -146,20 +167,28 @@ function codeOf(error: NodeJS.ErrnoException): string {
   return error.code ?? 'unknown';
 }
 
-function sendCommand(port: number, words: readonly string[]): Promise<string> {
-  return sendCommands({ host: '127.0.0.1', port }, [words]);
+async function sendCommand(
+  port: number,
+  words: readonly string[],
+  security: RedisSecurity | undefined,
+): Promise<string> {
+  const server = { host: '127.0.0.1', port };
+  if (security === undefined) return sendCommands(server, [words]);
+  const ca = await readFile(security.caFile, 'utf8');
+  const answer = await sendCommands({ ...server, ca }, [['AUTH', security.password], words]);
+  return answer.replace('+OK\r\n', '');
 }
 
 function sendCommands(
-  server: { readonly host: string; readonly port: number },
+  server: { readonly host: string; readonly port: number; readonly ca?: string },
   commands: readonly (readonly string[])[],
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection(server);
+    const socket = server.ca === undefined ? createConnection(server) : connect(server);
     socket.setTimeout(5_000, () => socket.destroy(new Error('Redis does not answer')));
     let text = '';
     socket.setEncoding('utf8');
-    socket.on('connect', () => {
+    socket.on(server.ca === undefined ? 'connect' : 'secureConnect', () => {
       const lines = commands.map(
         (words) =>
           `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`,
