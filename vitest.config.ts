@@ -64,7 +64,7 @@ const LONG_INTEGRATION = [
   'test/integration/deploy/{image,image-compose,image-root,chart-values,chart-network}.test.ts',
   'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application}.test.ts',
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
-  'test/integration/service/{stalls,replicas-sqlite}.test.ts',
+  'test/integration/service/{collector,stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
   'test/integration/audit/{crashes,failover,retention,prepared-statements,orphan-rows,loss,pgbouncer,readiness}.test.ts',
 ];

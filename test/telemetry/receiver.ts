@@ -33,7 +33,7 @@ interface Otlp {
     readonly resource: { readonly attributes: readonly Attribute[] };
     readonly scopeSpans: readonly {
       readonly spans: readonly (Omit<ReceivedSpan, 'attributes' | 'resource'> & {
-        readonly attributes: readonly Attribute[];
+        readonly attributes?: readonly Attribute[];
       })[];
     }[];
   }[];
@@ -74,7 +74,8 @@ export async function openReceiver(): Promise<Receiver> {
   };
 }
 
-function spansIn({ resourceSpans }: Otlp): readonly ReceivedSpan[] {
+/** Returns the spans of one request. */
+export function spansIn({ resourceSpans }: Otlp): readonly ReceivedSpan[] {
   return resourceSpans.flatMap(({ resource, scopeSpans }) =>
     scopeSpans.flatMap(({ spans }) =>
       spans.map((span) => ({
@@ -86,7 +87,8 @@ function spansIn({ resourceSpans }: Otlp): readonly ReceivedSpan[] {
   );
 }
 
-function textsOf(attributes: readonly Attribute[]): Record<string, string> {
+/** @param attributes Undefined in the output of a collector if there are none. */
+function textsOf(attributes: readonly Attribute[] = []): Record<string, string> {
   return Object.fromEntries(
     attributes.map(({ key, value }) => [key.replace(/^secretbridge\./, ''), value.stringValue ?? '?']),
   );
