@@ -97,7 +97,7 @@ class SigningCheckpointer implements Checkpointer {
     this.audit = {
       ...audit,
       append: (entries) => this.#append(entries),
-      checkWritable: () => this.#signLoss(audit.checkWritable),
+      checkWritable: () => this.#signLoss(() => audit.checkWritable()),
     };
   }
 
