@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { installed } from './install.ts';
-import { prepareGo, versionIn } from './kubernetes-install.ts';
-import { reportToStderr } from './service.ts';
+import { type GoPrograms, installGoProgram } from './go-program.ts';
 
-const MODULE = join(import.meta.dirname, 'compose-spec');
-const LOADER = 'github.com/compose-spec/compose-go/v2';
+const LOADER: GoPrograms = {
+  module: 'compose-spec',
+  versionOf: 'github.com/compose-spec/compose-go/v2',
+  title: 'the loader of Compose files',
+  seconds: 30,
+  programs: { 'compose-spec': '.' },
+};
 
 export type Composed =
   | { readonly ok: true; readonly model: ComposeModel }
@@ -38,7 +39,7 @@ export interface ComposeService {
 
 /** Loads a Compose file with the reference loader. Builds the loader with Go on first use. */
 export async function loadCompose(path: string): Promise<Composed> {
-  const program = await installComposeSpec(reportToStderr);
+  const program = join(await installGoProgram(LOADER), 'compose-spec');
   try {
     const { stdout } = await promisify(execFile)(program, [path], {
       cwd: dirname(path),
@@ -50,27 +51,4 @@ export async function loadCompose(path: string): Promise<Composed> {
     if (!(error instanceof Error && 'stderr' in error)) throw error;
     return { ok: false, problem: String(error.stderr) };
   }
-}
-
-async function installComposeSpec(report: (line: string) => void): Promise<string> {
-  const version = versionIn(readFileSync(join(MODULE, 'go.mod'), 'utf8'), LOADER);
-  const source = createHash('sha256')
-    .update(readFileSync(join(MODULE, 'main.go')))
-    .digest('hex');
-  const folder = await installed(
-    `compose-spec-${version}-${source.slice(0, 8)}`,
-    report,
-    async (draft, run) => {
-      const go = await prepareGo(join(draft, 'work'), report, run);
-      report(`Building the loader of Compose files ${version} (a few seconds, once) …`);
-      await run({
-        name: 'go build',
-        command: go.command,
-        args: ['build', '-o', join(draft, 'compose-spec'), '-ldflags', '-s -w', '.'],
-        cwd: MODULE,
-        env: go.env,
-      });
-    },
-  );
-  return join(folder, 'compose-spec');
 }

@@ -64,7 +64,7 @@ export async function installKubernetes(report: (line: string) => void): Promise
   return { apiServer: join(folder, 'kube-apiserver'), etcd: join(folder, 'etcd') };
 }
 
-function linesOf(path: string): number {
+export function linesOf(path: string): number {
   return existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0;
 }
 

@@ -56,7 +56,7 @@ export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalSta
   );
 }
 
-async function installLocalStack(report: (line: string) => void): Promise<string> {
+export async function installLocalStack(report: (line: string) => void): Promise<string> {
   const python = await findLocalStackPython(report);
   const name = `localstack-${LOCALSTACK_VERSION}-with-events-python-${python.version}`;
   const folder = await installed(name, report, async (draft, run) => {

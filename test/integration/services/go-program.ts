@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { installed } from './install.ts';
+import { linesOf, prepareGo, versionIn } from './kubernetes-install.ts';
+import { reportToStderr } from './service.ts';
+
+/** Programs that Go builds from one module. */
+export interface GoPrograms {
+  /** The folder of the module, next to this file. */
+  readonly module: string;
+  /** The dependency whose version is the version of the programs. */
+  readonly versionOf: string;
+  /** What is built, for the line that announces the build. */
+  readonly title: string;
+  /** How long the build usually takes on two cores. */
+  readonly seconds: number;
+  /** The packages to build. The keys are the paths of the programs below the returned folder. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly tags?: readonly string[];
+}
+
+/** Returns the folder of the programs. Builds them on first use. */
+export async function installGoProgram(
+  { module, versionOf, title, seconds, programs, tags = [] }: GoPrograms,
+  report = reportToStderr,
+): Promise<string> {
+  const cwd = join(import.meta.dirname, module);
+  const version = versionIn(readFileSync(join(cwd, 'go.mod'), 'utf8'), versionOf);
+  return installed(
+    `${module}-${version}${sourceHash(cwd)}`,
+    report,
+    async (draft, run, progress) => {
+      const go = await prepareGo(join(draft, 'work'), report, run);
+      const inModule = { command: go.command, cwd, env: go.env };
+      const duration = seconds > 60 ? `about ${Math.round(seconds / 60)} minutes` : 'a few seconds';
+      report(`Building ${title} ${version} (${duration}, once) …`);
+      // `go build -v` prints each package that it compiles. The number of all packages is known after the downloads.
+      const [all, compiled] = [join(draft, 'work', 'all-packages'), join(draft, 'work', 'compiled-packages')];
+      const tagged = ['-tags', tags.join(',')];
+      const list = ['list', ...tagged, '-deps', ...Object.values(programs)];
+      await run({ name: 'go list', ...inModule, args: list, log: all });
+      const total = linesOf(all);
+      progress.measure = () => linesOf(compiled) / total;
+      for (const [path, source] of Object.entries(programs)) {
+        const args = ['build', '-v', ...tagged, '-o', join(draft, path), '-ldflags', '-s -w', source];
+        await run({ name: `go build ${path}`, ...inModule, args, log: compiled });
+      }
+    },
+    { seconds },
+  );
+}
+
+/** Returns a suffix for the name of the installation, because a program of our own changes without a new version. */
+function sourceHash(folder: string): string {
+  const source = join(folder, 'main.go');
+  if (!existsSync(source)) return '';
+  return `-${createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 8)}`;
+}
