@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
+import { type GoPrograms, installGoProgram } from './go-program.ts';
 import { assertStarting, startGuarded } from './guarded.ts';
-import { installed } from './install.ts';
-import { prepareGo, versionIn } from './kubernetes-install.ts';
-import { reportToStderr, type Service, until } from './service.ts';
+import { type Service, until } from './service.ts';
 
 /** An OpenTelemetry collector that receives OTLP over HTTP and writes it to a file. */
 export interface Collector extends Service {
@@ -19,25 +17,17 @@ export interface Collector extends Service {
   log(): string;
 }
 
-const MODULE = join(import.meta.dirname, 'collector');
+const COLLECTOR: GoPrograms = {
+  module: 'collector',
+  versionOf: 'go.opentelemetry.io/collector/otelcol',
+  title: 'the OpenTelemetry collector',
+  seconds: 120,
+  programs: { collector: '.' },
+};
 
 /** Returns the path of the collector. On first use, builds it from the Go modules in `collector/go.mod`. */
-export async function installCollector(report: (line: string) => void = reportToStderr): Promise<string> {
-  const read = (name: string): string => readFileSync(join(MODULE, name), 'utf8');
-  const version = versionIn(read('go.mod'), 'go.opentelemetry.io/collector/otelcol');
-  const hash = createHash('sha256').update(read('main.go')).update(read('go.sum')).digest('hex');
-  const folder = await installed(
-    `collector-${version}-${hash.slice(0, 8)}`,
-    report,
-    async (draft, run) => {
-      const go = await prepareGo(join(draft, 'work'), report, run);
-      report(`Building the OpenTelemetry collector ${version} (about 2 minutes, once) …`);
-      const args = ['build', '-ldflags', '-s -w', '-o', join(draft, 'collector'), '.'];
-      await run({ name: 'go build', command: go.command, args, cwd: MODULE, env: go.env });
-    },
-    { seconds: 120 },
-  );
-  return join(folder, 'collector');
+export async function installCollector(): Promise<string> {
+  return join(await installGoProgram(COLLECTOR), 'collector');
 }
 
 /** @param program The path that `installCollector` returns. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildGoPrograms, versionIn } from './go-build.ts';
 import { installed } from './install.ts';
-import { linesOf, prepareGo, versionIn } from './kubernetes-install.ts';
 import { reportToStderr } from './service.ts';
 
 /** Programs that Go builds from one module. */
@@ -31,21 +31,9 @@ export async function installGoProgram(
     `${module}-${version}${sourceHash(cwd)}`,
     report,
     async (draft, run, progress) => {
-      const go = await prepareGo(join(draft, 'work'), report, run);
-      const inModule = { command: go.command, cwd, env: go.env };
       const duration = seconds > 60 ? `about ${Math.round(seconds / 60)} minutes` : 'a few seconds';
       report(`Building ${title} ${version} (${duration}, once) …`);
-      // `go build -v` prints each package that it compiles. The number of all packages is known after the downloads.
-      const [all, compiled] = [join(draft, 'work', 'all-packages'), join(draft, 'work', 'compiled-packages')];
-      const tagged = ['-tags', tags.join(',')];
-      const list = ['list', ...tagged, '-deps', ...Object.values(programs)];
-      await run({ name: 'go list', ...inModule, args: list, log: all });
-      const total = linesOf(all);
-      progress.measure = () => linesOf(compiled) / total;
-      for (const [path, source] of Object.entries(programs)) {
-        const args = ['build', '-v', ...tagged, '-o', join(draft, path), '-ldflags', '-s -w', source];
-        await run({ name: `go build ${path}`, ...inModule, args, log: compiled });
-      }
+      await buildGoPrograms({ draft, report, run, progress }, [{ folder: cwd, programs, tags }]);
     },
     { seconds },
   );

@@ -24,15 +24,17 @@ export function redis(): { url: string } {
   return inject('redis');
 }
 
-/** The cluster of this run. `request` sends the administrator's token. */
-export function kubernetes(): KubernetesApi & {
-  address: string;
-  caFile: string;
-  token: string;
-  kubeconfig: string;
+export interface TestCluster extends KubernetesApi {
+  readonly address: string;
+  readonly caFile: string;
+  readonly token: string;
+  readonly kubeconfig: string;
   /** Undefined for a borrowed cluster, because its audit log is not accessible. */
-  auditLogPath: string | undefined;
-} {
+  readonly auditLogPath: string | undefined;
+}
+
+/** The cluster of this run. `request` sends the administrator's token. */
+export function kubernetes(): TestCluster {
   const { auditLogPath, ...access } = inject('kubernetes');
   return { ...access, auditLogPath, ...createKubernetesApi(access) };
 }

@@ -9,7 +9,10 @@ import { writeKubeconfig } from './kubeconfig.ts';
 import { createKubernetesApi, type KubernetesApi } from './kubernetes-api.ts';
 import { borrowKubernetes, borrowKubernetesIfThere } from './kubernetes-borrowed.ts';
 import { installKubernetes, type Programs } from './kubernetes-install.ts';
-import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
+import { type Lifetime, reportToStderr, type Service, type StartOptions, until } from './service.ts';
+
+/** The private key that signs tokens of service accounts, in the folder of the cluster. */
+export const SERVICE_ACCOUNT_KEY = 'sa.key';
 
 /**
  * A real API server with a real etcd, without controllers and nodes. Therefore no pod runs, no garbage collection
@@ -39,38 +42,47 @@ export async function startKubernetes(options: StartOptions = {}): Promise<Kuber
   return retryOnPortClash(() => launch(programs));
 }
 
-async function launch(programs: Programs): Promise<Kubernetes> {
-  return startGuarded('kubernetes', async (guard) => {
-    const adminToken = randomBytes(24).toString('hex');
-    const etcdAddress = await startEtcd(programs.etcd, guard);
-    const { address, caFile, auditLogPath } = await startApiServer(
-      programs.apiServer,
-      guard,
-      etcdAddress,
-      adminToken,
-    );
-    const kubeconfig = join(guard.folder, 'admin.kubeconfig');
-    const ca = await readFile(caFile, 'utf8');
-    await writeKubeconfig(kubeconfig, {
-      address,
-      ca,
-      user: 'admin',
-      token: adminToken,
-      namespace: 'default',
-    });
-    const access = { address, caFile, token: adminToken, folder: guard.folder };
-    const { request: _, ...helpers } = createKubernetesApi(access);
-    return {
-      ...helpers,
-      name: 'Kubernetes',
-      address,
-      caFile,
-      adminToken,
-      kubeconfig,
-      auditLogPath,
-      folder: guard.folder,
-    };
+function launch(programs: Programs): Promise<Kubernetes> {
+  // This plugin would wait for a controller that creates a default ServiceAccount in each namespace.
+  const flags = ['--disable-admission-plugins=ServiceAccount'];
+  return startGuarded('kubernetes', (guard) => startControlPlane(programs, guard, flags));
+}
+
+/** Starts etcd and the API server, with the files of the cluster in the folder of the guard. */
+export async function startControlPlane(
+  programs: Programs,
+  guard: Guard,
+  /** More flags of the API server. */
+  flags: readonly string[],
+): Promise<Omit<Kubernetes, keyof Lifetime>> {
+  const adminToken = randomBytes(24).toString('hex');
+  const etcdAddress = await startEtcd(programs.etcd, guard);
+  const { address, caFile, auditLogPath } = await startApiServer(programs.apiServer, guard, {
+    etcdAddress,
+    adminToken,
+    flags,
   });
+  const kubeconfig = join(guard.folder, 'admin.kubeconfig');
+  const ca = await readFile(caFile, 'utf8');
+  await writeKubeconfig(kubeconfig, {
+    address,
+    ca,
+    user: 'admin',
+    token: adminToken,
+    namespace: 'default',
+  });
+  const access = { address, caFile, token: adminToken, folder: guard.folder };
+  const { request: _, ...helpers } = createKubernetesApi(access);
+  return {
+    ...helpers,
+    name: 'Kubernetes',
+    address,
+    caFile,
+    adminToken,
+    kubeconfig,
+    auditLogPath,
+    folder: guard.folder,
+  };
 }
 
 async function startEtcd(program: string, guard: Guard): Promise<string> {
@@ -107,10 +119,22 @@ async function startEtcd(program: string, guard: Guard): Promise<string> {
   return client;
 }
 
-async function startApiServer(program: string, guard: Guard, etcdAddress: string, adminToken: string) {
+interface ApiServerOptions {
+  readonly etcdAddress: string;
+  readonly adminToken: string;
+  readonly flags: readonly string[];
+}
+
+async function startApiServer(
+  program: string,
+  guard: Guard,
+  { etcdAddress, adminToken, flags }: ApiServerOptions,
+) {
   const file = (name: string) => join(guard.folder, name);
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  await writeFile(file('sa.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  await writeFile(file(SERVICE_ACCOUNT_KEY), privateKey.export({ type: 'pkcs8', format: 'pem' }), {
+    mode: 0o600,
+  });
   await writeFile(file('tokens.csv'), `${adminToken},admin,admin,"system:masters"\n`, { mode: 0o600 });
   await writeFile(file('audit-policy.yaml'), AUDIT_POLICY);
 
@@ -129,15 +153,14 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
       '--advertise-address=192.0.2.1',
       '--endpoint-reconciler-type=none',
       '--service-account-issuer=https://kubernetes.default.svc',
-      `--service-account-key-file=${file('sa.key')}`,
-      `--service-account-signing-key-file=${file('sa.key')}`,
+      `--service-account-key-file=${file(SERVICE_ACCOUNT_KEY)}`,
+      `--service-account-signing-key-file=${file(SERVICE_ACCOUNT_KEY)}`,
       '--authorization-mode=RBAC',
       `--token-auth-file=${file('tokens.csv')}`,
       '--service-cluster-ip-range=10.0.0.0/24',
-      // This plugin would wait for a controller that creates a default ServiceAccount in each namespace.
-      '--disable-admission-plugins=ServiceAccount',
       `--audit-policy-file=${file('audit-policy.yaml')}`,
       `--audit-log-path=${file('audit.log')}`,
+      ...flags,
     ],
     env: {},
   });
