@@ -3,9 +3,11 @@
 # The image gets the files of `npm run image:files`, which the tests run: /app and a link to its program. It adds only Node,
 # without npm, on the base of Node's own image.
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:2fe369e969550cde8e867afc3fe370b260140cab4a23d467074295b42163d553
+ARG BUILD_IMAGE=${NODE_IMAGE}
 ARG BASE_IMAGE=debian:bookworm-20260918-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
 
-FROM ${NODE_IMAGE} AS build
+# This stage runs on the platform of the builder. Its files are the same for every platform.
+FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 # No package needs its install script, so no script is run.
@@ -13,13 +15,15 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN node scripts/image-files.ts /out && mkdir /state
 
+FROM ${NODE_IMAGE} AS node
+
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="secretbridge" \
       org.opencontainers.image.description="Keeps Kubernetes Secrets in sync with Vault/OpenBao, AWS Secrets Manager and Azure Key Vault" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.base.name="debian:bookworm-20260918-slim"
-COPY --from=build /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /out/ /
 COPY --from=build --chown=10001:10001 /state/ /var/lib/secretbridge/
 ENV NODE_ENV=production

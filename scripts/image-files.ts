@@ -18,7 +18,8 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
   const app = join(folder, 'app');
   await mkdir(app, { recursive: true });
   if (!(await build(ROOT, join(app, 'dist')))) return undefined;
-  for (const name of ['bin', 'LICENSE']) await cp(join(ROOT, name), join(app, name), { recursive: true });
+  await cp(join(ROOT, 'LICENSE'), join(app, 'LICENSE'));
+  await copyProgram(join(app, 'bin'));
 
   const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Record<string, string>;
   const { name, version = '', license, type, bin } = manifest;
@@ -45,6 +46,14 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
   await mkdir(join(folder, 'usr/local/bin'), { recursive: true });
   await symlink('/app/bin/secretbridge.js', join(folder, 'usr/local/bin/secretbridge'));
   return settle(folder, TIME);
+}
+
+/** Copies the program. Its first line names Node, because a base image without a shell has no `/usr/bin/env`. */
+async function copyProgram(folder: string): Promise<void> {
+  const text = await readFile(join(ROOT, 'bin/secretbridge.js'), 'utf8');
+  await mkdir(folder);
+  const changed = text.replace(/^#!.*/, '#!/usr/local/bin/node --disable-sigusr1');
+  await writeFile(join(folder, 'secretbridge.js'), changed);
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

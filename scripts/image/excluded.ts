@@ -22,8 +22,12 @@ const FOLDERS = new Set([
   ...['dist-es', 'dist-browser', 'react-native', 'workerd'],
 ]);
 
-/** Packages that no included file loads. Only type definitions or excluded files refer to them. */
-const PACKAGES = /^node_modules\/(?:.+\/node_modules\/)?(?:@types\/[^/]+|undici-types|@azure\/msal-browser)$/;
+/**
+ * Packages that no included file loads, and the optional native code of msgpackr. Only type definitions or excluded
+ * files refer to the former. Without native code, the files are the same for every platform.
+ */
+const PACKAGES =
+  /^node_modules\/(?:.+\/node_modules\/)?(?:@types\/[^/]+|undici-types|@azure\/msal-browser|(?:@msgpackr-extract\/)?msgpackr-extract[^/]*|node-gyp-build-optional-packages)$/;
 
 /**
  * Whether the image omits a file. The path is relative to the package of the file. Example: `dist/browser/index.js`.

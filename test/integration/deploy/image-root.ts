@@ -90,19 +90,19 @@ export async function assembleImage(
   return stdout;
 }
 
-/**
- * Copies the build context like Docker, respecting `.dockerignore`. Links the local packages that `npm ci` would
- * install.
- */
-export async function copyContext(folder: string): Promise<void> {
+/** Returns the files and folders of the build context, respecting `.dockerignore`. */
+export async function contextNames(): Promise<readonly string[]> {
   const [all, ...exceptions] = (await readFile(join(ROOT, '.dockerignore'), 'utf8'))
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
   if (all !== '*') throw new Error('.dockerignore must begin with * and list what to include');
-  for (const line of exceptions) {
-    const name = line.replace(/^!/, '');
+  return exceptions.map((line) => line.replace(/^!/, ''));
+}
+
+/** Copies the build context like Docker. Links the local packages that `npm ci` would install. */
+export async function copyContext(folder: string): Promise<void> {
+  for (const name of await contextNames())
     await cp(join(ROOT, name), join(folder, name), { recursive: true });
-  }
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
 }
 

@@ -117,8 +117,9 @@ mappings:
       'node_modules/@azure/msal-common/package.json: ./dist-browser/index-browser.mjs',
       'node_modules/axios/package.json: ./dist/browser/axios.cjs',
       'node_modules/bowser/package.json: ./README.md',
-      // This optional dependency is absent, because only packages for development need it.
-      'node_modules/node-gyp-build-optional-packages/node-gyp-build.js: detect-libc',
+      // This native code is optional. Without it, the files are the same for every platform.
+      'node_modules/msgpackr/dist/node.cjs: msgpackr-extract',
+      'node_modules/msgpackr/node-index.js: msgpackr-extract',
     ]);
   });
 
