@@ -17,18 +17,29 @@ export interface KubeconfigInput {
   user: string;
   token: string;
   namespace: string;
+  /** The name in the server's certificate, if it is not the name in `address`. */
+  serverName?: string;
 }
 
 /** Writes a kubeconfig with one context. The credentials are embedded, so the file can be copied. */
 export async function writeKubeconfig(
   path: string,
-  { address, ca, user, token, namespace }: KubeconfigInput,
+  { address, ca, user, token, namespace, serverName }: KubeconfigInput,
 ) {
   const authority = Buffer.from(ca).toString('base64');
   const content = {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server: address, 'certificate-authority-data': authority } }],
+    clusters: [
+      {
+        name: 'test',
+        cluster: {
+          server: address,
+          'certificate-authority-data': authority,
+          ...(serverName === undefined ? {} : { 'tls-server-name': serverName }),
+        },
+      },
+    ],
     users: [{ name: user, user: { token } }],
     contexts: [{ name: 'test', context: { cluster: 'test', user, namespace } }],
     'current-context': 'test',
