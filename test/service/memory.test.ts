@@ -126,9 +126,9 @@ it('a check of the versions of many keys takes at most 256 bytes of memory for e
     open: async () => ({
       read: async () => [],
       find: async () => [],
-      async versions(asked) {
+      async versions(refs) {
         during = heapSize();
-        return asked.map(() => ({ kind: 'unknown' }));
+        return refs.map(() => ({ kind: 'unknown' }));
       },
     }),
   });
