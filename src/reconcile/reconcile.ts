@@ -34,6 +34,8 @@ export interface ReconcileOptions {
    * while sources are read. It may throw, which ends the run. Defaults to true.
    */
   readonly isStillDesired?: () => boolean;
+  /** Called when the target is written, before the outcome is recorded. */
+  readonly onWritten?: () => void;
 }
 
 /** The maximum number of write conflicts in one run. After that, the target is left to the next run. */
@@ -58,11 +60,16 @@ export async function reconcile(
   mapping: Mapping,
   id: TargetId,
   deps: ReconcileDeps,
-  { drift = 'repair', isNew = false, isStillDesired = () => true }: ReconcileOptions = {},
+  {
+    drift = 'repair',
+    isNew = false,
+    isStillDesired = () => true,
+    onWritten = () => undefined,
+  }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
   for (let attempt = 1; ; attempt += 1) {
-    const run = { mapping, id, attempt, restart, drift, isNew, isStillDesired };
+    const run = { mapping, id, attempt, restart, drift, isNew, isStillDesired, onWritten };
     const observation =
       (attempt === 1 && (await observeMissing(mapping, id, deps))) || (await observe(mapping, id, deps));
     const outcome = await carryOut(run, observation, deps);
@@ -189,6 +196,7 @@ async function write(
     id,
     attempt,
     isRepair,
+    onWritten: run.onWritten,
     ...(previousContent === undefined ? {} : { previousContent }),
   };
   const { error, ...written } = await applyPlan(plan, decision, job, deps);

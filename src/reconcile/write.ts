@@ -31,6 +31,8 @@ export interface WriteJob {
   readonly isRepair: boolean;
   /** The fingerprint of the previous content, if the target or our part of it was lost. */
   readonly previousContent?: string;
+  /** Called when the target is written, before the outcome is recorded. */
+  readonly onWritten?: () => void;
 }
 
 /** A decision. Without `whenRecorded`, the records of its reads are already durable. */
@@ -55,6 +57,7 @@ export async function applyPlan(
     });
     if (result.kind === 'written') {
       const { resourceVersion } = result;
+      job.onWritten?.();
       const recorded = tracer.span('outcome', {}, () => recorder.outcome(change, { resourceVersion }));
       return { resourceVersion, ...(await recorded) };
     }

@@ -137,7 +137,8 @@ export class Worker {
           .map(({ mapping }) => mapping);
         const include = mappings.find((mapping) => mapping.include !== undefined)?.include;
         const calls = mappings.reduce((sum, mapping) => sum + callsOf(mapping), 0);
-        const run = (wrap: Wrap) => work.target(subject, job, { signal, wrap });
+        const run = (wrap: Wrap, onWritten: () => void) =>
+          work.target(subject, job, { signal, wrap, onWritten });
         const onQueued = () => void this.#expectReads(job, subject);
         return this.#inCompartment(stores.join(' '), job, {
           ...{ loop, stores, run, include, calls, signal, onQueued },
@@ -171,7 +172,7 @@ export class Worker {
   ): Promise<number | undefined> {
     const beginWait = () => this.#progress.trackWait(loop, stores);
     const end = beginWait();
-    const begun = async () => {
+    const begun = async (release: () => void) => {
       end();
       // The process may have been told to end while the job waited.
       signal.throwIfAborted();
@@ -180,7 +181,7 @@ export class Worker {
       return run((context) => {
         const observed = withStoreProgress(context, beginWait);
         return include === undefined ? observed : this.#reads.wrap(observed, include.path);
-      });
+      }, release);
     };
     if (include === undefined) return this.#bulkhead.run(name, reason, begun, onQueued).finally(end);
     // Tenants share no compartment, so that none waits for the jobs of another.
@@ -256,7 +257,11 @@ interface CompartmentWork {
   readonly loop: Loop;
   /** The stores whose answers count as progress. */
   readonly stores: readonly string[];
-  readonly run: (wrap: Wrap) => Promise<number | undefined>;
+  /**
+   * @param onWritten Called when only the record of the outcome is missing. The job then waits for the audit, while the
+   * next job reads and writes.
+   */
+  readonly run: (wrap: Wrap, onWritten: () => void) => Promise<number | undefined>;
   /** The `include` whose limits apply. */
   readonly include: MappingInclude | undefined;
   /** The number of calls to stores that the job may need. */

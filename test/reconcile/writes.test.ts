@@ -20,6 +20,21 @@ describe('write', () => {
     ]);
   });
 
+  it('a write reports that the target is written before it records the outcome', async () => {
+    const world = await openDb();
+    const steps: string[] = [];
+    const { app } = await world.start(({ call, phase, args }: Step) => {
+      const entry = call === 'audit.append' ? ((args[0] as { phase?: string }[])[0]?.phase ?? '') : '';
+      if (entry === 'outcome' || call === 'cluster.create') steps.push(`${phase} ${call}`);
+    });
+    const [mapping] = app.config.mappings;
+    if (mapping === undefined) throw new Error('none');
+    const context = await app.createContext();
+    await reconcile(mapping, APPS_DB, context, { onWritten: () => steps.push('written') });
+    const outcome = ['before audit.append', 'after audit.append'];
+    expect(steps).toEqual(['before cluster.create', 'after cluster.create', 'written', ...outcome]);
+  });
+
   it('a write is recorded as failed if the API server denies permission', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));

@@ -152,6 +152,36 @@ describe('bulkhead', () => {
     expect(rejected.get(late)).toBeGreaterThanOrEqual(500);
   });
 
+  it('the bulkhead starts the next job when a job releases its capacity before its end', async () => {
+    const bulkhead = new Bulkhead({ concurrency: 1, maxQueued: 4, now: () => 0 });
+    const end = Promise.withResolvers<undefined>();
+    const started: number[] = [];
+    const begin = (number: number) =>
+      bulkhead.run('a', 'first', (release) => {
+        started.push(number);
+        if (number === 0) release();
+        return end.promise;
+      });
+    const all = [begin(0), begin(1), begin(2)];
+    await settled();
+    expect(started).toEqual([0, 1]);
+    end.resolve(undefined);
+    await Promise.all(all);
+    expect(started).toEqual([0, 1, 2]);
+    // The capacity of the first job was returned only once.
+    const stuck = Promise.withResolvers<undefined>();
+    const later = [3, 4].map((number) =>
+      bulkhead.run('a', 'first', () => {
+        started.push(number);
+        return stuck.promise;
+      }),
+    );
+    await settled();
+    expect(started).toEqual([0, 1, 2, 3]);
+    stuck.resolve(undefined);
+    await Promise.all(later);
+  });
+
   it('the bulkhead announces only jobs that it will not reject', async () => {
     const bulkhead = new Bulkhead({
       concurrency: 1,

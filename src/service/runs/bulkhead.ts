@@ -54,22 +54,29 @@ export class Bulkhead {
    * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. If all
    * rejected jobs returned every second, the retries would cost more than the work.
    *
+   * @param work May call `release` before its end, when it needs no more capacity. Then the next job starts.
    * @param onQueued Called if the work waits for capacity, and certainly gets it.
    */
   async run(
     name: string,
     reason: Reason,
-    work: () => Promise<RetryAfter>,
+    work: (release: () => void) => Promise<RetryAfter>,
     onQueued: () => void = () => undefined,
   ): Promise<RetryAfter> {
     const compartment = this.#compartments.get(name) ?? new Compartment(this.#options);
     this.#compartments.set(name, compartment);
     if (!(await compartment.acquire(reason, onQueued))) return compartment.retryAfter(reason);
-    try {
-      return await work();
-    } finally {
+    let isReleased = false;
+    const release = (): void => {
+      if (isReleased) return;
+      isReleased = true;
       compartment.release();
-      if (compartment.isIdle) this.#compartments.delete(name);
+      if (compartment.isIdle && this.#compartments.get(name) === compartment) this.#compartments.delete(name);
+    };
+    try {
+      return await work(release);
+    } finally {
+      release();
     }
   }
 }

@@ -52,7 +52,11 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** Wraps the context that the run uses. */
   readonly wrap: (context: SyncContext) => SyncContext;
+  /** Called when the last write of the job has ended, before its outcome is recorded. */
+  readonly onWritten?: () => void;
 }
+
+type WriteHooks = Omit<RunOptions, 'wrap'>;
 
 /** A new configuration normally reaches all replicas within two minutes. */
 const ROLLOUT_MS = 5 * 60_000;
@@ -68,7 +72,8 @@ export class TargetRunner {
   }
 
   /** Runs the job of a target, for each mapping that wants it. Returns the delay until the next run. */
-  async run(target: TargetId, job: Job, { signal, wrap }: RunOptions): Promise<number | undefined> {
+  async run(target: TargetId, job: Job, { wrap, ...hooks }: RunOptions): Promise<number | undefined> {
+    const { signal } = hooks;
     const { snapshot, contexts, triggers } = this.#deps;
     const retries: number[] = [];
     const start = this.#start();
@@ -80,7 +85,8 @@ export class TargetRunner {
       remaining = snapshot().forTarget(target);
       for (const desired of remaining) {
         if (signal.aborted) return 0;
-        const delayMs = await this.#runOne(this.#begin(desired, job), context, signal);
+        const ownHooks = remaining.length === 1 ? hooks : { signal };
+        const delayMs = await this.#runOne(this.#begin(desired, job), context, ownHooks);
         remaining = remaining.filter((other) => other !== desired);
         if (delayMs !== undefined) retries.push(delayMs);
       }
@@ -121,10 +127,10 @@ export class TargetRunner {
     return Math.max(0, largest(ended.filter((at) => !isInFuture(at, now))));
   }
 
-  async #runOne(run: Run, context: SyncContext, signal: AbortSignal): Promise<number | undefined> {
+  async #runOne(run: Run, context: SyncContext, options: WriteHooks): Promise<number | undefined> {
     const postponedMs = run.job.reason === 'drift' ? await this.#postponeRepair(run, context) : 0;
     if (postponedMs > 0) return postponedMs;
-    const outcome = await this.#reconcile(run, context, signal);
+    const outcome = await this.#reconcile(run, context, options);
     return this.#note(run, outcome);
   }
 
@@ -141,7 +147,8 @@ export class TargetRunner {
     return this.#otherConfigWait(run);
   }
 
-  #reconcile({ desired, job }: Run, context: SyncContext, signal: AbortSignal): Promise<Outcome> {
+  #reconcile(run: Run, context: SyncContext, { signal, onWritten }: WriteHooks): Promise<Outcome> {
+    const { desired, job } = run;
     const { tracer = noTracer } = this.#deps;
     const { mapping, id, error } = desired;
     const { reason, requestId } = job;
@@ -155,6 +162,7 @@ export class TargetRunner {
         isWriting = this.#isDesired(desired);
         return isWriting;
       },
+      ...(onWritten && { onWritten }),
     };
     const work = async (): Promise<Outcome> => {
       if (error !== undefined) return recordUndecidable(mapping, id, error, context);
