@@ -42,6 +42,8 @@ export interface VaultServer extends AsyncDisposable {
   failRenewals: boolean;
   /** The error text in the answer to a rejected login. */
   refusal: string;
+  /** What `sys/health` says about the edition of Vault. OpenBao, the default, says nothing. */
+  isEnterprise: boolean | undefined;
 }
 
 interface Version {
@@ -88,7 +90,10 @@ export async function startVaultServer(): Promise<VaultServer> {
 
   const handle = (url: URL, token: string, body: unknown): Reply => {
     const path = url.pathname.replace(/^\/v1\//, '');
-    if (path === 'sys/health') return ok('{"initialized":true,"sealed":false}', false);
+    if (path === 'sys/health') {
+      const { isEnterprise: enterprise } = vault;
+      return ok(JSON.stringify({ initialized: true, sealed: false, enterprise }), false);
+    }
     if (path === 'auth/approle/login') return logInByRole(body);
     if (/^auth\/.*\/?login(\/|$)/.test(path)) {
       const isRight = accepted.get(decodeURIComponent(path)) === JSON.stringify(body);
@@ -177,6 +182,7 @@ export async function startVaultServer(): Promise<VaultServer> {
     onList: () => undefined,
     failRenewals: false,
     refusal: 'invalid username or password',
+    isEnterprise: undefined,
     put(name, path, json, customMetadata) {
       const mount = mounts.get(name);
       if (mount === undefined) throw new Error(`no mount ${name}`);

@@ -2,11 +2,10 @@ import { clockSkewError } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { type JsonNode, member, textOf } from '../../core/json.ts';
 import { nearest } from '../../core/nearest.ts';
-import { type Answer, badAnswer } from '../answer.ts';
 import type { Check } from '../provider.ts';
 import { parseAnswer } from './answer.ts';
 import type { Command, VaultClient } from './client.ts';
-import { fromStatus } from './errors.ts';
+import { reach } from './health.ts';
 import type { Store } from './read.ts';
 
 /**
@@ -34,26 +33,6 @@ export async function checkStore(
   if (!(await run('login', () => logIn(store, signal)))) return checks;
   await run('mount', () => confirmMount(store, signal));
   return checks;
-}
-
-/**
- * Asks the server for its health. Only the root namespace has this path.
- * https://developer.hashicorp.com/vault/api-docs/system/health
- */
-export async function reach(client: VaultClient, signal: AbortSignal | undefined): Promise<Answer> {
-  const answer = await client.call(
-    (vault, options) => vault.read('sys/health?standbyok=true&perfstandbyok=true', options),
-    { inNamespace: false, signal, operation: 'check' },
-  );
-  if (answer.status === 200 && member(parseAnswer(answer), 'initialized') === undefined) {
-    throw badAnswer('it is not Vault or OpenBao');
-  }
-  if (answer.status === 501) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is not initialized' });
-  // Ignore any other status. It may come from a proxy that blocks this path, and the login check would report other
-  // problems.
-  if (answer.status >= 300 && answer.status < 400) throw fromStatus(answer);
-  if (answer.status >= 472) throw fromStatus(answer);
-  return answer;
 }
 
 /** Logs in, and proves the login with the mount query, because some tokens are not allowed to look themselves up. */

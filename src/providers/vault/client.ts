@@ -110,9 +110,10 @@ function failureOf(operation: Operation, ended: Settled<Answer>): AppError | und
   const { status } = ended.value;
   if (status < 300 || status === 404) return undefined;
   const isVaultRejection = status === 403 || (status === 400 && isVaultBody(parseJsonBody(ended.value)));
-  const isRefusal = operation === 'login' && isVaultRejection;
-  if (!isRefusal) return fromStatus(ended.value);
-  return loginBackendError(ended.value) ?? new AppError('AUTH_FAILED');
+  if (operation !== 'login') return fromStatus(ended.value);
+  const error = loginBackendError(ended.value);
+  if (error !== undefined) return error;
+  return isVaultRejection ? new AppError('AUTH_FAILED') : fromStatus(ended.value);
 }
 
 /**

@@ -21,10 +21,9 @@ export function fromStatus(answer: Answer): AppError {
   const body = parseJsonBody(answer);
   const texts = errorTexts(body) ?? [];
   const includesText = (part: string) => texts.some((text) => text.includes(part));
-  // A standby returns 307 if it cannot forward a request to the active node.
   if (status === 307)
     return badAnswer(
-      'it sent a redirect, and redirects are not followed; a standby without an active node does that',
+      'it sent a redirect, and redirects are not followed; a standby that cannot forward requests to the active node does that',
     );
   if (status >= 300 && status < 400) return badAnswer('it sent a redirect, and redirects are not followed');
   if (status === 401) return new AppError('AUTH_FAILED', { detail: 'status 401' });
@@ -52,6 +51,8 @@ export function fromStatus(answer: Answer): AppError {
     (includesText('Upgrading from non-versioned') || includesText('to upgrade from non-versioned'))
   )
     return unavailable(answer, 'the mount is being upgraded to version 2');
+  if (status === 400 && includesText('relative paths not supported'))
+    return new AppError('CONFIG_INVALID', { detail: 'Vault allows no `..` in a key of a version 1 engine' });
   if (status >= 500) return unavailable(answer, `status ${status}`);
   if (status === 400 && !isVaultBody(body))
     return badAnswer('status 400, not from Vault; is its address `https`?');
@@ -59,8 +60,8 @@ export function fromStatus(answer: Answer): AppError {
 }
 
 /**
- * Error texts for a failure of an external login service, for example of an LDAP server. Vault sends them with the same
- * status as for wrong credentials.
+ * Error texts for a failure of an external login service, for example of an LDAP server. OpenBao and older versions of
+ * Vault send them with the same status as for wrong credentials. Vault 1.21 sends some of them with status 500.
  */
 const BACKEND_FAILURES: readonly (readonly [words: RegExp, detail: string])[] = [
   [/failed to connect|Network Error/, 'it cannot reach the directory for logins'],

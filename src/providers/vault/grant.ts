@@ -26,13 +26,12 @@ export interface Grant {
  */
 export function grantOf(answer: Answer, mount: string): Grant {
   const { status } = answer;
+  const backendError = loginBackendError(answer);
+  if (backendError !== undefined) throw backendError;
   const isVaultRejection = (status === 400 || status === 404) && isVaultBody(parseJsonBody(answer));
   // The server returns 400 and 403 for wrong credentials, but also for a missing login method.
   if (status === 403 || (isVaultRejection && !isNamespaceMissing(answer))) {
-    throw (
-      loginBackendError(answer) ??
-      new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` })
-    );
+    throw new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` });
   }
   const auth = member(parseAnswer(success(answer)), 'auth');
   if (!isNothing(member(auth, 'mfa_requirement')))

@@ -3,9 +3,10 @@ import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
 import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
 import { errorTexts, isNothing, parseAnswer } from './answer.ts';
-import type { Command } from './client.ts';
+import type { Command, VaultClient } from './client.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
+import { confirmNamespace } from './health.ts';
 import { encodePath } from './paths.ts';
 import type { Session } from './session.ts';
 
@@ -24,10 +25,11 @@ export function mountQuery({ mount }: Pick<VaultConfig, 'mount'>): Command {
  */
 export type ConfirmMount = (signal: AbortSignal | undefined) => Promise<void>;
 
-export function createMountCheck(config: VaultConfig, session: Session): ConfirmMount {
+export function createMountCheck(config: VaultConfig, session: Session, client: VaultClient): ConfirmMount {
   const query = mountQuery(config);
   const ask = async (): Promise<void> => {
     checkMount(config, await session.call('describe', query, undefined, false));
+    await confirmNamespace(config, client);
   };
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;

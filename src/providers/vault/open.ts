@@ -1,11 +1,12 @@
 import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider, VersionResult } from '../provider.ts';
 import { nameSearchErrors, orElse, settleRead } from '../results.ts';
-import { checkStore, reach } from './check.ts';
+import { checkStore } from './check.ts';
 import { createClient } from './client.ts';
 import type { VaultConfig } from './config.ts';
 import { followEvents } from './event-stream.ts';
 import { findKeys } from './find.ts';
+import { confirmNamespace, reach } from './health.ts';
 import { createLogin } from './login.ts';
 import { createMountCheck, mountQuery } from './mount.ts';
 import { readOne, type Store, versionOf } from './read.ts';
@@ -21,7 +22,18 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
     onRenewal: deps.onRenewal,
   });
   const closing = new AbortController();
-  const store: Store = { config, deps, session, confirmMount: createMountCheck(config, session) };
+  let namespace: Promise<void> | undefined;
+  const store: Store = {
+    ...{ config, deps, session },
+    confirmMount: createMountCheck(config, session, client),
+    confirmNamespace() {
+      namespace ??= confirmNamespace(config, client).catch((error: unknown) => {
+        namespace = undefined;
+        throw error;
+      });
+      return namespace;
+    },
+  };
   return {
     read: (refs, { signal } = {}) =>
       Promise.all(refs.map((ref) => settleRead(deps.name, ref.key, readOne(store, ref, signal)))),

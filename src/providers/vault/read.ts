@@ -17,6 +17,8 @@ export interface Store {
   readonly deps: ProviderDeps;
   readonly session: Session;
   readonly confirmMount: ConfirmMount;
+  /** Resolves if the server uses namespaces, or the configuration has none. Remembers that it does. */
+  readonly confirmNamespace: () => Promise<void>;
 }
 
 /** @throws AppError for every result other than found or absent. */
@@ -30,6 +32,7 @@ export async function readOne(
   }
   const { kvVersion, mount, namespace } = store.config;
   const result = await (kvVersion === 2 ? readVersion2 : readVersion1)(store, ref, signal);
+  if (result.kind === 'found') await store.confirmNamespace();
   if (result.kind !== 'absent') return result;
   const name = `mount ${mount}${namespace === undefined ? '' : ` of namespace ${namespace}`}`;
   return { ...result, place: { name, setting: 'mount' } };

@@ -63,6 +63,25 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await below.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
+  it('reports neither a value nor an absence if the server ignores the namespace', async () => {
+    await using store = await openVault({ config: { namespace: 'team' } });
+    store.server.put('secret', 'a', '{"a":"1"}');
+    store.server.isEnterprise = false;
+    for (const key of ['a', 'none']) {
+      expect(await store.read(key)).toMatchObject({
+        error: { code: 'MOUNT_NOT_FOUND', detail: 'the community edition of Vault has no namespaces' },
+      });
+    }
+    expect((await store.provider.check()).at(-1)).toMatchObject({ error: { code: 'MOUNT_NOT_FOUND' } });
+    store.server.isEnterprise = true;
+    expect(codeOf(await store.read('a'))).toBe('found');
+    store.server.isEnterprise = undefined;
+    expect(codeOf(await store.read('none'))).toBe('absent');
+    // The server was replaced.
+    store.server.isEnterprise = false;
+    expect(codeOf(await store.read('none'))).toBe('MOUNT_NOT_FOUND');
+  });
+
   it('does not report a key as absent if the mount has KV version 1 and a secret below `data/` looks like version 2', async () => {
     await using store = await openVault({ config: { mount: 'kv1' } });
     store.server.put('kv1', 'data/a', '{"a":"1"}');
