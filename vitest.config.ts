@@ -63,11 +63,19 @@ const LONG_INTEGRATION = [
   'test/integration/services/**/*.test.ts',
   'test/integration/pods/*.test.ts',
   'test/integration/deploy/{image,image-compose,image-root,image-run,outage-alerts,chart-values,chart-network}.test.ts',
-  'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application}.test.ts',
+  'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application,vault-identities}.test.ts',
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
   'test/integration/service/{collector,stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
+  'test/integration/vault/*.test.ts',
   'test/integration/audit/{crashes,failover,retention,prepared-statements,orphan-rows,loss,pgbouncer,readiness}.test.ts',
+];
+
+/** The tests of the Vault store. They run on OpenBao, and on HashiCorp Vault with `npm run test:long`. */
+const ON_VAULT = [
+  'test/integration/providers/vault{,-conformance,-events,-logins,-standby}.test.ts',
+  'test/integration/docs/vault-identities.test.ts',
+  'test/integration/vault/*.test.ts',
 ];
 
 /** The machine may be busy, so a test waits long for a condition. */
@@ -130,6 +138,15 @@ export default defineConfig({
         },
       },
       { test: { name: 'integration-long', include: LONG_INTEGRATION, ...servers } },
+      {
+        // Building Vault takes minutes, once.
+        test: {
+          name: 'vault-long',
+          include: ON_VAULT,
+          ...servers,
+          globalSetup: ['test/integration/vault-setup.ts'],
+        },
+      },
     ],
   },
 });

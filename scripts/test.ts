@@ -19,7 +19,12 @@ if (isLong) {
   process.env.SECRETBRIDGE_TEST_RUNS ??= LONG_RUNS;
   process.env.SECRETBRIDGE_TEST_LONG = '1';
 }
-const projects = ['thorough', 'integration', 'browser', ...(isLong ? ['long', 'integration-long'] : [])];
+const projects = [
+  'thorough',
+  'integration',
+  'browser',
+  ...(isLong ? ['long', 'integration-long', 'vault-long'] : []),
+];
 const filters = [
   ...projects.flatMap((project) => ['--project', project]),
   ...(isLong ? [] : ['--tags-filter=!long']),

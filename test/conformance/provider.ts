@@ -16,6 +16,8 @@ export interface Harness<Fault extends string = string> extends AsyncDisposable 
 export interface Conformance<Fault extends string> {
   /** The error that a read or a search must return for each fault of the store. */
   readonly faults: Readonly<Record<Fault, ErrorCode>>;
+  /** Keys that the store refuses, although it could hold them. A read of such a key must fail with CONFIG_INVALID. */
+  readonly refusedKeys?: readonly string[];
   /** Opens a new store for each test. */
   open(): Promise<Harness<Fault>>;
 }
@@ -24,7 +26,7 @@ export const MARKER = 'mArKeR-53cr3t-vAluE';
 
 export function describeProvider<Fault extends string>(
   name: string,
-  { open, faults }: Conformance<Fault>,
+  { open, faults, refusedKeys = [] }: Conformance<Fault>,
 ): void {
   describe(`${name} conforms to the provider port`, () => {
     it('returns each value exactly as it was written, for objects and bytes', async () => {
@@ -89,6 +91,10 @@ export function describeProvider<Fault extends string>(
       'reads the key %j without changing it',
       async (key) => {
         await using h = await open();
+        if (refusedKeys.includes(key)) {
+          expect((await h.provider.read([{ key }])).map(codeOf)).toEqual(['CONFIG_INVALID']);
+          return;
+        }
         await h.put(key, { key });
         const [result] = await h.provider.read([{ key }]);
         expect(JSON.parse(reveal(result))).toEqual({ key });

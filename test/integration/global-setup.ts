@@ -1,6 +1,7 @@
 import type { TestProject } from 'vitest/node';
 import { startServers } from './services/all.ts';
 import type { ClusterAccess } from './services/kubernetes-api.ts';
+import type { Product } from './services/vault-launch.ts';
 
 // The servers start once for all integration tests. Tests run in other processes and receive the server addresses as
 // data. `services/inject.ts` creates clients from this data.
@@ -8,6 +9,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     kubernetes: ClusterAccess & { kubeconfig: string; auditLogPath?: string };
     openbao: { address: string; token: string };
+    vaultServer: { product: Product; address: string; token: string };
     localstack: { address: string; isComplete: boolean };
     postgres: { url: string };
     redis: { url: string };
@@ -22,7 +24,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     ...{ address, caFile, folder, kubeconfig, token },
     ...(auditLogPath === undefined ? {} : { auditLogPath }),
   });
-  project.provide('openbao', { address: openbao.address, token: openbao.rootToken });
+  const { address: storeAddress, rootToken } = openbao;
+  project.provide('openbao', { address: storeAddress, token: rootToken });
+  project.provide('vaultServer', { product: 'OpenBao', address: storeAddress, token: rootToken });
   project.provide('localstack', { address: localstack.address, isComplete: localstack.isComplete });
   project.provide('postgres', { url: postgres.url });
   project.provide('redis', { url: redis.address });

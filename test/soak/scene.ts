@@ -12,9 +12,10 @@ import { createRequest, type Request } from '../integration/services/http.ts';
 import { writeKubeconfig } from '../integration/services/kubeconfig.ts';
 import { type Kubernetes, startKubernetes } from '../integration/services/kubernetes.ts';
 import { assertStatus, createKubernetesApi } from '../integration/services/kubernetes-api.ts';
-import { type OpenBao, startOpenBao } from '../integration/services/openbao.ts';
+import { startOpenBao } from '../integration/services/openbao.ts';
 import { type Postgres, startPostgres } from '../integration/services/postgres.ts';
 import { type RedisServer, startRedis } from '../integration/services/redis.ts';
+import type { VaultServer } from '../integration/services/vault-launch.ts';
 import { ACCOUNT, grant, PREFIX, prepareCluster, prepareStore } from './prepare.ts';
 import { createReplica, type Replica } from './replica.ts';
 import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
@@ -26,7 +27,7 @@ export interface Scene extends AsyncDisposable {
   readonly kubernetes: Kubernetes;
   /** Sends requests as the administrator, and bypasses the proxy. */
   readonly cluster: Request;
-  readonly openbao: OpenBao;
+  readonly openbao: VaultServer;
   readonly postgres: Postgres;
   readonly database: Database;
   /** The current server. A restart replaces it. */

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { listen } from '../../fakes/loopback.ts';
 import { createRequest } from '../services/http.ts';
-import { type OpenBao, startOpenBao } from '../services/openbao.ts';
+import { startOpenBao } from '../services/openbao.ts';
+import type { VaultServer } from '../services/vault-launch.ts';
 
 /**
  * An OpenBao in development mode. A restart keeps its address and loses its data, like `docker stop` and `docker
@@ -17,7 +18,7 @@ export interface DevStore extends AsyncDisposable {
 
 /** @param token The root token. The commands on the pages need a fixed token. */
 export async function openDevStore(token: string): Promise<DevStore> {
-  let server: OpenBao | undefined;
+  let server: VaultServer | undefined;
   const sockets = new Set<Socket>();
   const listener = createServer((client) => {
     client.on('error', () => undefined);

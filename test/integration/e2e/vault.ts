@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { openbao } from '../services/inject.ts';
+import type { VaultAccess } from '../providers/vault-harness.ts';
+import { vaultServer } from '../services/inject.ts';
 
 /** A path of the key/value engine for one test, and a login with the right to read only this path. */
 export interface Vault {
@@ -18,8 +19,12 @@ export interface Login {
   readonly secretId: string;
 }
 
-export async function openVault(login?: Login): Promise<Vault> {
-  const { address, request } = openbao();
+/** @param server The server. It has a key/value engine of version 2 at `secret/`. */
+export async function openVault(
+  login?: Login,
+  server: Pick<VaultAccess, 'address' | 'request'> = vaultServer(),
+): Promise<Vault> {
+  const { address, request } = server;
   const prefix = `e2e-${randomBytes(4).toString('hex')}`;
   const send = async (method: string, path: string, body?: object) => {
     const answer = await request<{ data?: Record<string, string> }>(method, `/v1/${path}`, body);

@@ -1,20 +1,54 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { SecretProvider } from '../../../src/providers/provider.ts';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 import { vault } from '../../../src/providers/vault/index.ts';
 import { type TestDeps, testDeps } from '../../conformance/provider-deps.ts';
 import { waitUntil } from '../../wait-until.ts';
-import type { Request } from '../services/http.ts';
+import { createRequest, type Request } from '../services/http.ts';
+import { vaultServer } from '../services/inject.ts';
+import { installOpenBao, startOpenBao } from '../services/openbao.ts';
+import { reportToStderr } from '../services/service.ts';
+import { installVault, startVault } from '../services/vault.ts';
+import type { VaultProgram } from '../services/vault-launch.ts';
 
-export interface Bao {
+export interface VaultAccess {
   readonly address: string;
   readonly token: string;
   readonly request: Request;
 }
 
+/** The reason to skip a test. Undefined for OpenBao, which has namespaces. */
+export function whyNoNamespaces(): string | undefined {
+  return vaultServer().product === 'Vault' ? 'the community edition of Vault has no namespaces' : undefined;
+}
+
+/** Returns the program of the same product as `vaultServer()`. */
+export async function installProgram(): Promise<VaultProgram> {
+  if (vaultServer().product === 'Vault') return installVault(reportToStderr);
+  return { product: 'OpenBao', path: await installOpenBao(reportToStderr) };
+}
+
+/** Starts another server of the same product as `vaultServer()`. */
+export async function startServer(options: { readonly tls?: boolean } = {}): Promise<NewServer> {
+  const { product } = vaultServer();
+  const started = await (product === 'Vault'
+    ? startVault(options)
+    : startOpenBao({ ...options, borrow: false }));
+  const { address, rootToken: token, caFile = '', ...lifetime } = started;
+  const ca = caFile === '' ? undefined : await readFile(caFile, 'utf8');
+  const request = createRequest({ address, ca, headers: { 'x-vault-token': token } });
+  return { ...lifetime, address, token, caFile, request };
+}
+
+export interface NewServer extends VaultAccess, AsyncDisposable {
+  /** The certificate authority to trust. Empty without TLS. */
+  readonly caFile: string;
+}
+
 /** Sends one request, which must succeed. Returns the answer's `data`, `auth` or `wrap_info`. */
 export async function call<Body>(
-  { request }: Bao,
+  { request }: VaultAccess,
   method: string,
   path: string,
   body?: unknown,
@@ -31,11 +65,11 @@ export async function call<Body>(
 }
 
 /** Creates a key/value mount for one test. */
-export async function createMount(bao: Bao, version: 1 | 2): Promise<string> {
+export async function createMount(server: VaultAccess, version: 1 | 2): Promise<string> {
   const mount = `kv-${randomUUID()}`;
-  await call(bao, 'POST', `sys/mounts/${mount}`, { type: 'kv', options: { version: String(version) } });
+  await call(server, 'POST', `sys/mounts/${mount}`, { type: 'kv', options: { version: String(version) } });
   // The server prepares a new mount of version 2 for a moment and answers 400 meanwhile.
-  if (version === 2) await waitUntil(() => call(bao, 'GET', `${mount}/config`));
+  if (version === 2) await waitUntil(() => call(server, 'GET', `${mount}/config`));
   return mount;
 }
 
@@ -47,13 +81,13 @@ export function urlOf(mount: string, version: 1 | 2, key: string, kind = 'data')
 
 /** Creates an AppRole login with the rights of `policy`. */
 export async function createAppRole(
-  bao: Bao,
+  server: VaultAccess,
   policy: string,
   role: Readonly<Record<string, unknown>> = {},
   headers: Readonly<Record<string, string>> = {},
 ) {
   const send = <Body>(method: string, path: string, body?: unknown, more: Record<string, string> = {}) =>
-    call<Body>(bao, method, path, body, { ...headers, ...more });
+    call<Body>(server, method, path, body, { ...headers, ...more });
   const name = `role-${randomUUID()}`;
   // A mount below `approle` would prevent a mount named `approle` in other tests.
   const mountPath = `${name}/approle`;
@@ -76,7 +110,12 @@ export async function createAppRole(
     /** Returns the number of tokens of this role. Other tests may log in to the same server meanwhile. */
     tokens: async () => {
       const send = (method: string, path: string, body?: unknown) =>
-        bao.request<{ data: { keys: string[]; policies: string[] } }>(method, `/v1/${path}`, body, headers);
+        server.request<{ data: { keys: string[]; policies: string[] } }>(
+          method,
+          `/v1/${path}`,
+          body,
+          headers,
+        );
       const list = await send('GET', 'auth/token/accessors?list=true');
       if (list.status === 404) return 0; // 404 means that there are no tokens.
       const lookups = list.body.data.keys.map((accessor) =>

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -11,16 +11,23 @@ import { createSession } from '../../../src/providers/vault/session.ts';
 import { codeOf, everythingIn } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { createAuthority, type Issued } from '../../fakes/certificates.ts';
-import { createRequest } from '../services/http.ts';
-import { openbao } from '../services/inject.ts';
-import { startOpenBao } from '../services/openbao.ts';
-import { type Bao, call, createAppRole, createMount, openProvider, urlOf } from './vault-harness.ts';
-import { enable, enableKubernetes, LOGIN_METHODS, startIssuer, TOKEN } from './vault-logins.ts';
+import { vaultServer } from '../services/inject.ts';
+import { startLdap } from '../services/ldap.ts';
+import {
+  call,
+  createAppRole,
+  createMount,
+  openProvider,
+  startServer,
+  urlOf,
+  type VaultAccess,
+} from './vault-harness.ts';
+import { enable, enableKubernetes, enableLdap, LOGIN_METHODS, startIssuer, TOKEN } from './vault-logins.ts';
 
-async function prepare(bao: Bao = openbao()) {
-  const mount = await createMount(bao, 2);
-  await call(bao, 'POST', urlOf(mount, 2, 'a'), { data: { x: '1' } });
-  return { bao, mount, policy: `path "${mount}/data/*" { capabilities = ["read"] }` };
+async function prepare(server: VaultAccess = vaultServer()) {
+  const mount = await createMount(server, 2);
+  await call(server, 'POST', urlOf(mount, 2, 'a'), { data: { x: '1' } });
+  return { server, mount, policy: `path "${mount}/data/*" { capabilities = ["read"] }` };
 }
 
 /** Reads the key `a`, and returns the result. */
@@ -28,13 +35,13 @@ async function readA(provider: Awaited<ReturnType<typeof openProvider>>): Promis
   return codeOf((await provider.read([{ key: 'a' }]))[0]);
 }
 
-const revokeAll = (bao: Bao, mountPath: string) =>
-  call(bao, 'PUT', `sys/leases/revoke-prefix/auth/${mountPath}`, {});
+const revokeAll = (server: VaultAccess, mountPath: string) =>
+  call(server, 'PUT', `sys/leases/revoke-prefix/auth/${mountPath}`, {});
 
-async function tokensOf(bao: Bao, mountPath: string): Promise<number> {
+async function tokensOf(server: VaultAccess, mountPath: string): Promise<number> {
   const path = `/v1/sys/leases/lookup/auth/${mountPath}/login?list=true`;
   const list = async (at: string): Promise<number> => {
-    const { body } = await bao.request<{ data?: { keys: string[] } }>('GET', at);
+    const { body } = await server.request<{ data?: { keys: string[] } }>('GET', at);
     const counts = (body.data?.keys ?? []).map(async (key) =>
       key.endsWith('/') ? list(at.replace('?', `/${key.slice(0, -1)}?`)) : 1,
     );
@@ -78,38 +85,42 @@ async function openSession(config: object, env: Record<string, string>) {
   };
 }
 
-describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, open) => {
+const { product } = vaultServer();
+// OpenBao contains no LDAP login.
+const methods = product === 'Vault' ? { ...LOGIN_METHODS, ldap: enableLdap } : LOGIN_METHODS;
+
+describe.each(Object.entries(methods))(`the login by %s on ${product}`, (_, open) => {
   it('the session reads a key, logs in again after its token was revoked, and leaves no token behind', async () => {
-    const { bao, mount, policy } = await prepare();
-    await using login = await open(bao, policy);
+    const { server, mount, policy } = await prepare();
+    await using login = await open(server, policy);
     const { mountPath, env } = login;
     const auth = { ...login.auth, mountPath };
-    const provider = await openProvider({ address: bao.address, mount, auth }, env);
+    const provider = await openProvider({ address: server.address, mount, auth }, env);
     expect(await readA(provider)).toBe('found');
-    await revokeAll(bao, mountPath);
+    await revokeAll(server, mountPath);
     expect(await readA(provider)).toBe('found');
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
-    expect(await tokensOf(bao, mountPath)).toBe(1);
+    expect(await tokensOf(server, mountPath)).toBe(1);
     await provider[Symbol.asyncDispose]();
-    expect(await tokensOf(bao, mountPath)).toBe(0);
+    expect(await tokensOf(server, mountPath)).toBe(0);
   });
 
   it('the session renews its token', async () => {
-    const { bao, mount, policy } = await prepare();
-    await using login = await open(bao, policy);
+    const { server, mount, policy } = await prepare();
+    await using login = await open(server, policy);
     const auth = { ...login.auth, mountPath: login.mountPath };
-    await using opened = await openSession({ address: bao.address, mount, auth }, login.env);
+    await using opened = await openSession({ address: server.address, mount, auth }, login.env);
     await opened.session.ensure(undefined);
     await opened.renew();
     await opened.renew();
-    expect(await tokensOf(bao, login.mountPath)).toBe(1);
+    expect(await tokensOf(server, login.mountPath)).toBe(1);
   });
 
   it('the login fails with AUTH_FAILED for a wrong credential and for a missing mount, without quoting the credential', async () => {
-    const { bao, mount, policy } = await prepare();
-    await using login = await open(bao, policy);
+    const { server, mount, policy } = await prepare();
+    await using login = await open(server, policy);
     for (const mountPath of [login.mountPath, 'nowhere']) {
-      const config = { address: bao.address, mount, auth: { ...login.auth, mountPath } };
+      const config = { address: server.address, mount, auth: { ...login.auth, mountPath } };
       await using provider = await openProvider(config, { ...login.wrongEnv });
       const results = await provider.read([{ key: 'a' }]);
       expect(results.map(codeOf)).toEqual(['AUTH_FAILED']);
@@ -118,48 +129,71 @@ describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, o
   });
 });
 
-describe('a role without the policy `default` on OpenBao', () => {
+describe(`a role without the policy \`default\` on ${product}`, () => {
   it('the session logs in again after a revocation, but not after a denied read', async () => {
-    const { bao, mount } = await prepare();
-    await call(bao, 'POST', urlOf(mount, 2, 'b'), { data: { x: '1' } });
+    const { server, mount } = await prepare();
+    await call(server, 'POST', urlOf(mount, 2, 'b'), { data: { x: '1' } });
     const policy = `path "${mount}/data/a" { capabilities = ["read"] }`;
-    const role = await createAppRole(bao, policy, { ...TOKEN, token_no_default_policy: true });
+    const role = await createAppRole(server, policy, { ...TOKEN, token_no_default_policy: true });
     const { mountPath, roleId } = role;
     const auth = { method: 'appRole', roleId, secretId: { env: 'SECRET_ID' }, mountPath };
     const env = { SECRET_ID: await role.newSecretId() };
-    await using provider = await openProvider({ address: bao.address, mount, auth }, env);
+    await using provider = await openProvider({ address: server.address, mount, auth }, env);
     expect(await readA(provider)).toBe('found');
-    await revokeAll(bao, mountPath);
+    await revokeAll(server, mountPath);
     expect(await readA(provider)).toBe('found');
     for (let attempt = 0; attempt < 3; attempt += 1)
       expect((await provider.read([{ key: 'b' }])).map(codeOf)).toEqual(['ACCESS_DENIED']);
-    expect(await tokensOf(bao, mountPath)).toBe(1);
+    expect(await tokensOf(server, mountPath)).toBe(1);
   });
 });
 
 describe('the login by ldap', () => {
-  it('the LDAP login is untested, because OpenBao has no built-in LDAP method', async () => {
-    const { bao } = await prepare();
-    const answer = await bao.request('POST', `/v1/sys/auth/ldap-${randomUUID()}`, { type: 'ldap' });
+  it.runIf(product === 'OpenBao')('OpenBao has no LDAP method, so only Vault is tested with it', async () => {
+    const { server } = await prepare();
+    const answer = await server.request('POST', `/v1/sys/auth/ldap-${randomUUID()}`, { type: 'ldap' });
     // If this check fails, the tested OpenBao supports LDAP. Then add LDAP to `LOGIN_METHODS`.
     expect(answer).toMatchObject({
       status: 400,
       body: { errors: ['plugin not found in the catalog: ldap'] },
     });
   });
+
+  it.runIf(product === 'Vault')(
+    'the login fails with STORE_UNAVAILABLE while the directory is down, and works after its return',
+    async () => {
+      const { server, mount, policy } = await prepare();
+      const ldap = await startLdap('ann', 'right');
+      const { mountPath, token } = await enable(server, 'ldap', policy);
+      await call(server, 'POST', `auth/${mountPath}/config`, { ...ldap.settings, ...token });
+      const auth = { method: 'ldap', username: 'ann', password: { env: 'PASSWORD' }, mountPath };
+      await ldap.stop();
+      await using provider = await openProvider(
+        { address: server.address, mount, auth },
+        { PASSWORD: 'right' },
+      );
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        expect(await provider.read([{ key: 'a' }])).toMatchObject([
+          { error: { code: 'STORE_UNAVAILABLE', detail: 'it cannot reach the directory for logins' } },
+        ]);
+      }
+      await using _again = await startLdap('ann', 'right', ldap.port);
+      expect(await readA(provider)).toBe('found');
+    },
+  );
 });
 
-describe('the login by jwt on OpenBao', () => {
+describe(`the login by jwt on ${product}`, () => {
   it('the login fails with STORE_UNAVAILABLE until the server can fetch the keys of the issuer', async () => {
-    const { bao, mount, policy } = await prepare();
+    const { server, mount, policy } = await prepare();
     await using issuer = await startIssuer();
-    const config = { address: bao.address, mount };
+    const config = { address: server.address, mount };
     for (const source of [{ jwks_url: `${issuer.url}/keys` }, { oidc_discovery_url: issuer.url }]) {
       for (const failure of ['busy', 'cut'] as const) {
-        const { mountPath, token } = await enable(bao, 'jwt', policy);
-        await call(bao, 'POST', `auth/${mountPath}/config`, source);
+        const { mountPath, token } = await enable(server, 'jwt', policy);
+        await call(server, 'POST', `auth/${mountPath}/config`, source);
         const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['bao'], ...token };
-        await call(bao, 'POST', `auth/${mountPath}/role/ci`, role);
+        await call(server, 'POST', `auth/${mountPath}/role/ci`, role);
         const auth = { method: 'jwt', role: 'ci', jwt: { env: 'JWT' }, mountPath };
         await using provider = await openProvider({ ...config, auth }, { JWT: issuer.jwt });
         issuer.answers = failure;
@@ -183,23 +217,23 @@ describe('the login by jwt on OpenBao', () => {
   });
 });
 
-describe('the login by kubernetes on OpenBao and a real API server', () => {
+describe(`the login by kubernetes on ${product} and a real API server`, () => {
   it('logs in by TokenReview with the current token file, and fails with AUTH_FAILED for invalid tokens', async () => {
-    const { bao, mount, policy } = await prepare();
-    const login = await enableKubernetes(bao, policy);
+    const { server, mount, policy } = await prepare();
+    const login = await enableKubernetes(server, policy);
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-token-'));
     const tokenFile = join(folder, 'token');
     const auth = { method: 'kubernetes', role: 'bridge', mountPath: login.mountPath, tokenFile };
-    const config = { address: bao.address, mount, auth };
+    const config = { address: server.address, mount, auth };
     try {
       await writeFile(tokenFile, await login.tokenOf('bridge'));
       const provider = await openProvider(config, {});
       expect(await readA(provider)).toBe('found');
       await writeFile(tokenFile, await login.tokenOf('bridge'));
-      await revokeAll(bao, login.mountPath);
+      await revokeAll(server, login.mountPath);
       expect(await readA(provider)).toBe('found');
       await provider[Symbol.asyncDispose]();
-      expect(await tokensOf(bao, login.mountPath)).toBe(0);
+      expect(await tokensOf(server, login.mountPath)).toBe(0);
 
       await using session = await openSession(config, {});
       await session.session.ensure(undefined);
@@ -225,16 +259,14 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
   });
 });
 
-describe('client certificates on OpenBao', () => {
+describe(`client certificates on ${product}`, () => {
   it('a session reads its client certificate again at each login, and fails if another authority issued the certificate', async () => {
-    await using server = await startOpenBao({ tls: true });
-    const { address, caFile = '', rootToken } = server;
-    const headers = { 'x-vault-token': rootToken };
-    const request = createRequest({ address, ca: await readFile(caFile, 'utf8'), headers });
-    const { bao, mount, policy } = await prepare({ address, token: rootToken, request });
+    await using server = await startServer({ tls: true });
+    const { address, caFile } = server;
+    const { mount, policy } = await prepare(server);
     const authority = createAuthority('Clients');
-    const { mountPath, token } = await enable(bao, 'cert', policy);
-    await call(bao, 'POST', `auth/${mountPath}/certs/bridge`, { certificate: authority.ca, ...token });
+    const { mountPath, token } = await enable(server, 'cert', policy);
+    await call(server, 'POST', `auth/${mountPath}/certs/bridge`, { certificate: authority.ca, ...token });
 
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-cert-'));
     const [certFile, keyFile] = [join(folder, 'client.pem'), join(folder, 'client.key')];
@@ -256,7 +288,7 @@ describe('client certificates on OpenBao', () => {
       await session.renew();
 
       await writeCertificate(createAuthority('Strangers').issue());
-      await revokeAll(bao, mountPath);
+      await revokeAll(server, mountPath);
       expect(await readA(provider)).toBe('AUTH_FAILED');
       await using untrusted = await openProvider(config, {});
       expect(await readA(untrusted)).toBe('AUTH_FAILED');
@@ -272,7 +304,7 @@ describe('client certificates on OpenBao', () => {
       await provider[Symbol.asyncDispose]();
       await again[Symbol.asyncDispose]();
       await session[Symbol.asyncDispose]();
-      expect(await tokensOf(bao, mountPath)).toBe(0);
+      expect(await tokensOf(server, mountPath)).toBe(0);
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { kubernetes } from '../services/inject.ts';
-import { type Bao, call, createAppRole } from './vault-harness.ts';
+import { startLdap } from '../services/ldap.ts';
+import { call, createAppRole, type VaultAccess } from './vault-harness.ts';
 
 /** A login method that is configured on the server, with correct and wrong credentials. */
 export interface LoginSetup extends AsyncDisposable {
@@ -15,15 +16,15 @@ export interface LoginSetup extends AsyncDisposable {
   readonly wrongEnv: Readonly<Record<string, string>>;
 }
 
-export type Enable = (bao: Bao, policy: string) => Promise<LoginSetup>;
+export type Enable = (server: VaultAccess, policy: string) => Promise<LoginSetup>;
 
 /** The token settings of every role: a lifetime of 30 seconds, renewable for one hour. */
 export const TOKEN = { token_ttl: '30s', token_max_ttl: '1h' };
 
 /** Configures each login method on a server. `policy` is the policy text of the issued tokens. */
 export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
-  async appRole(bao, policy) {
-    const role = await createAppRole(bao, policy, TOKEN);
+  async appRole(server, policy) {
+    const role = await createAppRole(server, policy, TOKEN);
     return {
       auth: { method: 'appRole', roleId: role.roleId, secretId: { env: 'SECRET_ID' } },
       mountPath: role.mountPath,
@@ -33,8 +34,8 @@ export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
     };
   },
 
-  async 'appRole, wrapped'(bao, policy) {
-    const role = await createAppRole(bao, policy, TOKEN);
+  async 'appRole, wrapped'(server, policy) {
+    const role = await createAppRole(server, policy, TOKEN);
     const auth = { method: 'appRole', roleId: role.roleId, secretId: { env: 'SECRET_ID' } };
     return {
       auth: { ...auth, secretIdWrapped: true },
@@ -45,10 +46,10 @@ export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
     };
   },
 
-  async userpass(bao, policy) {
-    const method = await enable(bao, 'userpass', policy);
+  async userpass(server, policy) {
+    const method = await enable(server, 'userpass', policy);
     // The server accepts only letters, digits, `.`, `_` and `-` in names.
-    await call(bao, 'POST', `auth/${method.mountPath}/users/ann.o-neil`, {
+    await call(server, 'POST', `auth/${method.mountPath}/users/ann.o-neil`, {
       password: 'p "ä',
       ...method.token,
     });
@@ -61,13 +62,13 @@ export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
     };
   },
 
-  async jwt(bao, policy) {
-    const method = await enable(bao, 'jwt', policy);
+  async jwt(server, policy) {
+    const method = await enable(server, 'jwt', policy);
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const pem = publicKey.export({ type: 'spki', format: 'pem' });
-    await call(bao, 'POST', `auth/${method.mountPath}/config`, { jwt_validation_pubkeys: [pem] });
+    await call(server, 'POST', `auth/${method.mountPath}/config`, { jwt_validation_pubkeys: [pem] });
     const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['bao'], ...method.token };
-    await call(bao, 'POST', `auth/${method.mountPath}/role/ci`, role);
+    await call(server, 'POST', `auth/${method.mountPath}/role/ci`, role);
     return {
       auth: { method: 'jwt', role: 'ci', jwt: { env: 'JWT' } },
       mountPath: method.mountPath,
@@ -78,8 +79,23 @@ export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
   },
 };
 
+/** Configures the LDAP login with a directory of its own. */
+export const enableLdap: Enable = async (server, policy) => {
+  const [user, password] = ['ann.o-neil', 'p "ä'];
+  const ldap = await startLdap(user, password);
+  const method = await enable(server, 'ldap', policy);
+  await call(server, 'POST', `auth/${method.mountPath}/config`, { ...ldap.settings, ...method.token });
+  return {
+    auth: { method: 'ldap', username: user, password: { env: 'PASSWORD' } },
+    mountPath: method.mountPath,
+    env: { PASSWORD: password },
+    wrongEnv: { PASSWORD: 'wr0ng-one' },
+    [Symbol.asyncDispose]: ldap.stop,
+  };
+};
+
 /** Configures the Kubernetes login, which verifies tokens by TokenReview on a real API server. */
-export async function enableKubernetes(bao: Bao, policy: string) {
+export async function enableKubernetes(server: VaultAccess, policy: string) {
   const cluster = kubernetes();
   const namespace = `login-${randomUUID()}`;
   const reviewer = await cluster.serviceAccountToken({ namespace, name: 'reviewer' });
@@ -89,14 +105,14 @@ export async function enableKubernetes(bao: Bao, policy: string) {
     subjects: [{ kind: 'ServiceAccount', name: 'reviewer', namespace }],
   });
   if (binding.status !== 201) throw new Error(`the binding was answered with ${binding.status}`);
-  const method = await enable(bao, 'kubernetes', policy);
-  await call(bao, 'POST', `auth/${method.mountPath}/config`, {
+  const method = await enable(server, 'kubernetes', policy);
+  await call(server, 'POST', `auth/${method.mountPath}/config`, {
     kubernetes_host: cluster.address,
     kubernetes_ca_cert: await readFile(cluster.caFile, 'utf8'),
     token_reviewer_jwt: reviewer,
     disable_local_ca_jwt: true,
   });
-  await call(bao, 'POST', `auth/${method.mountPath}/role/bridge`, {
+  await call(server, 'POST', `auth/${method.mountPath}/role/bridge`, {
     bound_service_account_names: 'bridge',
     bound_service_account_namespaces: namespace,
     ...method.token,
@@ -110,11 +126,11 @@ export async function enableKubernetes(bao: Bao, policy: string) {
 }
 
 /** Enables a login method at a new mount. Returns the mount path and the token settings. */
-export async function enable(bao: Bao, type: string, policy: string) {
+export async function enable(server: VaultAccess, type: string, policy: string) {
   const name = `${type}-${randomUUID()}`;
   const mountPath = `team/${name}`;
-  await call(bao, 'POST', `sys/auth/${mountPath}`, { type });
-  await call(bao, 'PUT', `sys/policies/acl/${name}`, { policy });
+  await call(server, 'POST', `sys/auth/${mountPath}`, { type });
+  await call(server, 'PUT', `sys/policies/acl/${name}`, { policy });
   return { mountPath, token: { token_policies: name, ...TOKEN } };
 }
 

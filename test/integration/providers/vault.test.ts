@@ -1,25 +1,30 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { codeOf, everythingIn, reveal } from '../../conformance/provider.ts';
 import { waitUntil } from '../../wait-until.ts';
-import { createRequest } from '../services/http.ts';
-import { openbao } from '../services/inject.ts';
-import { startOpenBao } from '../services/openbao.ts';
-import { call, createAppRole, createMount, openProvider, urlOf } from './vault-harness.ts';
+import { vaultServer } from '../services/inject.ts';
+import {
+  call,
+  createAppRole,
+  createMount,
+  openProvider,
+  startServer,
+  urlOf,
+  whyNoNamespaces,
+} from './vault-harness.ts';
 
 async function readOne(provider: Awaited<ReturnType<typeof openProvider>>, key: string, version?: string) {
   return (await provider.read([version === undefined ? { key } : { key, version }]))[0];
 }
 
-describe('absence in OpenBao', () => {
+describe(`absence in ${vaultServer().product}`, () => {
   it('distinguishes an absent key from a missing mount, a missing namespace, and a mount with another KV version than the configured one', async () => {
-    const bao = openbao();
-    const { address } = bao;
-    const TOKEN = { TOKEN: bao.token };
-    const [kv1, kv2] = [await createMount(bao, 1), await createMount(bao, 2)];
-    await call(bao, 'POST', `${kv1}/a`, { x: '1' });
-    await call(bao, 'POST', `${kv2}/data/a`, { data: { x: '1' } });
+    const server = vaultServer();
+    const { address } = server;
+    const TOKEN = { TOKEN: server.token };
+    const [kv1, kv2] = [await createMount(server, 1), await createMount(server, 2)];
+    await call(server, 'POST', `${kv1}/a`, { x: '1' });
+    await call(server, 'POST', `${kv2}/data/a`, { data: { x: '1' } });
     const cases = [
       [{ mount: kv1, kvVersion: 1 }, 'absent'],
       [{ mount: kv2 }, 'absent'],
@@ -38,81 +43,94 @@ describe('absence in OpenBao', () => {
   });
 
   it('distinguishes an absent key from a deleted or destroyed secret and from a missing version', async () => {
-    const bao = openbao();
-    const mount = await createMount(bao, 2);
-    await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
-    for (const x of ['1', '2', '3']) await call(bao, 'POST', urlOf(mount, 2, 'a'), { data: { x } });
-    await call(bao, 'PUT', urlOf(mount, 2, 'a', 'destroy'), { versions: [1] });
-    await call(bao, 'PUT', urlOf(mount, 2, 'a', 'delete'), { versions: [2] });
+    const server = vaultServer();
+    const mount = await createMount(server, 2);
+    await using provider = await openProvider({ address: server.address, mount }, { TOKEN: server.token });
+    for (const x of ['1', '2', '3']) await call(server, 'POST', urlOf(mount, 2, 'a'), { data: { x } });
+    await call(server, 'PUT', urlOf(mount, 2, 'a', 'destroy'), { versions: [1] });
+    await call(server, 'PUT', urlOf(mount, 2, 'a', 'delete'), { versions: [2] });
     expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"3"}');
     expect(codeOf(await readOne(provider, 'a', '1'))).toBe('VERSION_GONE');
     expect(codeOf(await readOne(provider, 'a', '2'))).toBe('VERSION_GONE');
     expect(codeOf(await readOne(provider, 'a', '4'))).toBe('VERSION_GONE');
     expect(await provider.versions(['a'])).toEqual([{ kind: 'known', version: '3' }]);
-    await call(bao, 'DELETE', urlOf(mount, 2, 'a'));
+    await call(server, 'DELETE', urlOf(mount, 2, 'a'));
     expect(codeOf(await readOne(provider, 'a'))).toBe('SOURCE_DELETED');
     expect(await provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
-    await call(bao, 'PUT', urlOf(mount, 2, 'a', 'destroy'), { versions: [3] });
+    await call(server, 'PUT', urlOf(mount, 2, 'a', 'destroy'), { versions: [3] });
     expect(codeOf(await readOne(provider, 'a'))).toBe('SOURCE_DELETED');
-    await call(bao, 'DELETE', urlOf(mount, 2, 'a', 'metadata'));
+    await call(server, 'DELETE', urlOf(mount, 2, 'a', 'metadata'));
     expect(codeOf(await readOne(provider, 'a'))).toBe('absent');
   });
 
-  it('reports a missing key as absent if its mount is inside a namespace and the path of the mount contains slashes', async () => {
-    const bao = openbao();
+  it('reports a missing key as absent if its mount is inside a namespace and the path of the mount contains slashes', async ({
+    skip,
+  }) => {
+    const reason = whyNoNamespaces();
+    if (reason !== undefined) return skip(reason);
+    const server = vaultServer();
     const namespace = `ns-${randomUUID()}`;
-    await call(bao, 'POST', `sys/namespaces/${namespace}`, {});
+    await call(server, 'POST', `sys/namespaces/${namespace}`, {});
     const inside = { 'x-vault-namespace': namespace };
-    await call(bao, 'POST', 'sys/mounts/deep/er/kv', { type: 'kv-v2' }, inside);
-    await call(bao, 'POST', 'deep/er/kv/data/a', { data: { x: '1' } }, inside);
-    const config = { address: bao.address, namespace, mount: 'deep/er/kv' };
-    await using provider = await openProvider(config, { TOKEN: bao.token });
+    await call(server, 'POST', 'sys/mounts/deep/er/kv', { type: 'kv-v2' }, inside);
+    await call(server, 'POST', 'deep/er/kv/data/a', { data: { x: '1' } }, inside);
+    const config = { address: server.address, namespace, mount: 'deep/er/kv' };
+    await using provider = await openProvider(config, { TOKEN: server.token });
     expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
     expect(codeOf(await readOne(provider, 'none'))).toBe('absent');
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('after a login in a parent namespace, reports a missing key in a mount of a child namespace as absent', async () => {
-    const bao = openbao();
+  it('after a login in a parent namespace, reports a missing key in a mount of a child namespace as absent', async ({
+    skip,
+  }) => {
+    const reason = whyNoNamespaces();
+    if (reason !== undefined) return skip(reason);
+    const server = vaultServer();
     const [parent, child] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
     const inside = { 'x-vault-namespace': `${parent}/${child}` };
-    await call(bao, 'POST', `sys/namespaces/${parent}`, {});
-    await call(bao, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
-    await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
-    await waitUntil(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
+    await call(server, 'POST', `sys/namespaces/${parent}`, {});
+    await call(server, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
+    await call(server, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
+    await waitUntil(() => call(server, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
     for (const config of [
       { namespace: parent, mount: `${child}/kv` },
       { mount: `${parent}/${child}/kv` },
       { namespace: `${parent}/${child}`, mount: 'kv' },
     ]) {
-      await using provider = await openProvider({ address: bao.address, ...config }, { TOKEN: bao.token });
+      await using provider = await openProvider(
+        { address: server.address, ...config },
+        { TOKEN: server.token },
+      );
       expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
       expect(codeOf(await readOne(provider, 'none'))).toBe('absent');
       expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
     }
     await using missingMount = await openProvider(
-      { address: bao.address, namespace: parent, mount: `${child}/kv/x` },
-      { TOKEN: bao.token },
+      { address: server.address, namespace: parent, mount: `${child}/kv/x` },
+      { TOKEN: server.token },
     );
     expect(codeOf(await readOne(missingMount, 'none'))).toBe('MOUNT_NOT_FOUND');
   });
 });
 
 describe('a login in a parent namespace', () => {
-  it.each(['in the direct parent', 'in the root'])(
+  it.for(['in the direct parent', 'in the root'])(
     'a login in a parent namespace reads keys, proves absence and leaves no token behind (%s)',
-    async (where) => {
-      const bao = openbao();
+    async (where, { skip }) => {
+      const reason = whyNoNamespaces();
+      if (reason !== undefined) return skip(reason);
+      const server = vaultServer();
       const [parent, child] = [`ns-${randomUUID()}`, 'team'];
-      await call(bao, 'POST', `sys/namespaces/${parent}`, {});
-      await call(bao, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
+      await call(server, 'POST', `sys/namespaces/${parent}`, {});
+      await call(server, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
       const inside = { 'x-vault-namespace': `${parent}/${child}` };
-      await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
-      await waitUntil(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
+      await call(server, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
+      await waitUntil(() => call(server, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
       const login = where === 'in the root' ? 'root' : parent;
       const path = `${login === 'root' ? `${parent}/` : ''}${child}/kv`;
       const policy = `path "${path}/data/*" { capabilities = ["read"] } path "${path}/metadata/*" { capabilities = ["list"] }`;
-      const role = await createAppRole(bao, policy, { token_ttl: '1m' }, { 'x-vault-namespace': login });
+      const role = await createAppRole(server, policy, { token_ttl: '1m' }, { 'x-vault-namespace': login });
       const before = await role.tokens();
       const auth = {
         method: 'appRole',
@@ -121,7 +139,7 @@ describe('a login in a parent namespace', () => {
         mountPath: role.mountPath,
         namespace: login,
       };
-      const config = { address: bao.address, namespace: `${parent}/${child}`, mount: 'kv', auth };
+      const config = { address: server.address, namespace: `${parent}/${child}`, mount: 'kv', auth };
       {
         await using provider = await openProvider(config, { SECRET_ID: await role.newSecretId() });
         expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
@@ -135,15 +153,15 @@ describe('a login in a parent namespace', () => {
   );
 });
 
-describe('values in OpenBao', () => {
+describe(`values in ${vaultServer().product}`, () => {
   it('values of version 1 keep the spelling of their numbers', async () => {
-    const bao = openbao();
-    const mount = await createMount(bao, 1);
+    const server = vaultServer();
+    const mount = await createMount(server, 1);
     const body = '{"z":123456789012345678901,"a":1.10,"e":1e5,"n":null,"o":{"b":[1.0]},"t":"<&>"}';
-    await bao.request('POST', `/v1/${mount}/a`, body, { 'content-type': 'application/json' });
+    await server.request('POST', `/v1/${mount}/a`, body, { 'content-type': 'application/json' });
     await using provider = await openProvider(
-      { address: bao.address, mount, kvVersion: 1 },
-      { TOKEN: bao.token },
+      { address: server.address, mount, kvVersion: 1 },
+      { TOKEN: server.token },
     );
     const value = reveal(await readOne(provider, 'a'));
     for (const part of ['"z":123456789012345678901', '"a":1.10', '"e":1e5', '"o":{"b":[1.0]}', '"t":"<&>"']) {
@@ -152,40 +170,40 @@ describe('values in OpenBao', () => {
   });
 
   it('a value that is null fails with NOT_AN_OBJECT', async () => {
-    const bao = openbao();
-    const mount = await createMount(bao, 2);
-    await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
-    await call(bao, 'POST', urlOf(mount, 2, 'a'), { data: null });
-    await call(bao, 'POST', urlOf(mount, 2, 'b'), { data: {} });
+    const server = vaultServer();
+    const mount = await createMount(server, 2);
+    await using provider = await openProvider({ address: server.address, mount }, { TOKEN: server.token });
+    await call(server, 'POST', urlOf(mount, 2, 'a'), { data: null });
+    await call(server, 'POST', urlOf(mount, 2, 'b'), { data: {} });
     expect(codeOf(await readOne(provider, 'a'))).toBe('NOT_AN_OBJECT');
     expect(codeOf(await readOne(provider, 'a', '1'))).toBe('NOT_AN_OBJECT');
     expect(reveal(await readOne(provider, 'b'))).toBe('{}');
   });
 
   it('a search finds values by tags', async () => {
-    const bao = openbao();
-    const mount = await createMount(bao, 2);
+    const server = vaultServer();
+    const mount = await createMount(server, 2);
     for (const [key, live] of [
       ['f/a', 'true'],
       ['f/b', 'false'],
       ['f/sub/c', 'true'],
     ] as const) {
-      await call(bao, 'POST', urlOf(mount, 2, key), { data: { x: '1' } });
-      await call(bao, 'POST', urlOf(mount, 2, key, 'metadata'), { custom_metadata: { live } });
+      await call(server, 'POST', urlOf(mount, 2, key), { data: { x: '1' } });
+      await call(server, 'POST', urlOf(mount, 2, key, 'metadata'), { custom_metadata: { live } });
     }
-    await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
+    await using provider = await openProvider({ address: server.address, mount }, { TOKEN: server.token });
     expect(await provider.find({ path: 'f', tags: { live: 'true' } })).toEqual(['f/a', 'f/sub/c']);
   });
 });
 
 describe('the login by AppRole', () => {
   async function open(options: { rules?: string; role?: object; wrapped?: boolean } = {}) {
-    const bao = openbao();
-    const mount = await createMount(bao, 2);
-    await call(bao, 'POST', urlOf(mount, 2, 'app/a'), { data: { x: '1' } });
-    await call(bao, 'POST', urlOf(mount, 2, 'other/a'), { data: { x: '1' } });
+    const server = vaultServer();
+    const mount = await createMount(server, 2);
+    await call(server, 'POST', urlOf(mount, 2, 'app/a'), { data: { x: '1' } });
+    await call(server, 'POST', urlOf(mount, 2, 'other/a'), { data: { x: '1' } });
     const rules = options.rules ?? `path "${mount}/data/app/*" { capabilities = ["read"] }`;
-    const role = await createAppRole(bao, rules, { ...options.role });
+    const role = await createAppRole(server, rules, { ...options.role });
     const env = { SECRET_ID: await (options.wrapped ? role.newWrappedSecretId() : role.newSecretId()) };
     const auth = {
       method: 'appRole',
@@ -194,8 +212,15 @@ describe('the login by AppRole', () => {
       secretIdWrapped: options.wrapped ?? false,
       mountPath: role.mountPath,
     };
-    const provider = await openProvider({ address: bao.address, mount, auth }, env);
-    return { bao, mount, role, env, provider, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
+    const provider = await openProvider({ address: server.address, mount, auth }, env);
+    return {
+      server,
+      mount,
+      role,
+      env,
+      provider,
+      [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+    };
   }
 
   it('the session reads the keys that its policy allows, fails with ACCESS_DENIED for other keys, and proves absence', async () => {
@@ -212,7 +237,7 @@ describe('the login by AppRole', () => {
   it('the session logs in again after its token was revoked', async () => {
     await using login = await open();
     await readOne(login.provider, 'app/a');
-    await call(login.bao, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
+    await call(login.server, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
     const results = await login.provider.read(Array.from({ length: 20 }, () => ({ key: 'app/a' })));
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
   });
@@ -223,29 +248,34 @@ describe('the login by AppRole', () => {
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
     const auth = { method: 'appRole', roleId: 'x', secretId: { env: 'S' }, mountPath: 'nowhere' };
     await using elsewhere = await openProvider(
-      { address: login.bao.address, mount: login.mount, auth },
+      { address: login.server.address, mount: login.mount, auth },
       { S: 'x' },
     );
     expect(codeOf(await readOne(elsewhere, 'app/a'))).toBe('AUTH_FAILED');
   });
 
   it('the login fails with AUTH_FAILED and an explanation when the server requires a second factor', async () => {
-    const bao = openbao();
+    const server = vaultServer();
     const { mountPath, roleId, newSecretId } = await createAppRole(
-      bao,
+      server,
       'path "none" { capabilities = ["read"] }',
     );
-    const mounts = await call<Record<string, { accessor: string }>>(bao, 'GET', 'sys/auth');
-    const { method_id: method } = await call<{ method_id: string }>(bao, 'POST', 'identity/mfa/method/totp', {
-      issuer: 'test',
-    });
-    await call(bao, 'POST', `identity/mfa/login-enforcement/${randomUUID()}`, {
+    const mounts = await call<Record<string, { accessor: string }>>(server, 'GET', 'sys/auth');
+    const { method_id: method } = await call<{ method_id: string }>(
+      server,
+      'POST',
+      'identity/mfa/method/totp',
+      {
+        issuer: 'test',
+      },
+    );
+    await call(server, 'POST', `identity/mfa/login-enforcement/${randomUUID()}`, {
       mfa_method_ids: [method],
       auth_method_accessors: [mounts[`${mountPath}/`]?.accessor],
     });
     const auth = { method: 'appRole', roleId, secretId: { env: 'SECRET_ID' }, mountPath };
     const env = { SECRET_ID: await newSecretId() };
-    await using provider = await openProvider({ address: bao.address, auth }, env);
+    await using provider = await openProvider({ address: server.address, auth }, env);
     expect(await readOne(provider, 'a')).toMatchObject({
       error: { code: 'AUTH_FAILED', detail: expect.stringContaining('second factor') },
     });
@@ -254,13 +284,13 @@ describe('the login by AppRole', () => {
   it('unwraps a wrapped secret id once, and reuses the secret id for the next login', async () => {
     await using login = await open({ wrapped: true });
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('found');
-    await call(login.bao, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
+    await call(login.server, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('found');
   });
 
   it('the login fails with AUTH_FAILED when another client already unwrapped the secret id', async () => {
     await using login = await open({ wrapped: true });
-    await login.bao.request('POST', '/v1/sys/wrapping/unwrap', { token: login.env.SECRET_ID });
+    await login.server.request('POST', '/v1/sys/wrapping/unwrap', { token: login.env.SECRET_ID });
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
   });
 
@@ -298,15 +328,9 @@ describe('the login by AppRole', () => {
 
 describe('a server with TLS', () => {
   it('trusts a server with TLS through its CA, and reports STORE_UNAVAILABLE while the server is sealed', async () => {
-    await using server = await startOpenBao({ tls: true });
-    const { address, caFile = '', rootToken } = server;
-    const request = createRequest({
-      address,
-      ca: await readFile(caFile, 'utf8'),
-      headers: { 'x-vault-token': rootToken },
-    });
-    const bao = { address, token: rootToken, request };
-    await call(bao, 'POST', 'secret/data/a', { data: { x: '1' } });
+    await using server = await startServer({ tls: true });
+    const { address, caFile, token: rootToken } = server;
+    await call(server, 'POST', 'secret/data/a', { data: { x: '1' } });
 
     await using provider = await openProvider({ address, tls: { caFile } }, { TOKEN: rootToken });
     expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
@@ -320,7 +344,7 @@ describe('a server with TLS', () => {
     );
     expect(codeOf(await readOne(plain, 'a'))).toBe('BAD_ANSWER');
 
-    await call(bao, 'PUT', 'sys/seal', {});
+    await call(server, 'PUT', 'sys/seal', {});
     for (const key of ['a', 'none']) {
       expect(await readOne(provider, key)).toMatchObject({
         error: { code: 'STORE_UNAVAILABLE', detail: 'it is sealed' },

@@ -15,6 +15,7 @@ import { createDatabase, type Database } from '../audit/database.ts';
 import type { Raw } from '../e2e/bench.ts';
 import { type Run, runInProcess } from '../e2e/program.ts';
 import { openVault, type Vault } from '../e2e/vault.ts';
+import type { VaultAccess } from '../providers/vault-harness.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes, postgres } from '../services/inject.ts';
 import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
@@ -35,6 +36,8 @@ export interface WorldOptions {
   /** YAML that follows the list of stores. It can contain more stores, other sections, and `mappings`. */
   readonly config: (names: Names) => string;
   readonly scope?: 'namespace' | 'names';
+  /** The Vault or OpenBao of the store. By default, the shared server of the run. */
+  readonly vaultServer?: VaultAccess;
   /** The addresses of the store and the API server, for example of proxies. The defaults are the real servers. */
   readonly vaultAddress?: string;
   readonly apiAddress?: string;
@@ -96,7 +99,7 @@ export interface World extends AsyncDisposable, Names {
 export async function openWorld(options: WorldOptions): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const cluster = kubernetes();
-  const vault = await openVault();
+  const vault = await openVault(undefined, options.vaultServer);
   const suffix = randomBytes(4).toString('hex');
   const ns = (short: string) => `${short}-${suffix}`;
   const account = { namespace: ns('bridge'), name: 'secretbridge' };

@@ -1,13 +1,14 @@
 import { type Kubernetes, startKubernetes } from './kubernetes.ts';
 import { type LocalStack, startLocalStack } from './localstack.ts';
-import { type OpenBao, startOpenBao } from './openbao.ts';
+import { startOpenBao } from './openbao.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { borrowRedis, startRedis } from './redis.ts';
 import type { Service } from './service.ts';
+import type { VaultServer } from './vault-launch.ts';
 
 export interface Servers extends AsyncDisposable {
   kubernetes: Kubernetes;
-  openbao: OpenBao;
+  openbao: VaultServer;
   localstack: LocalStack;
   postgres: Postgres;
   /** The address includes the password, if there is one. */
