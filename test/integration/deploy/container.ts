@@ -13,6 +13,8 @@ export interface Container extends AsyncDisposable {
   readonly config: string;
   /** Runs a command in the container, like `kubectl exec`. */
   exec(command: readonly string[]): Promise<RunResult>;
+  /** Returns the memory limit and the highest use so far, in bytes. */
+  memory(): Promise<{ readonly limit: number; readonly max: number }>;
   /** Sends a signal to the program. */
   kill(signal: string): Promise<void>;
   readonly ended: Promise<Exit>;
@@ -33,6 +35,10 @@ interface RuntimeConfig {
   readonly process: { readonly user: { readonly uid: number; readonly gid: number }; readonly env: string[] };
   readonly mounts: readonly object[];
   readonly linux: { readonly namespaces: readonly { readonly type: string }[] };
+}
+
+interface Statistics {
+  readonly data: { readonly memory: { readonly usage: { readonly limit: number; readonly max: number } } };
 }
 
 const NO_CAPABILITIES = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
@@ -57,6 +63,10 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
     return {
       ...{ state, config: config.text, ended: child.ended, logs: () => child.output() },
       exec: (command) => runToEnd([...runc, 'exec', id, ...command]),
+      async memory() {
+        const { stdout } = await runToEnd([...runc, 'events', '--stats', id]);
+        return (JSON.parse(stdout) as Statistics).data.memory.usage;
+      },
       kill: async (signal) => void (await runToEnd([...runc, 'kill', id, signal])),
       async [Symbol.asyncDispose]() {
         await runToEnd([...runc, 'delete', '--force', id]);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { globSync, readFileSync, statSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { buildImage, DEFAULT_EPOCH, type RunCommand } from '../../../scripts/image/build.ts';
 import { installed } from '../services/install.ts';
 import { reportToStderr } from '../services/service.ts';
@@ -31,7 +31,7 @@ export async function installImage(
   await installImageTools(report);
   const cwd = await installBaseImages(report);
   const folder = await installed(
-    `image-${await hashOfContext()}`,
+    `image-${await hashOfContext(basename(cwd))}`,
     report,
     async (draft, runTool) => {
       report('Building the image (about 2 minutes, once for each version of the sources) …');
@@ -62,8 +62,8 @@ export async function installImage(
 }
 
 /** Hashes everything that enters the image. */
-async function hashOfContext(): Promise<string> {
-  const hash = createHash('sha256');
+async function hashOfContext(bases: string): Promise<string> {
+  const hash = createHash('sha256').update(bases);
   const files = (await contextNames()).flatMap((name) =>
     statSync(join(ROOT, name)).isDirectory() ? globSync(`${name}/**`, { cwd: ROOT }) : [name],
   );

@@ -116,6 +116,10 @@ describe.skipIf(skipReason !== undefined).each(BASES)(`the built image on a %s b
           stderr: '',
         });
 
+      const { limit, max } = await container.memory();
+      expect(limit).toBe(await memoryLimit());
+      process.stderr.write(`${base}: at most ${Math.round(max / 2 ** 20)} MiB of memory\n`);
+
       await container.kill('SIGTERM');
       expect(await container.ended).toMatchObject({ status: 0, signal: null });
 
