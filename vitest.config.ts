@@ -62,7 +62,7 @@ const LONG_INTEGRATION = [
   'test/attacks/servers/{heavy-input,namespaced-people}.test.ts',
   'test/integration/services/**/*.test.ts',
   'test/integration/pods/*.test.ts',
-  'test/integration/deploy/{image,image-compose,image-root,image-run,outage-alerts,chart-values,chart-network}.test.ts',
+  'test/integration/deploy/{image,image-compose,image-root,image-run,release,outage-alerts,chart-values,chart-network}.test.ts',
   'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application,vault-identities}.test.ts',
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
   'test/integration/service/{collector,stalls,replicas-sqlite}.test.ts',
