@@ -14,7 +14,7 @@ import { foreignPodAnnotations } from './managed-fields.ts';
 import { stringMapIn } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import { listAll, nameOf } from './pages.ts';
-import { isRolling } from './rolling.ts';
+import { isRolling, isStalled, updatedPods } from './rolling.ts';
 import { bodyOf, customObjectsApi, sendTyped } from './typed-apis.ts';
 import {
   type LiveWorkload,
@@ -131,7 +131,16 @@ export class ApiWorkloads implements Workloads {
     if (!uid || !resourceVersion || !podAnnotations || nameOf(item) !== id.name)
       throw unexpectedResponse(subjectOf(id));
     const foreign = foreignPodAnnotations(metadata, Object.keys(podAnnotations), FIELD_MANAGER);
-    const live = { id, uid, resourceVersion, podAnnotations, foreign, rolling: isRolling(id.kind, item) };
+    const live = {
+      id,
+      uid,
+      resourceVersion,
+      podAnnotations,
+      foreign,
+      rolling: isRolling(id.kind, item),
+      stalled: isStalled(id.kind, item),
+      updatedPods: updatedPods(id.kind, item),
+    };
     if (objectIn(spec, 'workloadRef') !== undefined) this.#withWorkloadRef.add(live);
     return live;
   }

@@ -3,6 +3,26 @@ import { listIn, objectIn, textIn } from './json.ts';
 import type { WorkloadKind } from './workloads.ts';
 
 /**
+ * Whether a rollout waits for a person: the workload is paused before all its pods are replaced, or its controller has
+ * reported that the rollout failed. The strategy OnDelete does not count, because it has no rollouts.
+ */
+export function isStalled(kind: WorkloadKind, item: JsonObject): boolean {
+  const spec = objectIn(item, 'spec') ?? {};
+  const status = objectIn(item, 'status') ?? {};
+  if (!isObserved(item, status)) return false;
+  if (kind === 'Rollout') return textIn(status, 'phase') === 'Degraded';
+  return (
+    kind === 'Deployment' && (spec.paused === true || isPastDeadline(status)) && deploymentRolls(spec, status)
+  );
+}
+
+/** The number of pods with the current pod template, or 0 if the controller has reported none. */
+export function updatedPods(kind: WorkloadKind, item: JsonObject): number {
+  const field = kind === 'DaemonSet' ? 'updatedNumberScheduled' : 'updatedReplicas';
+  return numberIn(objectIn(item, 'status') ?? {}, field, 0);
+}
+
+/**
  * Whether the status of a workload shows that its pods are being replaced. Uses the rules of `kubectl rollout status`.
  * If the controller has not observed a change yet, the workload counts as rolling. A rollout does not count if it waits
  * for a person (paused, past its progress deadline, or with an OnDelete strategy). Otherwise the restarts of all other

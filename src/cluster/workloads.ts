@@ -41,6 +41,10 @@ export interface LiveWorkload {
   readonly foreign?: readonly string[];
   /** Whether the status from the controller shows that the pods are being replaced. */
   readonly rolling: boolean;
+  /** Whether the replacement of the pods has begun and now waits for a person, for example in a paused workload. */
+  readonly stalled: boolean;
+  /** The number of pods that already have the current pod template. */
+  readonly updatedPods: number;
 }
 
 /**

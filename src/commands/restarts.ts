@@ -14,13 +14,19 @@ const NEVER = new AbortController().signal;
 const MAX_WAIT_MS = 5_000;
 
 /**
- * Returns a function that checks whether a pending restart is still configured. Pending restarts of a removed mapping
- * count as configured.
+ * Returns a function that checks whether a restart is still configured. Restarts of a removed mapping count as
+ * configured, and so do the workloads that a selector may have chosen.
  */
 export function isRestartConfigured(app: Pick<App, 'config'>): IsRestartConfigured {
   return (name, workload) => {
     const mapping = app.config.mappings.find((candidate) => candidate.name === name);
-    return mapping?.restart.some((configured) => formatWorkload(configured) === workload) ?? true;
+    return (
+      mapping?.restart.some(
+        (configured) =>
+          formatWorkload(configured) === workload ||
+          (configured.selector !== undefined && workload.startsWith(`${configured.kind}/`)),
+      ) ?? true
+    );
   };
 }
 

@@ -1,11 +1,12 @@
 import { findLastBreak } from '../audit/decisions.ts';
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import { append, smallest } from '../core/lists.ts';
 
 // Pending restarts are stored only in the audit, as intents without an outcome. Each intent is appended together with
-// the record of the change. Records without a phase report progress: either one of the selected workloads was
-// restarted, or a restart is delayed.
+// the record of the change. Records without a phase report progress: one of the selected workloads was restarted, a
+// restart is delayed, or the rollout after a restart is stuck or has ended.
 
 /** One change of a Secret, with the workload or the selector to restart because of this change. */
 export interface PendingRestart {
@@ -47,6 +48,7 @@ interface ScanOptions {
 }
 
 const PAGE = 500;
+export const STUCK_CODE = 'ROLLOUT_STUCK' satisfies ErrorCode;
 
 /** Reads the restart records, from the newest one back to `floor`. */
 export async function readRestarts(
@@ -84,7 +86,8 @@ export async function readRestarts(
       });
     if (phase === 'outcome') openRestarts.delete(key);
     else if (outcome === 'ok') pendingRestart?.restarted.add(note);
-    else if (pendingRestart !== undefined && code !== undefined) pendingRestart.code = code;
+    else if (pendingRestart !== undefined && code !== undefined && code !== STUCK_CODE)
+      pendingRestart.code = code;
   }
   const needed = [
     ...[...openRestarts.values()].map(({ intent }) => intent.sequence),
@@ -184,6 +187,15 @@ export function workloadRestarted(
  */
 export function restartDelayed({ intent, changedAt }: PendingRestart, now: number, code: string): Entry {
   return { ...baseEntry(intent, now - changedAt), outcome: 'failed', code };
+}
+
+/**
+ * Creates the record that the rollout after a restart is stuck, or that a stuck rollout has ended.
+ * @param restarted The record of the restart.
+ */
+export function rolloutChecked(restarted: AuditRecord, now: number, isStuck: boolean): Entry {
+  const entry = baseEntry(restarted, now - Date.parse(restarted.time));
+  return isStuck ? { ...entry, outcome: 'failed', code: STUCK_CODE } : { ...entry, outcome: 'ok' };
 }
 
 function baseEntry(intent: AuditRecord, durationMs: number): Omit<Entry, 'outcome' | 'phase'> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isRolling } from '../../src/cluster/rolling.ts';
+import { isRolling, isStalled } from '../../src/cluster/rolling.ts';
 import type { WorkloadKind } from '../../src/cluster/workloads.ts';
 
 type Case = [what: string, rolling: boolean, spec: object, status: object];
@@ -101,6 +101,26 @@ const CASES: Record<WorkloadKind, Case[]> = {
     ],
   ],
 };
+
+it.each<[what: string, kind: WorkloadKind, stalled: boolean, spec: object, status: object]>([
+  [
+    'is paused with old pods',
+    'Deployment',
+    true,
+    { replicas: 2, paused: true },
+    { ...all, updatedReplicas: 0 },
+  ],
+  ['is paused with new pods', 'Deployment', false, { replicas: 2, paused: true }, all],
+  ['is past its deadline', 'Deployment', true, { replicas: 2 }, { ...all, ...stuck, availableReplicas: 1 }],
+  ['was past its deadline', 'Deployment', false, { replicas: 2 }, { ...all, ...stuck }],
+  ['changed since then', 'Deployment', false, { replicas: 2 }, { ...all, ...stuck, observedGeneration: 2 }],
+  ['has old pods', 'Deployment', false, { replicas: 2 }, { ...all, updatedReplicas: 1 }],
+  ['has failed', 'Rollout', true, {}, { observedGeneration: '3', phase: 'Degraded' }],
+  ['waits at a step', 'Rollout', false, {}, { observedGeneration: '3', phase: 'Paused' }],
+  ['has old pods', 'StatefulSet', false, { replicas: 2 }, { ...all, ...revisions, updatedReplicas: 0 }],
+])('a rollout waits for a person if the workload %s (%s): %s', (_, kind, stalled, spec, status) => {
+  expect(isStalled(kind, item(spec, status))).toBe(stalled);
+});
 
 describe.each(Object.keys(CASES) as WorkloadKind[])('a %s', (kind) => {
   it.each(CASES[kind])('a rollout is in progress if the workload %s: %s', (_, rolling, spec, status) => {

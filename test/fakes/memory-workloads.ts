@@ -6,15 +6,17 @@ export interface MemoryWorkload {
   readonly labels?: Readonly<Record<string, string>>;
   readonly podAnnotations?: Readonly<Record<string, string>>;
   readonly rolling?: boolean;
+  readonly stalled?: boolean;
   /** The pod annotations whose last writer was another manager. */
   readonly foreign?: readonly string[];
 }
 
-/** Workloads in memory. An annotation starts a rollout, and `settle` completes it. */
+/** Workloads in memory. An annotation starts a rollout, and `settle` completes it. `stall` stops it before its end. */
 export interface MemoryWorkloads extends Workloads {
   put(id: WorkloadId, workload?: MemoryWorkload): void;
   forget(id: WorkloadId): void;
   settle(id: WorkloadId): void;
+  stall(id: WorkloadId): void;
   /** The workloads that were annotated, in order. */
   readonly annotated: readonly {
     readonly id: WorkloadId;
@@ -40,13 +42,23 @@ export function createMemoryWorkloads(): MemoryWorkloads {
   let version = 0;
 
   const keyOf = ({ kind, namespace, name }: WorkloadId) => `${kind} ${namespace}/${name}`;
-  const live = ({ id, uid, version: at, podAnnotations, rolling, foreign }: Stored): LiveWorkload => ({
+  const live = ({
+    id,
+    uid,
+    version: at,
+    podAnnotations,
+    rolling,
+    stalled,
+    foreign,
+  }: Stored): LiveWorkload => ({
     id,
     uid,
     resourceVersion: `${at}`,
     podAnnotations,
     foreign,
     rolling,
+    stalled,
+    updatedPods: 0,
   });
   const store = (stored: Omit<Stored, 'version'>) => {
     version += 1;
@@ -62,13 +74,17 @@ export function createMemoryWorkloads(): MemoryWorkloads {
 
   return {
     annotated,
-    put(id, { labels = {}, podAnnotations = {}, rolling = false, foreign = [] } = {}) {
-      store({ id, uid: `uid-${version + 1}`, labels, podAnnotations, rolling, foreign });
+    put(id, { labels = {}, podAnnotations = {}, rolling = false, stalled = false, foreign = [] } = {}) {
+      store({ id, uid: `uid-${version + 1}`, labels, podAnnotations, rolling, stalled, foreign });
     },
     forget: (id) => void objects.delete(keyOf(id)),
     settle(id) {
       const stored = objects.get(keyOf(id));
-      if (stored !== undefined) store({ ...stored, rolling: false });
+      if (stored !== undefined) store({ ...stored, rolling: false, stalled: false });
+    },
+    stall(id) {
+      const stored = objects.get(keyOf(id));
+      if (stored !== undefined) store({ ...stored, rolling: false, stalled: true });
     },
     fail: (call, ...errors) => void faults.set(call, [...(faults.get(call) ?? []), ...errors]),
     async read(id, { signal } = {}) {
@@ -93,7 +109,8 @@ export function createMemoryWorkloads(): MemoryWorkloads {
         stored.podAnnotations[name] === text ? [] : [name],
       );
       const foreign = stored.foreign.filter((name) => !changed.includes(name));
-      store({ ...stored, podAnnotations, foreign, rolling: stored.rolling || changed.length > 0 });
+      const [rolling, stalled] = changed.length > 0 ? [true, false] : [stored.rolling, stored.stalled];
+      store({ ...stored, podAnnotations, foreign, rolling, stalled });
       return 'written';
     },
   };

@@ -19,6 +19,12 @@ async function pass({ clock }: World, minutes: number): Promise<void> {
   }
 }
 
+async function change(world: World, { controller }: Serving, password: string): Promise<void> {
+  world.store.put('db', `{"user":"ann","password":"${password}"}`, password);
+  controller.takeHints([{ store: 'vault', keys: ['db'] }], { kind: 'webhook', name: 'ci' });
+  await pass(world, 1);
+}
+
 async function targetOf({ service }: Serving): Promise<object | undefined> {
   return (await service.status()).targets[0];
 }
@@ -47,4 +53,53 @@ it('a workload that is missing fails its target after five minutes, until the wo
   await pass(world, 6);
   expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
   expect(workloads.annotated).toHaveLength(1);
+});
+
+const STUCK = { state: 'failed', code: 'ROLLOUT_STUCK', remedy: expect.stringContaining('rollout resume') };
+
+it('a rollout that waits for a person fails its target at once, until its pods are replaced', async () => {
+  const workloads = createMemoryWorkloads();
+  workloads.put(WEB);
+  const world = await openWorld({ mappings: mappingsWith('web'), cluster: { workloads } });
+  await using serving = await serve(world);
+  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
+  await change(world, serving, 'second');
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
+  workloads.stall(WEB);
+  await pass(world, 1);
+  expect(await targetOf(serving)).toMatchObject(STUCK);
+  // Every process finds the failure in the audit, and none records it again.
+  await using other = await serve(world);
+  await waitUntil(async () => expect(await targetOf(other)).toMatchObject(STUCK));
+  await pass(world, 20);
+  const recorded = () =>
+    world.records
+      .filter(({ action, phase }) => action === 'restart' && phase === undefined)
+      .map(({ outcome, code, note }) => [outcome, code, note]);
+  expect(recorded()).toEqual([['failed', 'ROLLOUT_STUCK', 'Deployment/web']]);
+  workloads.settle(WEB);
+  await pass(world, 1);
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
+  expect(recorded().at(-1)).toEqual(['ok', undefined, 'Deployment/web']);
+  expect(workloads.annotated).toHaveLength(1);
+});
+
+it('a rollout without progress for ten minutes fails its target, also if a selector chose the workload', async () => {
+  const workloads = createMemoryWorkloads();
+  workloads.put(WEB, { labels: { app: 'web' } });
+  const mappings = mappingsWith('web').replace('name: web', 'selector: { matchLabels: { app: web } }');
+  const world = await openWorld({ mappings, cluster: { workloads } });
+  await using serving = await serve(world);
+  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
+  await change(world, serving, 'second');
+  await pass(world, 8);
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
+  await pass(world, 2);
+  expect(await targetOf(serving)).toMatchObject(STUCK);
+  // The next content restarts the workload once more.
+  await change(world, serving, 'third');
+  expect(workloads.annotated).toHaveLength(2);
+  workloads.settle(WEB);
+  await pass(world, 1);
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
 });

@@ -128,7 +128,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   TARGET_CLAIMED:
     'Within one configuration, `validate` reports two mappings with the same target. In the cluster, the labels of the Secret name the instance and the mapping that own the Secret.',
   CLUSTER_FORBIDDEN:
-    'The code is also `CLUSTER_FORBIDDEN` if the API server does not accept the identity at all, for example because a token or client certificate is expired.',
+    'The code is also `CLUSTER_FORBIDDEN` if the API server does not accept the identity at all, for example because a token or client certificate is expired. When a namespace is deleted, Kubernetes soon deletes the Role of secretbridge in it. From then on, the code of its targets is `CLUSTER_FORBIDDEN` instead of `NAMESPACE_MISSING`.',
   CLUSTER_REFUSED:
     'secretbridge does not repeat the answer of the API server, because the answer can quote values. The audit log of the API server has the answer.',
   CONFLICT:

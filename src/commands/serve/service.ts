@@ -1,5 +1,6 @@
 import type { App } from '../../app/app.ts';
 import { capabilitiesOf } from '../../app/stores.ts';
+import { smallest } from '../../core/lists.ts';
 import { PROVIDERS } from '../../providers/registry.ts';
 import { isUnresolved } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
@@ -7,6 +8,7 @@ import { recoverIntents } from '../../reconcile/recover.ts';
 import { createFailedRestarts, type FailedRestarts } from '../../restart/failed-restarts.ts';
 import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
+import { createStuckRollouts } from '../../restart/stuck-rollouts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
 import type { Service } from '../../service/service.ts';
 import type { StoreParts } from '../../service/service-parts.ts';
@@ -51,6 +53,7 @@ async function openController(
   const isWanted = isRestartConfigured(app);
   const restarts =
     workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure, isConfigured: isWanted });
+  const stuckRollouts = workloads && createStuckRollouts({ ...app, workloads, isConfigured: isWanted });
   return startController({
     runtime: { clock, logger, tracer: app.tracing.tracer, random: options.random },
     ports: { queue: options.queue, cluster, audit, stores: storeParts(app) },
@@ -67,8 +70,10 @@ async function openController(
       destroy: (context, inputs) => destroyProposed(app, context, inputs),
       async restart(signal) {
         const done = await restarts?.run({ ...app.config.restarts, missingMs: MISSING_MS, signal });
+        const checkMs = await stuckRollouts?.check(signal);
         await failedRestarts.refresh();
-        return done?.nextMs;
+        const next = smallest([done?.nextMs, checkMs].filter((ms) => ms !== undefined));
+        return Number.isFinite(next) ? next : undefined;
       },
       recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
       hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),

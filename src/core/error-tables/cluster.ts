@@ -75,4 +75,12 @@ export const CLUSTER = {
     message: 'the workload to restart does not exist',
     remedy: 'Correct `restart` of the mapping, or create the workload.',
   },
+  ROLLOUT_STUCK: {
+    group: 'cluster',
+    category: 'fix-config',
+    message:
+      'the workload was restarted, but its pods are not being replaced, so some still use the old content',
+    remedy:
+      'Run `kubectl describe` for the workload and its newest pod to see why. Resume a paused workload with `kubectl rollout resume`.',
+  },
 } as const;
