@@ -30,8 +30,8 @@ export async function installPythonImage(report: (line: string) => void): Promis
         args: [
           '--quiet',
           '--variant=extract',
-          '--include=python3-minimal,python3,ca-certificates',
-          '--customize-hook=ln -s python3 "$1/usr/bin/python"',
+          // The manifests call the program `python`.
+          '--include=python3,python-is-python3',
           'bookworm',
           files,
         ],
