@@ -81,9 +81,13 @@ describe('docker-compose.yml', () => {
   it('pins every image by its full version, and pins every base image by version and digest', () => {
     const dockerfile = read('Dockerfile');
     const bases = new Map(
-      [...dockerfile.matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)].map(([, name, image]) => [name, image]),
+      [...dockerfile.matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)].map(([, name = '', image = '']) => [name, image]),
     );
-    const baseImages = [...dockerfile.matchAll(/^FROM \$\{(\w+)\}/gm)].map(([, name]) => bases.get(name));
+    const imageOf = (name: string) =>
+      (bases.get(name) ?? '').replace(/^\$\{(\w+)\}$/, (_, other) => bases.get(other) ?? '');
+    const baseImages = [...dockerfile.matchAll(/^FROM (?:--platform=\S+ )?\$\{(\w+)\}/gm)].map(
+      ([, name = '']) => imageOf(name),
+    );
     expect(baseImages).toHaveLength([...dockerfile.matchAll(/^FROM /gm)].length);
     for (const image of baseImages)
       expect(image).toMatch(/^(node:\d+\.\d+\.\d+|debian)(-|:)bookworm-.*@sha256:[0-9a-f]{64}$/);

@@ -34,6 +34,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, stri
     'dataFrom.extract': 'External Secrets',
     'target.manifest': 'External Secrets',
   },
+  'docs/how-to/restart-workloads.md': { progressDeadlineSeconds: 'Kubernetes' },
   'docs/how-to/rotate-without-downtime.md': { maxLifetime: 'connection pools' },
   'docs/how-to/several-replicas.md': { topologySpreadConstraints: 'Kubernetes' },
   'docs/how-to/traces.md': {
@@ -41,7 +42,6 @@ export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, stri
     OTEL_EXPORTER_OTLP_COMPRESSION: 'OpenTelemetry',
   },
   'docs/how-to/vault-store.md': { VAULT_SKIP_VERIFY: 'a Vault CLI variable, which is ignored' },
-  'docs/how-to/watch-the-bridge.md': { honor_labels: 'Prometheus' },
   'docs/benchmarks.md': { '--quick': '`npm run bench`' },
   'docs/reference/values.md': { aGVsbG8: 'an example of base64url', STRASSE: 'an example of `upcase`' },
 };
