@@ -66,4 +66,15 @@ describe('memory trimmer', () => {
     expect(stderr).toBe('');
     expect(stdout).toBe('EMFILE\ngoes on\n');
   });
+
+  it('V8 does not optimize the parser of HTTP answers, which would need much memory', () => {
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      [join(import.meta.dirname, 'heap-http.ts'), 'small'],
+      { encoding: 'utf8' },
+    );
+    expect(stderr).toBe('');
+    expect(Number(stdout)).toBeGreaterThan(0);
+    expect(Number(stdout)).toBeLessThan(12);
+  });
 });
