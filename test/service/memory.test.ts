@@ -126,9 +126,9 @@ it('a check of the versions of many keys takes at most 256 bytes of memory for e
     open: async () => ({
       read: async () => [],
       find: async () => [],
-      async versions(refs) {
+      async versions(names) {
         during = heapSize();
-        return refs.map(() => ({ kind: 'unknown' }));
+        return names.map(() => ({ kind: 'unknown' }));
       },
     }),
   });
