@@ -3,6 +3,7 @@ import type { App } from '../../app/app.ts';
 import type { SyncReport } from '../../commands/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { command, nonEmpty, type Run, withServer } from '../options.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { printReport, printServiceResult } from '../sync-report.ts';
@@ -22,7 +23,10 @@ export function addSync(program: Command, context: Context, run: Run): void {
   }).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
   withServer(sync, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
-      run(async () => syncCommand(context, options)),
+      run(async () => {
+        keepHeapSmall();
+        return syncCommand(context, options);
+      }),
   );
 }
 
