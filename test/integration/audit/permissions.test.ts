@@ -105,7 +105,7 @@ describe('a database', () => {
     await using running = await database.open();
     await running.append([entry()]);
     await database.sql('update secretbridge.schema_version set version = 9');
-    const newerRelease = failing('written by a newer release: schema 9, this release supports 5');
+    const newerRelease = failing('written by a newer release: schema 9, this release supports 6');
     await expect(database.open({ replica: 'b' })).rejects.toMatchObject(newerRelease);
     await expect(database.open({ readOnly: true })).rejects.toMatchObject(newerRelease);
     await expect(running.append([entry()])).rejects.toMatchObject(newerRelease);
