@@ -1,3 +1,4 @@
+import { performance as processPerformance } from 'node:perf_hooks';
 import { AppError } from './errors.ts';
 
 /** Milliseconds since 1970, UTC. Clocks are always passed as parameters, so that tests can control the time. */
@@ -80,4 +81,15 @@ export function clockSkewError(aheadMs: number, whose: string): AppError | undef
 export function describeSkew(aheadMs: number, whose: string): string {
   const seconds = Math.round(Math.abs(aheadMs) / 1000);
   return `the clock here is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} ${whose}`;
+}
+
+/** Returns a function that returns how much of the time since its last call this process was busy, from 0 to 1. */
+export function measureBusyShare(): () => number {
+  let last = processPerformance.eventLoopUtilization();
+  return () => {
+    const current = processPerformance.eventLoopUtilization();
+    const { utilization } = processPerformance.eventLoopUtilization(current, last);
+    last = current;
+    return utilization;
+  };
 }

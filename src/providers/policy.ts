@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { performance as processPerformance } from 'node:perf_hooks';
 import PQueue from 'p-queue';
 import { unlessAborted } from '../core/abort.ts';
+import { measureBusyShare } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
@@ -214,17 +214,6 @@ class QueuedPolicy implements StorePolicy {
     if (isInterrupted) throw signal.reason;
     return { settled, failure, ms };
   }
-}
-
-/** Returns a function that returns how much of the time since its last call this process was busy, from 0 to 1. */
-function measureBusyShare(): () => number {
-  let last = processPerformance.eventLoopUtilization();
-  return () => {
-    const current = processPerformance.eventLoopUtilization();
-    const { utilization } = processPerformance.eventLoopUtilization(current, last);
-    last = current;
-    return utilization;
-  };
 }
 
 async function resultOfProbe(probe: () => Promise<unknown>): Promise<CallResult> {

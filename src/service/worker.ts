@@ -1,4 +1,4 @@
-import type { Clock } from '../core/clock.ts';
+import { type Clock, measureBusyShare } from '../core/clock.ts';
 import { type AppError, toAppError } from '../core/errors.ts';
 import type { MappingInclude } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
@@ -81,7 +81,12 @@ export class Worker {
     this.#deps = deps;
     // Use a monotonic clock, because a jump of the wall clock would delay jobs.
     const now = () => performance.now();
-    this.#bulkhead = new Bulkhead({ concurrency: deps.concurrency, maxQueued: deps.concurrency * 2, now });
+    this.#bulkhead = new Bulkhead({
+      concurrency: deps.concurrency,
+      maxQueued: deps.concurrency * 2,
+      now,
+      busyShare: measureBusyShare(),
+    });
     this.#includes = new Bulkhead({ concurrency: deps.concurrency * INCLUDE_SHARE, maxQueued: 0, now });
     this.#budget = new CallBudget({ now });
     this.#progress = createStoreProgress(now);

@@ -152,6 +152,40 @@ describe('bulkhead', () => {
     expect(rejected.get(late)).toBeGreaterThanOrEqual(500);
   });
 
+  it.each([
+    ['waits for a slow compartment while the process is busy', 0.9, 0],
+    ['rejects the jobs of a slow compartment while the process is not busy', 0.1, 7],
+  ])('the bulkhead %s', async (_, busyShare, expected) => {
+    let now = 0;
+    const timers: (() => void)[] = [];
+    const wake = (callback: () => void) => {
+      timers.push(callback);
+      return () => void (timers.includes(callback) && timers.splice(timers.indexOf(callback), 1));
+    };
+    const options = { concurrency: 1, maxQueued: 2, now: () => now, wake, busyShare: () => busyShare };
+    const bulkhead = new Bulkhead(options);
+    const ends: (() => void)[] = [];
+    const all = Array.from({ length: 10 }, () =>
+      bulkhead.run('a', 'first', async () => {
+        const { promise, resolve } = Promise.withResolvers<undefined>();
+        ends.push(() => resolve(undefined));
+        return promise;
+      }),
+    );
+    // No job ends in the first seconds.
+    for (let second = 0; second < 5; second += 1) {
+      now += 1_000;
+      for (const callback of timers.splice(0)) callback();
+      await settled();
+    }
+    for (let ended = 0; ended < all.length; ended += 1) {
+      ends[ended]?.();
+      await settled();
+    }
+    const delays = await Promise.all(all);
+    expect(delays.filter((delay) => delay !== undefined)).toHaveLength(expected);
+  });
+
   it('the bulkhead starts the next job when a job releases its capacity before its end', async () => {
     const bulkhead = new Bulkhead({ concurrency: 1, maxQueued: 4, now: () => 0 });
     const end = Promise.withResolvers<undefined>();

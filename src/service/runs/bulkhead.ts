@@ -11,6 +11,8 @@ export interface BulkheadOptions {
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
   readonly wake?: StartTimer;
+  /** Returns how much of the time since its last call this process was busy, from 0 to 1. Defaults to 0. */
+  readonly busyShare?: () => number;
 }
 
 /** Delay in milliseconds until the job runs again; `undefined` for no further run. */
@@ -18,6 +20,12 @@ type RetryAfter = number | undefined;
 
 /** If a job would wait longer than this, it returns to the queue, because a waiting job occupies a worker slot. */
 const MAX_WAIT_MS = 1_000;
+/**
+ * The same time while this process is busy. Then its own work makes the compartment slow, and not a store, so the jobs of
+ * other compartments would be slow too.
+ */
+const MAX_BUSY_WAIT_MS = 10_000;
+const MIN_BUSY_SHARE = 0.5;
 const MIN_RETRY_MS = 500;
 /** Upper bound of a retry delay, because the compartment may become faster. */
 const MAX_RETRY_MS = 60_000;
@@ -93,6 +101,7 @@ class Compartment {
   /** When the compartment last completed a job, or was created if it has completed none. */
   #progressAt: number;
   #hasCompleted = false;
+  #busy = { at: Number.NEGATIVE_INFINITY, share: 0 };
 
   constructor(options: BulkheadOptions) {
     this.#options = options;
@@ -123,13 +132,18 @@ class Compartment {
       onQueued();
       return promise;
     }
-    const cancelTimer = wake(() => {
+    let cancelTimer = (): void => undefined;
+    const check = (): void => {
       const at = line.indexOf(resolve);
-      if (at < maxQueued) return onQueued();
-      line.splice(at, 1);
-      resolve(false);
-    }, MAX_WAIT_MS);
-    return promise.finally(cancelTimer);
+      if (at < maxQueued) onQueued();
+      else if (this.#isBusy() && this.#isMovingFast(at)) cancelTimer = wake(check, MAX_WAIT_MS);
+      else {
+        line.splice(at, 1);
+        resolve(false);
+      }
+    };
+    cancelTimer = wake(check, MAX_WAIT_MS);
+    return promise.finally(() => cancelTimer());
   }
 
   release(): void {
@@ -165,7 +179,15 @@ class Compartment {
   /** Whether a job can expect to start soon if `ahead` others start first. */
   #isMovingFast(ahead: number): boolean {
     const idleMs = this.#options.now() - this.#progressAt;
-    return idleMs < MAX_WAIT_MS && ahead * (this.#paceMs ?? 0) < MAX_WAIT_MS;
+    const maxWaitMs = this.#isBusy() ? MAX_BUSY_WAIT_MS : MAX_WAIT_MS;
+    return idleMs < maxWaitMs && ahead * (this.#paceMs ?? 0) < maxWaitMs;
+  }
+
+  #isBusy(): boolean {
+    const { now, busyShare = () => 0 } = this.#options;
+    // A shorter time would be about single jobs.
+    if (now() - this.#busy.at >= MAX_WAIT_MS) this.#busy = { at: now(), share: busyShare() };
+    return this.#busy.share > MIN_BUSY_SHARE;
   }
 
   #measure(): void {
