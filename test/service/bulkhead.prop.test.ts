@@ -236,6 +236,8 @@ describe('bulkhead', () => {
     expect(announced).toEqual([1, 2]);
     stuck.resolve(undefined);
     await Promise.all(all);
+    // Each of the others was announced when it moved forward.
+    expect(announced).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
   it('the bulkhead does not reject waiting jobs that will start soon', async () => {

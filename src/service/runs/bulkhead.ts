@@ -89,10 +89,16 @@ export class Bulkhead {
   }
 }
 
+interface WaitingJob {
+  /** Receives whether the job may start. */
+  readonly resolve: (mayBegin: boolean) => void;
+  readonly onQueued: () => void;
+}
+
 class Compartment {
   readonly #options: BulkheadOptions;
-  /** Waiting jobs by reason, the most urgent reason first. Each callback receives whether its job may start. */
-  readonly #waiting: ((mayBegin: boolean) => void)[][] = REASONS.map(() => []);
+  /** Waiting jobs by reason, the most urgent reason first. */
+  readonly #waiting: WaitingJob[][] = REASONS.map(() => []);
   /** The latest assigned retry time for each reason. */
   readonly #assignedUntil = REASONS.map(() => 0);
   #running = 0;
@@ -127,16 +133,17 @@ class Compartment {
     const hasRoom = ahead < maxQueued || reason === 'manual';
     if (!hasRoom && !this.#isMovingFast(ahead)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    line.push(resolve);
+    const job = { resolve, onQueued };
+    line.push(job);
     if (hasRoom) {
       onQueued();
       return promise;
     }
     let cancelTimer = (): void => undefined;
     const check = (): void => {
-      const at = line.indexOf(resolve);
-      if (at < maxQueued) onQueued();
-      else if (this.#isBusy() && this.#isMovingFast(at)) cancelTimer = wake(check, MAX_WAIT_MS);
+      const at = line.indexOf(job);
+      if (at < maxQueued) return;
+      if (this.#isBusy() && this.#isMovingFast(at)) cancelTimer = wake(check, MAX_WAIT_MS);
       else {
         line.splice(at, 1);
         resolve(false);
@@ -148,10 +155,13 @@ class Compartment {
 
   release(): void {
     this.#measure();
-    const next = this.#waiting.find((line) => line.length > 0)?.shift();
+    const line = this.#waiting.find(({ length }) => length > 0);
+    const next = line?.shift();
+    // This job has moved forward, to a place where it is not rejected any more.
+    line?.[this.#options.maxQueued - 1]?.onQueued();
     // Pass the capacity to the next waiting job, so that no later job takes it.
     if (next === undefined) this.#running -= 1;
-    else next(true);
+    else next.resolve(true);
   }
 
   retryAfter(reason: Reason): number {
