@@ -67,6 +67,7 @@ const LONG_INTEGRATION = [
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
   'test/integration/service/{collector,stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
+  'test/integration/rollouts/**/*.test.ts',
   'test/integration/vault/*.test.ts',
   'test/integration/audit/{crashes,failover,retention,prepared-statements,orphan-rows,loss,pgbouncer,readiness}.test.ts',
 ];

@@ -30,6 +30,7 @@ export type Raw = {
     readonly annotations?: Readonly<Record<string, string>>;
     readonly managedFields?: unknown;
     readonly ownerReferences?: unknown;
+    readonly uid?: string;
   };
   readonly type?: string;
   readonly data?: Readonly<Record<string, string>>;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { type Run, runInProcess } from '../e2e/program.ts';
 import { openVault, type Vault } from '../e2e/vault.ts';
-import { kubernetes } from '../services/inject.ts';
+import { kubernetes, type TestCluster } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 
 export const GROUP = '/apis/external-secrets.io/v1';
@@ -26,8 +26,10 @@ export interface ExternalSecretsCluster extends AsyncDisposable {
   get<T>(path: string): Promise<T>;
 }
 
-export async function openExternalSecretsCluster(): Promise<ExternalSecretsCluster> {
-  const { request, serviceAccountKubeconfig } = kubernetes();
+export async function openExternalSecretsCluster(
+  testCluster: TestCluster = kubernetes(),
+): Promise<ExternalSecretsCluster> {
+  const { request, serviceAccountKubeconfig } = testCluster;
   const suffix = randomBytes(4).toString('hex');
   const namespace = `theirs-${suffix}`;
   const account = { namespace: `bridge-${suffix}`, name: 'secretbridge' };
@@ -36,7 +38,7 @@ export async function openExternalSecretsCluster(): Promise<ExternalSecretsClust
     assertStatus(answer, 201, `POST ${path}`);
     return answer.body;
   };
-  await defineKinds();
+  await defineKinds(testCluster);
   const vault = await openVault();
   await post('/api/v1/namespaces', { metadata: { name: namespace } });
   const kubeconfig = await serviceAccountKubeconfig(account);
@@ -147,8 +149,7 @@ export async function openExternalSecretsCluster(): Promise<ExternalSecretsClust
 }
 
 /** Defines the custom resources with an open schema. Parallel tests share the definitions. */
-async function defineKinds(): Promise<void> {
-  const { request } = kubernetes();
+async function defineKinds({ request }: TestCluster): Promise<void> {
   const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
   for (const kind of ['ExternalSecret', 'SecretStore', 'ClusterSecretStore', 'ClusterExternalSecret']) {
     const plural = `${kind.toLowerCase()}s`;

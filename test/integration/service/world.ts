@@ -17,7 +17,7 @@ import { type Run, runInProcess } from '../e2e/program.ts';
 import { openVault, type Vault } from '../e2e/vault.ts';
 import type { VaultAccess } from '../providers/vault-harness.ts';
 import { freePort } from '../services/free-port.ts';
-import { kubernetes, postgres } from '../services/inject.ts';
+import { kubernetes, postgres, type TestCluster } from '../services/inject.ts';
 import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
 import { type ServiceProcess, startServiceProcess } from './service-process.ts';
 
@@ -59,6 +59,8 @@ export interface WorldOptions {
   readonly postgres?: boolean;
   /** Whether `keys.checkpoint` is set, so that checkpoints are written with PostgreSQL too. */
   readonly signed?: boolean;
+  /** Default: the cluster of this run. The test cannot change this later. */
+  readonly cluster?: TestCluster;
 }
 
 /** The service on real servers. It has namespaces, a store path, an account and an audit of its own. */
@@ -98,7 +100,7 @@ export interface World extends AsyncDisposable, Names {
 
 export async function openWorld(options: WorldOptions): Promise<World> {
   await using stack = new AsyncDisposableStack();
-  const cluster = kubernetes();
+  const cluster = options.cluster ?? kubernetes();
   const vault = await openVault(undefined, options.vaultServer);
   const suffix = randomBytes(4).toString('hex');
   const ns = (short: string) => `${short}-${suffix}`;
@@ -237,7 +239,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
         openSqliteAudit({ ...attacker, path, clock: systemClock }));
       return await audit.append(entries);
     },
-    writes: (resource = 'secrets') => writesBy(user, resource),
+    writes: (resource = 'secrets') => writesBy(cluster, user, resource),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 
@@ -336,8 +338,11 @@ interface AuditEvent {
  * Reads the audit log of the API server. Just after an answer to a request, the request may still be missing in the
  * log.
  */
-async function writesBy(user: string, resource: string): Promise<readonly string[]> {
-  const { auditLogPath } = kubernetes();
+async function writesBy(
+  { auditLogPath }: TestCluster,
+  user: string,
+  resource: string,
+): Promise<readonly string[]> {
   if (auditLogPath === undefined) throw new Error('the audit log of this cluster is not accessible');
   const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.includes(user));
   return lines

@@ -1,0 +1,102 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Raw } from '../e2e/bench.ts';
+import { syncReport } from '../e2e/program.ts';
+import { GROUP, openExternalSecretsCluster } from '../import/external-secrets-cluster.ts';
+import { expectSynced, expectValues, manyMappings, seed } from '../service/many-mappings.ts';
+import { within } from '../service/service-process.ts';
+import { openWorld } from '../service/world.ts';
+import { assertStatus } from '../services/kubernetes-api.ts';
+import { type ControlledCluster, startControlledCluster } from '../services/kubernetes-controllers.ts';
+
+// The garbage collector of a cluster deletes the dependents of a deleted owner.
+
+let cluster: ControlledCluster;
+beforeAll(async () => {
+  cluster = await startControlledCluster({ nodes: 0 });
+}, 1_200_000);
+afterAll(() => cluster?.stop());
+
+const MERGE = { 'content-type': 'application/merge-patch+json' };
+const NAMES = Array.from({ length: 10 }, (_, n) => `app-${n}`);
+
+it('the move from external-secrets keeps every Secret when the garbage collector follows the deleted owners', async () => {
+  await using theirs = await openExternalSecretsCluster(cluster);
+  const { namespace, account, vault, folder } = theirs;
+  const { request } = cluster;
+  const secrets = `/api/v1/namespaces/${namespace}/secrets`;
+  for (const name of NAMES) {
+    await vault.put(name, { user: 'ann', password: name });
+    const key = `${vault.prefix}/${name}`;
+    const dataFrom = [{ extract: { key } }];
+    await theirs.createExternalSecret(name, { dataFrom }, { user: 'ann', password: name });
+  }
+  // The same owner has a second Secret, which no mapping takes over. Its end shows what the garbage collector does.
+  const owned = await theirs.get<Raw & { metadata: { ownerReferences: object[] } }>(`${secrets}/app-0`);
+  const { ownerReferences } = owned.metadata;
+  assertStatus(await request('POST', secrets, { metadata: { name: 'left', ownerReferences } }), 201, 'left');
+
+  await theirs.allowList();
+  const imported = [
+    ...['import', 'external-secrets', '--own-namespace', account.namespace, '--instance', 'moved'],
+    ...['--out', 'imported.yaml', '--report', 'report.json'],
+  ];
+  await within(30_000, async () => {
+    await theirs.run(...imported);
+    expect(await readFile(join(folder, 'imported.yaml'), 'utf8')).toContain('app-9');
+  });
+  await writeFile(
+    join(folder, 'base.yaml'),
+    `apiVersion: secretbridge.dev/v1
+cluster: { kind: kubernetes, scope: names, kubeconfig: ${theirs.kubeconfig} }
+audit: { store: { kind: sqlite, path: ./state/audit.db } }
+`,
+  );
+  const config = ['--config', 'base.yaml', '--config', 'imported.yaml'];
+  const serviceAccount = `${account.namespace}/${account.name}`;
+  await theirs.apply((await theirs.run('rbac', ...config, '--service-account', serviceAccount)).stdout);
+  await within(30_000, async () =>
+    expect((await theirs.run('doctor', ...config)).stdout).not.toContain('CLUSTER_FORBIDDEN'),
+  );
+  const synced = syncReport(await theirs.run('sync', ...config, '--output', 'json'));
+  expect(synced).toMatchObject({ code: 0, summary: { updated: NAMES.length, created: 0, deleted: 0 } });
+
+  for (const name of NAMES) {
+    const path = `${GROUP}/namespaces/${namespace}/externalsecrets/${name}`;
+    assertStatus(await request('PATCH', path, { metadata: { finalizers: null } }, MERGE), 200, name);
+    assertStatus(await request('DELETE', `${path}?propagationPolicy=Background`), 200, `delete ${name}`);
+  }
+  await within(60_000, async () => expect((await request('GET', `${secrets}/left`)).status).toBe(404));
+  const { items } = await theirs.get<{ items: readonly Raw[] }>(secrets);
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(NAMES);
+  expect(await theirs.run('plan', ...config)).toMatchObject({ code: 0 });
+}, 300_000);
+
+it('a target that the garbage collector deletes with an owner of somebody else is created again', async () => {
+  await using world = await openWorld({ cluster, config: manyMappings(2, 'defaults: { refresh: 2s }') });
+  await seed(world, 2, 'first');
+  await using served = await world.serve();
+  await within(30_000, () => expectSynced(served, 2));
+  const before = await world.secret('m0');
+  const configMaps = `/api/v1/namespaces/${world.ns('apps')}/configmaps`;
+  const owner = await cluster.request<Raw>('POST', configMaps, { metadata: { name: 'owner' } });
+  assertStatus(owner, 201, 'owner');
+  const { uid } = owner.body.metadata;
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid }];
+  await world.patch('m0', { metadata: { ownerReferences } });
+  assertStatus(await cluster.request('DELETE', `${configMaps}/owner`), 200, 'delete the owner');
+
+  await within(60_000, async () => {
+    const { uid, ownerReferences } = (await world.secret('m0'))?.metadata ?? {};
+    expect(uid).toEqual(expect.any(String));
+    expect(uid).not.toBe(before?.metadata.uid);
+    expect(ownerReferences).toBeUndefined();
+  });
+  await within(30_000, () => expectSynced(served, 2));
+  await expectValues(world, 2, 'first');
+  const repairs = (await world.records()).filter(
+    ({ action, phase }) => action === 'repair' && phase === 'outcome',
+  );
+  expect(repairs.map(({ secret, outcome }) => `${secret} ${outcome}`)).toEqual(['m0 ok']);
+}, 120_000);
