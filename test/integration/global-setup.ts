@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { startServers } from './services/all.ts';
+import type { Kubernetes } from './services/kubernetes.ts';
 import type { ClusterAccess } from './services/kubernetes-api.ts';
 import type { Product } from './services/vault-launch.ts';
 
@@ -19,11 +20,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => PromiseLike<void>> {
   const servers = await startServers();
   const { kubernetes, openbao, localstack, postgres, redis } = servers;
-  const { address, caFile, folder, kubeconfig, adminToken: token, auditLogPath } = kubernetes;
-  project.provide('kubernetes', {
-    ...{ address, caFile, folder, kubeconfig, token },
-    ...(auditLogPath === undefined ? {} : { auditLogPath }),
-  });
+  provideKubernetes(project, kubernetes);
   const { address: storeAddress, rootToken } = openbao;
   project.provide('openbao', { address: storeAddress, token: rootToken });
   project.provide('vaultServer', { product: 'OpenBao', address: storeAddress, token: rootToken });
@@ -31,4 +28,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('postgres', { url: postgres.url });
   project.provide('redis', { url: redis.address });
   return () => servers[Symbol.asyncDispose]();
+}
+
+export function provideKubernetes(project: TestProject, cluster: Kubernetes): void {
+  const { address, caFile, folder, kubeconfig, adminToken: token, auditLogPath } = cluster;
+  project.provide('kubernetes', {
+    ...{ address, caFile, folder, kubeconfig, token },
+    ...(auditLogPath === undefined ? {} : { auditLogPath }),
+  });
 }

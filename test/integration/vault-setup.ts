@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import type {} from './global-setup.ts';
+import { provideKubernetes } from './global-setup.ts';
 import { startKubernetes } from './services/kubernetes.ts';
 import { startVault } from './services/vault.ts';
 
@@ -7,11 +7,9 @@ import { startVault } from './services/vault.ts';
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await using started = new AsyncDisposableStack();
   // Vault comes first, because building it may take minutes.
-  const vault = started.use(await startVault());
-  const kubernetes = started.use(await startKubernetes());
-  const { address, caFile, folder, kubeconfig, adminToken: token } = kubernetes;
-  project.provide('kubernetes', { address, caFile, folder, kubeconfig, token });
-  project.provide('vaultServer', { product: 'Vault', address: vault.address, token: vault.rootToken });
+  const { address, rootToken: token } = started.use(await startVault());
+  provideKubernetes(project, started.use(await startKubernetes()));
+  project.provide('vaultServer', { product: 'Vault', address, token });
   const servers = started.move();
   return () => servers.disposeAsync();
 }
