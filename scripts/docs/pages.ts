@@ -2,6 +2,7 @@ import { configurationSchema } from '../../src/config/schema.ts';
 import { chartReadme } from './chart-readme.ts';
 import { chartSchema } from './chart-schema.ts';
 import { cliPage } from './cli-page.ts';
+import { testedComponents } from './components-table.ts';
 import { configurationPage } from './configuration-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { httpPage } from './http-page.ts';
@@ -15,6 +16,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['deploy/chart/README.md', chartReadme()],
     ['deploy/chart/values.schema.json', chartSchema()],
+    ['docs/explanation/how-it-is-tested.md', testedComponents()],
     ['docs/reference/cli.md', await cliPage()],
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/errors.md', errorsPage()],

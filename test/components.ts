@@ -1,0 +1,77 @@
+// What the tests run against. `npm run docs` makes the table of `docs/explanation/how-it-is-tested.md` from this list and
+// from the test files that use each component.
+
+/**
+ * `real`: the program itself. `recorded`: answers that the vendor recorded. `emulator`: a program of somebody else with
+ * the same interface. `double`: our own program with the same interface, for faults on command.
+ */
+export type ComponentKind = 'real' | 'recorded' | 'emulator' | 'double';
+
+export interface Component {
+  readonly part: 'store' | 'login' | 'events' | 'queue' | 'database' | 'cluster' | 'runtime';
+  readonly name: string;
+  readonly kind: ComponentKind;
+  /** The module of the tests that starts the component, below `test`. */
+  readonly module: string;
+  /** What a test file imports from that module or from `integration/services/inject.ts`. Default: anything. */
+  readonly imports?: string;
+}
+
+const SERVICES = 'integration/services';
+
+export const COMPONENTS: readonly Component[] = [
+  { part: 'store', name: 'OpenBao', kind: 'real', module: `${SERVICES}/openbao.ts`, imports: 'openbao' },
+  { part: 'store', name: "Vault's API with faults", kind: 'double', module: 'fakes/vault-server.ts' },
+  {
+    part: 'store',
+    name: 'AWS Secrets Manager: LocalStack',
+    kind: 'emulator',
+    module: `${SERVICES}/localstack.ts`,
+    imports: 'localstack',
+  },
+  { part: 'store', name: 'AWS Secrets Manager with faults', kind: 'double', module: 'fakes/aws-server.ts' },
+  { part: 'store', name: 'Azure Key Vault', kind: 'double', module: 'fakes/azure-server/server.ts' },
+  {
+    part: 'login',
+    name: 'Kubernetes, JWT, AppRole and others at OpenBao',
+    kind: 'real',
+    module: 'integration/providers/vault-logins.ts',
+  },
+  { part: 'login', name: 'Microsoft Entra ID', kind: 'double', module: 'fakes/entra-server.ts' },
+  { part: 'events', name: 'Amazon SQS with faults', kind: 'double', module: 'fakes/sqs-server.ts' },
+  { part: 'queue', name: 'Redis', kind: 'real', module: `${SERVICES}/redis.ts`, imports: 'redis' },
+  {
+    part: 'database',
+    name: 'PostgreSQL',
+    kind: 'real',
+    module: `${SERVICES}/postgres.ts`,
+    imports: 'postgres',
+  },
+  {
+    part: 'cluster',
+    name: 'kube-apiserver and etcd',
+    kind: 'real',
+    module: `${SERVICES}/kubernetes.ts`,
+    imports: 'kubernetes',
+  },
+  {
+    part: 'cluster',
+    name: 'kube-controller-manager and kube-scheduler',
+    kind: 'real',
+    module: `${SERVICES}/kubernetes-controllers.ts`,
+  },
+  { part: 'cluster', name: 'an API server in memory', kind: 'double', module: 'fakes/memory-cluster.ts' },
+  {
+    part: 'runtime',
+    name: 'kubelet, kube-proxy, containerd, runc and CoreDNS',
+    kind: 'real',
+    module: `${SERVICES}/node/node.ts`,
+  },
+  {
+    part: 'runtime',
+    name: 'Helm and kubectl',
+    kind: 'real',
+    module: `${SERVICES}/kubectl-layer.ts`,
+  },
+  { part: 'runtime', name: 'Chromium', kind: 'real', module: 'browser/chromium.ts' },
+];
