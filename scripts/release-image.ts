@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Architecture } from './image/build.ts';
-import { ReleaseError } from './release/commands.ts';
+import { ReleaseError, stopCommands } from './release/commands.ts';
 import { release } from './release/release.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -20,6 +20,7 @@ and the provenance. Needs buildah, skopeo, git and helm, and on Linux the user r
   --base-image IMAGE    replaces BASE_IMAGE of the Dockerfile. Needs a digest
   --builder URI         who builds, for the provenance
   --plain-http          the registry of these images has no TLS
+  --help                this text
 `;
 
 async function main(): Promise<number> {
@@ -55,6 +56,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stopCommands);
 try {
   process.exitCode = await main();
 } catch (error) {

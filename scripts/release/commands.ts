@@ -14,13 +14,24 @@ const INSTALL: Readonly<Record<string, string>> = {
   helm: 'Install Helm 3.8 or newer, and put it on PATH.',
 };
 
+const stopping = new AbortController();
+
+/** Ends the running commands with SIGTERM. Later commands fail at once. */
+export function stopCommands(): void {
+  stopping.abort();
+}
+
 /** Runs a command. Returns its standard output. @throws ReleaseError with the last lines of the output */
 export async function runCommand(command: string, args: readonly string[]): Promise<string> {
   try {
-    const { stdout } = await execute(command, [...args], { maxBuffer: 256 * 1024 * 1024 });
+    const { stdout } = await execute(command, [...args], {
+      maxBuffer: 256 * 1024 * 1024,
+      signal: stopping.signal,
+    });
     return stdout;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
+    if (error.name === 'AbortError') throw new ReleaseError('The release was stopped. No file is left.');
     if (error.code === 'ENOENT')
       throw new ReleaseError(`${command} is missing. ${INSTALL[command] ?? 'Install it.'}`);
     const output = 'stderr' in error ? String(error.stderr) : '';

@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { type Architecture, buildImage, DEFAULT_EPOCH } from '../image/build.ts';
+import type { Descriptor } from '../image/layout.ts';
 import { type BaseReferences, readBaseReferences, resolveBases } from './bases.ts';
 import { createBill } from './bill.ts';
 import { packageChart } from './chart.ts';
@@ -33,62 +34,89 @@ export interface ReleaseOptions {
 const TESTED: Architecture = 'amd64';
 const BUILDER = 'https://secretbridge.dev/build/checkout';
 
-/** Builds all files of a release. Returns the digest of the image. */
+/** Builds all files of a release. After a failure, no file is left. Returns the digest of the image. */
 export async function release(options: ReleaseOptions, report: (line: string) => void): Promise<string> {
-  const startedOn = new Date();
-  const { source, output, key, helm = 'helm' } = options;
+  const { source, output, key } = options;
   const isChanged = (await git(source, 'status', '--porcelain')) !== '';
   if (isChanged && key !== undefined)
     throw new ReleaseError('The checkout has uncommitted changes. Commit them before you sign a release.');
   await requireEmpty(output);
-  const work = await mkdtemp(join(tmpdir(), 'secretbridge-release-'));
+  await mkdir(dirname(output), { recursive: true });
+  const work = await mkdtemp(`${output}.new-`);
   try {
-    const manifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as { version: string };
-    const { version } = manifest;
-    const path = (ending: string): string => join(output, `secretbridge-${version}${ending}`);
-    const references = { ...(await readBaseReferences(source)), ...options.references };
-    const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? DEFAULT_EPOCH);
-
-    report(`Building secretbridge ${version} for ${options.architectures.join(' and ')} …`);
-    const archive = path('.oci.tar');
-    const { index, images } = await buildAll(options, { references, archive, work, version, epoch });
-    report('Writing the bills of materials, the chart and the provenance …');
-    const layout = join(work, 'layout');
-    await mkdir(layout);
-    await runCommand('tar', ['-xf', archive, '-C', layout]);
-    const bills: string[] = [];
-    for (const architecture of options.architectures) {
-      const nodeVersion = /:(\d+\.\d+\.\d+)/.exec(references.node)?.[1] ?? 'unknown';
-      const bill = path(`-${architecture}.cdx.json`);
-      await writeFile(bill, await createBill(layout, index, { architecture, nodeVersion, work }));
-      bills.push(bill);
-    }
-    const { repository } = options;
-    const place = { work, output, digest: index.digest, helm, epoch };
-    const chart = await packageChart(source, { ...place, ...(repository && { repository }) });
-    const files = [archive, ...bills, chart];
-    const subjects = await Promise.all(
-      files.map(async (file) => ({ name: basename(file), digest: { sha256: await sha256Of(file) } })),
-    );
-    const image = { name: 'image', digest: { sha256: index.digest.replace('sha256:', '') } };
-    const provenance = path('.provenance.json');
-    await writeFile(
-      provenance,
-      provenanceOf({
-        ...{ subjects: [image, ...subjects], images, version, epoch, isChanged, startedOn },
-        ...{ architectures: options.architectures, builder: options.builder ?? BUILDER },
-        commit: (await git(source, 'rev-parse', 'HEAD')).trim(),
-        lockFileSha256: await sha256Of(join(source, 'package-lock.json')),
-        tools: await versionsOfTools(helm),
-        finishedOn: new Date(),
-      }),
-    );
-    const sums = await writeChecksums(output, [...files, provenance]);
-    if (key !== undefined) await signFile(sums, key);
-    return index.digest;
+    const files = join(work, 'files');
+    await mkdir(files);
+    const digest = await writeFiles({ ...options, output: files }, { work, isChanged }, report);
+    await rename(files, output);
+    return digest;
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+async function writeFiles(
+  options: ReleaseOptions,
+  { work, isChanged }: { readonly work: string; readonly isChanged: boolean },
+  report: (line: string) => void,
+): Promise<string> {
+  const startedOn = new Date();
+  const { source, output, architectures, key, repository, helm = 'helm', builder = BUILDER } = options;
+  const manifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as { version: string };
+  const { version } = manifest;
+  const path = (ending: string): string => join(output, `secretbridge-${version}${ending}`);
+  const references = { ...(await readBaseReferences(source)), ...options.references };
+  const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? DEFAULT_EPOCH);
+  const tools = await versionsOfTools(helm);
+
+  report(`Building secretbridge ${version} for ${architectures.join(' and ')} …`);
+  const archive = path('.oci.tar');
+  const { index, images } = await buildAll(options, { references, archive, work, version, epoch });
+  report('Writing the bills of materials, the chart and the provenance …');
+  const bills = await writeBills(index, { archive, work, references, architectures, path });
+  const place = { work, output, digest: index.digest, helm, epoch };
+  const chart = await packageChart(source, { ...place, ...(repository && { repository }) });
+  const files = [archive, ...bills, chart];
+  const subjects = await Promise.all(
+    files.map(async (file) => ({ name: basename(file), digest: { sha256: await sha256Of(file) } })),
+  );
+  const image = { name: 'image', digest: { sha256: index.digest.replace('sha256:', '') } };
+  const statement = provenanceOf({
+    ...{ subjects: [image, ...subjects], images, version, epoch, isChanged, startedOn },
+    ...{ architectures, builder, tools },
+    commit: (await git(source, 'rev-parse', 'HEAD')).trim(),
+    lockFileSha256: await sha256Of(join(source, 'package-lock.json')),
+    finishedOn: new Date(),
+  });
+  const provenance = path('.provenance.json');
+  await writeFile(provenance, statement);
+  const sums = await writeChecksums(output, [...files, provenance]);
+  if (key !== undefined) await signFile(sums, key);
+  return index.digest;
+}
+
+interface BillOptions {
+  readonly archive: string;
+  readonly work: string;
+  readonly references: BaseReferences;
+  readonly architectures: readonly Architecture[];
+  readonly path: (ending: string) => string;
+}
+
+async function writeBills(
+  index: Descriptor,
+  { archive, work, references, architectures, path }: BillOptions,
+): Promise<readonly string[]> {
+  const layout = join(work, 'layout');
+  await mkdir(layout);
+  await runCommand('tar', ['-xf', archive, '-C', layout]);
+  const nodeVersion = /:(\d+\.\d+\.\d+)/.exec(references.node)?.[1] ?? 'unknown';
+  const bills: string[] = [];
+  for (const architecture of architectures) {
+    const bill = path(`-${architecture}.cdx.json`);
+    await writeFile(bill, await createBill(layout, index, { architecture, nodeVersion, work }));
+    bills.push(bill);
+  }
+  return bills;
 }
 
 async function buildAll(
@@ -123,8 +151,7 @@ const git = (source: string, ...args: readonly string[]): Promise<string> =>
   runCommand('git', ['-C', source, ...args]);
 
 async function requireEmpty(output: string): Promise<void> {
-  await mkdir(output, { recursive: true });
-  if ((await readdir(output)).length > 0)
+  if (existsSync(output) && (await readdir(output)).length > 0)
     throw new ReleaseError(`${output} is not empty. Remove it, or name another folder with --output.`);
 }
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -236,25 +236,6 @@ describe.skipIf(skipReason !== undefined)(`npm run release:image${note}`, () => 
       [...rendered.matchAll(/^\s*image: (.+)$/gm)].map(([, name]) => name?.replaceAll('"', '')),
     );
     expect([...used]).toEqual([`${options.repository}@${digest}`]);
-  });
-
-  it('the command of the page has only options that exist', async () => {
-    const command = join(ROOT, 'scripts/release-image.ts');
-    const help = await run(process.execPath, command, '--help');
-    const page = await readFile(join(ROOT, PAGE), 'utf8');
-    const [build = ''] = /^npm run release:image .*$/m.exec(page) ?? [];
-    for (const [, option = ''] of build.matchAll(/ (--\w[\w-]*)/g)) expect(help).toContain(`  ${option} `);
-    await expect(run(process.execPath, command, '--unknown')).rejects.toMatchObject({ code: 64 });
-  });
-
-  it('a signed release needs a clean checkout and an empty folder', async () => {
-    await expect(release(options, () => {})).rejects.toThrow('is not empty');
-    await writeFile(join(source(), 'LICENSE'), 'changed');
-    const output = join(folder, 'another');
-    await expect(release({ ...options, output }, () => {})).rejects.toThrow('uncommitted changes');
-    await git('checkout', '--quiet', 'LICENSE');
-    const references = { ...options.references, base: `${registry.address}/debian:bookworm` };
-    await expect(release({ ...options, output, references }, () => {})).rejects.toThrow('has no digest');
   });
 });
 
