@@ -65,7 +65,7 @@ describe.skipIf(noPods !== undefined)(`the chart in real pods${PODS_NOTE}`, () =
     database = await createDatabase(postgres());
     store = await openPodStore(pods, openbao(), {
       namespaces: ['solo', 'several'],
-      names: [solo.fullname],
+      names: [solo.fullname, 'several-secretbridge'],
     });
     await store.put('one', { key: 'first' });
     await store.put('two', { key: 'second' });
@@ -89,7 +89,7 @@ describe.skipIf(noPods !== undefined)(`the chart in real pods${PODS_NOTE}`, () =
     const job = await pods.kubectl(
       'get',
       'job',
-      'r-secretbridge-doctor',
+      `${solo.fullname}-doctor`,
       '--namespace',
       'solo',
       '--output',

@@ -27,13 +27,17 @@ export interface Release {
   secretbridge(...args: readonly string[]): Promise<string>;
 }
 
-export async function openRelease(pods: PodCluster, namespace: string): Promise<Release> {
+/**
+ * @param name The name of the release. It must differ from all others in the cluster, because the chart derives names of
+ *   Roles in the namespaces of targets from it.
+ */
+export async function openRelease(pods: PodCluster, namespace: string, name = namespace): Promise<Release> {
   await pods.createNamespace(namespace, RESTRICTED);
   const { kubeconfig } = pods.cluster;
   const connection = ['--namespace', namespace, '--kubeconfig', kubeconfig];
   const helm = async (...args: readonly string[]) =>
     (await promisify(execFile)(await installFromLayer('helm'), [...args, ...connection])).stdout;
-  const fullname = 'r-secretbridge';
+  const fullname = `${name}-secretbridge`;
   const selector = 'app.kubernetes.io/component=bridge';
   return {
     namespace,
@@ -43,9 +47,9 @@ export async function openRelease(pods: PodCluster, namespace: string): Promise<
       const path = join(pods.node.folder, `${namespace}.yaml`);
       await writeFile(path, stringify({ image: IMAGE, ...values }));
       const wait = ['--wait', '--timeout', '240s'];
-      return helm('upgrade', '--install', 'r', CHART, '--values', path, ...wait);
+      return helm('upgrade', '--install', name, CHART, '--values', path, ...wait);
     },
-    test: () => helm('test', 'r', '--logs', '--timeout', '120s'),
+    test: () => helm('test', name, '--logs', '--timeout', '120s'),
     ready: async () => (await pods.pods(namespace, selector)).filter(isReady),
     async secretbridge(...args) {
       const target = ['--namespace', namespace, `deployment/${fullname}`];
