@@ -77,6 +77,9 @@ async function startControllers(
         ...(await common('controller-manager-certs')),
         `--service-account-private-key-file=${join(folder, SERVICE_ACCOUNT_KEY)}`,
         `--root-ca-file=${caFile}`,
+        // kwok renews no leases. Without these flags, all pods would become unready a minute after the start.
+        '--node-monitor-grace-period=24h',
+        '--node-startup-grace-period=24h',
       ],
       env,
     }),
