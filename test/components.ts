@@ -8,19 +8,22 @@
 export type ComponentKind = 'real' | 'recorded' | 'emulator' | 'double';
 
 export interface Component {
-  readonly part: 'store' | 'login' | 'events' | 'queue' | 'database' | 'cluster' | 'runtime';
+  readonly part: 'store' | 'login' | 'events' | 'queue' | 'database' | 'cluster' | 'runtime' | 'telemetry';
   readonly name: string;
   readonly kind: ComponentKind;
   /** The module of the tests that starts the component, below `test`. */
   readonly module: string;
   /** What a test file imports from that module or from `integration/services/inject.ts`. Default: anything. */
   readonly imports?: string;
+  /** The tests that import this module start this component only in `npm run test:long`. */
+  readonly isLong?: true;
 }
 
 const SERVICES = 'integration/services';
 
 export const COMPONENTS: readonly Component[] = [
   { part: 'store', name: 'OpenBao', kind: 'real', module: `${SERVICES}/openbao.ts`, imports: 'openbao' },
+  { part: 'store', name: 'HashiCorp Vault', kind: 'real', module: `${SERVICES}/vault.ts`, isLong: true },
   { part: 'store', name: "Vault's API with faults", kind: 'double', module: 'fakes/vault-server.ts' },
   {
     part: 'store',
@@ -37,6 +40,7 @@ export const COMPONENTS: readonly Component[] = [
     kind: 'real',
     module: 'integration/providers/vault-logins.ts',
   },
+  { part: 'login', name: 'a directory that speaks LDAP', kind: 'emulator', module: `${SERVICES}/ldap.ts` },
   { part: 'login', name: 'Microsoft Entra ID', kind: 'double', module: 'fakes/entra-server.ts' },
   { part: 'events', name: 'Amazon SQS with faults', kind: 'double', module: 'fakes/sqs-server.ts' },
   { part: 'queue', name: 'Redis', kind: 'real', module: `${SERVICES}/redis.ts`, imports: 'redis' },
@@ -47,6 +51,7 @@ export const COMPONENTS: readonly Component[] = [
     module: `${SERVICES}/postgres.ts`,
     imports: 'postgres',
   },
+  { part: 'database', name: 'PgBouncer', kind: 'real', module: `${SERVICES}/pgbouncer.ts` },
   {
     part: 'cluster',
     name: 'kube-apiserver and etcd',
@@ -73,5 +78,13 @@ export const COMPONENTS: readonly Component[] = [
     kind: 'real',
     module: `${SERVICES}/kubectl-layer.ts`,
   },
+  {
+    part: 'runtime',
+    name: 'the programs of `docker-compose.yml`',
+    kind: 'real',
+    module: `${SERVICES}/compose-container.ts`,
+  },
   { part: 'runtime', name: 'Chromium', kind: 'real', module: 'browser/chromium.ts' },
+  { part: 'telemetry', name: 'Prometheus', kind: 'real', module: `${SERVICES}/prometheus.ts` },
+  { part: 'telemetry', name: 'OpenTelemetry collector', kind: 'real', module: `${SERVICES}/collector.ts` },
 ];

@@ -30,7 +30,8 @@ function table(): string {
   const rows = COMPONENTS.map((component) => {
     const uses = tests.filter(({ imports }) => imports.some((each) => isUse(each, component)));
     if (uses.length === 0) throw new Error(`no test uses ${component.name} (test/components.ts)`);
-    const runs = uses.some((test) => test.runs === 'npm test') ? 'npm test' : 'npm run test:long';
+    const isShort = component.isLong !== true && uses.some((test) => test.runs === 'npm test');
+    const runs = isShort ? 'npm test' : 'npm run test:long';
     return `| ${component.part} | ${component.name} | ${component.kind} | \`${runs}\` |`;
   });
   return `${['| part | component | kind | runs in |', '| --- | --- | --- | --- |', ...rows].join('\n')}\n`;
