@@ -10,7 +10,7 @@ const MIB = 2 ** 20;
  */
 const YOUNG_GENERATION_BYTES = 4 * MIB;
 /** The maximum size of the young generation during the first sync of a small process. */
-const FIRST_SYNC_YOUNG_GENERATION_BYTES = 8 * MIB;
+const FIRST_SYNC_YOUNG_GENERATION_BYTES = 16 * MIB;
 /** V8 collects the old generation when it has grown by this many percent. */
 const GROWTH_PERCENT = 20;
 /** The same while the code is loaded. With a smaller limit, each part of the code would cause a collection. */
@@ -32,7 +32,7 @@ const OPTIMIZATION_FLAGS = [
 const FIRST_SYNC_MS = 20_000;
 /**
  * A larger process gets the smaller young generation at once. The documentation promises a maximum of 256 MiB, and the
- * first sync of a thousand targets needs 160 to 180 MiB.
+ * first sync of a thousand targets needs 170 to 190 MiB.
  */
 const FIRST_SYNC_MAX_BYTES = 200 * MIB;
 
@@ -123,12 +123,10 @@ const LARGE_VALUE_BYTES = 4 * MIB;
  */
 const MAX_HEAP_BYTES = 160 * MIB;
 
-/**
- * Limits the growth of the old generation after the code is loaded. V8 applies the limit at the next full collection,
- * such as the one of `trim`.
- */
+/** Limits the growth of the old generation after the code is loaded. V8 applies the limit at a full collection. */
 export function limitHeapGrowth(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+  createCollector('regular')();
 }
 
 /**
@@ -158,11 +156,12 @@ export function createMemoryTrimmer({
   };
 }
 
-function createCollector(): () => void {
+/** @param flavor `last-resort` collects several times, and returns all free pages to the system. */
+function createCollector(flavor: 'regular' | 'last-resort' = 'last-resort'): () => void {
   // V8 defines `gc` only in contexts that are created while this flag is set. Unset the flag afterwards, so that no
   // other code can use `gc`.
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');
-  return () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  return () => gc({ type: 'major', execution: 'sync', flavor });
 }

@@ -82,7 +82,6 @@ export async function serveCommand(context: Context, options: Options): Promise<
   }
   const memory = createMemoryTrimmer();
   limitHeapGrowth();
-  memory.trim();
   const trimTimer = setInterval(() => memory.trim(), TRIM_INTERVAL_MS);
   trimTimer.unref();
   using closing = new DisposableStack();
