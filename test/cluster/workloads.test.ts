@@ -63,6 +63,8 @@ describe('a workload', () => {
       podAnnotations: { theirs: '1' },
       foreign: [],
       rolling: false,
+      stalled: false,
+      updatedPods: 1,
     });
   });
 

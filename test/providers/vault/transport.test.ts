@@ -48,6 +48,7 @@ describe('the connection to Vault', () => {
       ['auth/approle/login', 'admin'],
       ['secret/data/a', 'admin/team'],
       ['sys/internal/ui/mounts/secret', 'admin/team'],
+      ['sys/health?standbyok=true&perfstandbyok=true', undefined],
       ['secret/data/a', 'admin/team'],
       ['auth/token/lookup-self', 'admin'],
       ['auth/token/revoke-self', 'admin'],
