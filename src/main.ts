@@ -34,12 +34,15 @@ if (answer === undefined) await run();
 else stdout.write(answer);
 
 async function run(): Promise<void> {
-  const [{ runCli }, { printInternal }, { systemClock }, { AppError }] = await Promise.all([
-    import('./cli/cli.ts'),
-    import('./cli/texts/output.ts'),
-    import('./core/clock.ts'),
-    import('./core/errors.ts'),
-  ]);
+  const [{ runCli }, { keepHeapSmall }, { printInternal }, { systemClock }, { AppError }] = await Promise.all(
+    [
+      import('./cli/cli.ts'),
+      import('./cli/heap.ts'),
+      import('./cli/texts/output.ts'),
+      import('./core/clock.ts'),
+      import('./core/errors.ts'),
+    ],
+  );
   const { stdin } = process;
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -73,6 +76,7 @@ async function run(): Promise<void> {
     ...terminal,
     env,
     cwd,
+    keepHeapSmall,
     stdout,
     stderr,
     interactive: stderr.isTTY === true && env.TERM !== 'dumb',

@@ -26,6 +26,8 @@ export interface Context {
   readonly stdin?: Readable;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Limits the heap of the whole process. Undefined if the process also does other work. */
+  readonly keepHeapSmall?: () => void;
   /** Registers a listener for SIGHUP. */
   readonly onHangup?: (listener: () => void) => void;
 }

@@ -3,7 +3,6 @@ import type { App } from '../../app/app.ts';
 import type { SyncReport } from '../../commands/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { keepHeapSmall } from '../heap.ts';
 import { command, nonEmpty, type Run, withServer } from '../options.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { printReport, printServiceResult } from '../sync-report.ts';
@@ -24,7 +23,7 @@ export function addSync(program: Command, context: Context, run: Run): void {
   withServer(sync, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
       run(async () => {
-        keepHeapSmall();
+        context.keepHeapSmall?.();
         return syncCommand(context, options);
       }),
   );
