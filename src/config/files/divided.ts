@@ -1,7 +1,14 @@
 import { AppError } from '../../core/errors.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Place } from '../problem.ts';
-import type { Division, EntryClaims, EntryFacts, Packed, PlacedEntry } from './entries.ts';
+import {
+  type Division,
+  type EntryClaims,
+  type EntryFacts,
+  linesIn,
+  type Packed,
+  type PlacedEntry,
+} from './entries.ts';
 import { locate } from './merge.ts';
 import { unpackNodes } from './packed.ts';
 import { memberOf, namespacesIn, textOf } from './raw.ts';
@@ -74,8 +81,8 @@ export function assemble(
 ): ParsedYaml | undefined {
   const firstLine = entries[0]?.line ?? 0;
   const last = entries.at(-1);
-  const headLines = newlines(head);
-  const count = (last?.line ?? 0) + newlines(last?.entry.text ?? '') - firstLine;
+  const headLines = linesIn(head);
+  const count = (last?.line ?? 0) + linesIn(last?.entry.text ?? '') - firstLine;
   const [root, ...others] = unpackNodes(rest, file, (line) => (line > headLines ? line + count : line));
   const list = root?.members?.get('mappings');
   const [top] = root?.members?.values() ?? [];
@@ -99,8 +106,4 @@ function nodeOf({ entry, line }: PlacedEntry, file: string, known: Located | und
   const at = line + offset - 1;
   if (known?.entry === entry && known.place.line === at) return known;
   return { value: undefined, place: { file, line: at, column }, entry };
-}
-
-function newlines(text: string): number {
-  return text.split('\n').length - 1;
 }

@@ -13,8 +13,8 @@ export interface Packed {
 }
 
 /**
- * A mapping in the list of a file. The object stays the same in all loads in which the text of the mapping stays the
- * same, so what is known of the mapping is kept here.
+ * A mapping in the list of a file. As long as its text stays the same, all loads share this object. So the object keeps
+ * the results of earlier loads.
  */
 export interface Entry {
   /** The lines of the mapping, as a part of the newest text. Comments and empty lines after it belong to it too. */
@@ -260,7 +260,7 @@ function isDash(text: string, at: number): boolean {
 }
 
 /** The number of line ends. */
-function linesIn(text: string, from = 0, to = text.length): number {
+export function linesIn(text: string, from = 0, to = text.length): number {
   let count = 0;
   for (let at = text.indexOf('\n', from); at !== -1 && at < to; at = text.indexOf('\n', at + 1)) count += 1;
   return count;
