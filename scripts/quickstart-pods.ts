@@ -9,7 +9,7 @@ import { AUDIENCE, openPodStore, type PodStore } from '../test/integration/pods/
 import { createRequest } from '../test/integration/services/http.ts';
 import { NODE_NAME } from '../test/integration/services/node/node.ts';
 import { startOpenBao } from '../test/integration/services/openbao.ts';
-import { ServiceError, until } from '../test/integration/services/service.ts';
+import { runScript, ServiceError, until } from '../test/integration/services/service.ts';
 
 const HELP = `Usage: npm run quickstart:pods
 
@@ -124,10 +124,4 @@ async function readyPods(pods: PodCluster) {
   return both.flat().filter(isReady);
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof ServiceError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await runScript(() => main(process.argv.slice(2)));

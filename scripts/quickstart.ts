@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { styleText } from 'node:util';
 import { createRequest, type Request } from '../test/integration/services/http.ts';
 import { startOpenBao } from '../test/integration/services/openbao.ts';
-import { ServiceError } from '../test/integration/services/service.ts';
+import { runScript, ServiceError } from '../test/integration/services/service.ts';
 import { FOREIGN_SECRET, LEGACY_MAPPING, nextSteps, quickstartConfig } from './setup/quickstart-texts.ts';
 
 const HELP = `Usage: npm run quickstart [-- --keep]
@@ -138,10 +138,4 @@ Kept until Ctrl-C. In another shell:
   }
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof ServiceError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await runScript(() => main(process.argv.slice(2)));

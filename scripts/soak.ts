@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { ServiceError } from '../test/integration/services/service.ts';
+import { runScript, ServiceError } from '../test/integration/services/service.ts';
 import { deadStore } from '../test/soak/dead-store.ts';
 import { firstSync } from '../test/soak/first-sync.ts';
 import { type Result, type SoakOptions, showResult } from '../test/soak/options.ts';
@@ -73,10 +73,4 @@ async function main(): Promise<number> {
 // Every server and replica ends when this process ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof ServiceError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 2;
-}
+await runScript(main, 2);

@@ -30,6 +30,17 @@ export class ServiceError extends Error {
   override readonly name = 'ServiceError';
 }
 
+/** Runs the main function of a script. A `ServiceError` is printed without its stack, and sets the exit code. */
+export async function runScript(main: () => Promise<number>, failureCode = 1): Promise<void> {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = failureCode;
+  }
+}
+
 export function reportToStderr(line: string): void {
   process.stderr.write(`${line}\n`);
 }
