@@ -10,6 +10,16 @@ import {
   startSentinels,
 } from './redis-topologies.ts';
 
+/** Starts the queue and waits until it has run the job `a`. Returns a function that returns the jobs that were run. */
+async function runFirstJob(queue: Awaited<ReturnType<typeof openQueue>>) {
+  const { process, subjects } = recordingProcess();
+  queue.start(process);
+  await eventually(() => queue.health().state === 'up');
+  await queue.add([job('a')]);
+  await eventually(() => subjects().length === 1);
+  return subjects;
+}
+
 describe('a Redis with sentinels', () => {
   it.each([
     ['without TLS', async () => undefined],
@@ -24,11 +34,7 @@ describe('a Redis with sentinels', () => {
       ...address,
       sentinel: { name: 'main', addresses: topology.sentinels, ...password },
     });
-    const { process, subjects } = recordingProcess();
-    queue.start(process);
-    await eventually(() => queue.health().state === 'up');
-    await queue.add([job('a')]);
-    await eventually(() => subjects().length === 1);
+    const subjects = await runFirstJob(queue);
     await master?.kill();
     await eventually(() => queue.health().state === 'down');
     await eventually(() => queue.health().state === 'up', 30_000);
@@ -92,11 +98,7 @@ it('uses a Redis Cluster again after a failover (over TLS with passwords)', asyn
   const answer = (await first?.command('CLUSTER', 'KEYSLOT', `{secretbridge:${instance}}`)) ?? '';
   const master = topology.servers[Math.floor(Number(answer.slice(1)) / Math.ceil(16_384 / 3))];
   await using queue = await openQueue(url, { ...address, instance, cluster: true });
-  const { process, subjects } = recordingProcess();
-  queue.start(process);
-  await eventually(() => queue.health().state === 'up');
-  await queue.add([job('a')]);
-  await eventually(() => subjects().length === 1);
+  const subjects = await runFirstJob(queue);
   await master?.kill();
   // Until the failover, the queue may reject jobs.
   const add = () =>
