@@ -9,12 +9,19 @@ const MIB = 2 ** 20;
  * as the program itself.
  */
 const YOUNG_GENERATION_BYTES = 4 * MIB;
-/** The maximum size of the young generation during the first sync of a small process. */
-const FIRST_SYNC_YOUNG_GENERATION_BYTES = 16 * MIB;
 /** V8 collects the old generation when it has grown by this many percent. */
 const GROWTH_PERCENT = 20;
-/** The same while the code is loaded. With a smaller limit, each part of the code would cause a collection. */
-const LOADING_GROWTH_PERCENT = 50;
+/**
+ * The same two limits for a small process. The limits of a large process would cost it a quarter of its CPU, while it
+ * writes many Secrets.
+ */
+const SMALL_PROCESS_YOUNG_GENERATION_BYTES = 16 * MIB;
+const SMALL_PROCESS_GROWTH_PERCENT = 50;
+/**
+ * A process above this resident size is large. The documentation promises a maximum of 256 MiB, and a thousand targets
+ * need 170 to 195 MiB.
+ */
+const SMALL_PROCESS_BYTES = 200 * MIB;
 /**
  * V8 optimizes a function after ten times as many calls as by default. Most functions of a first sync would be optimized
  * only shortly before it ends. The optimization needs memory, which the process does not return.
@@ -28,13 +35,6 @@ const OPTIMIZATION_FLAGS = [
   '--invocation-count-for-turbofan=30000',
   '--wasm-tier-up-filter=1000000',
 ];
-/** A first sync of a thousand targets takes less time. */
-const FIRST_SYNC_MS = 20_000;
-/**
- * A larger process gets the smaller young generation at once. The documentation promises a maximum of 256 MiB, and the
- * first sync of a thousand targets needs 170 to 190 MiB.
- */
-const FIRST_SYNC_MAX_BYTES = 200 * MIB;
 
 /**
  * Limits the size of the heap. By default, V8 derives the limits from the memory of the machine. On a machine with
@@ -44,37 +44,37 @@ const FIRST_SYNC_MAX_BYTES = 200 * MIB;
  * docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
-  setFlagsFromString(`--heap-growing-percent=${LOADING_GROWTH_PERCENT}`);
+  setFlagsFromString(`--heap-growing-percent=${SMALL_PROCESS_GROWTH_PERCENT}`);
   setFlagsFromString('--semi-space-growth-factor=1');
   for (const flag of OPTIMIZATION_FLAGS) setFlagsFromString(flag);
   // In a small heap, waking other threads would take more time than parallel collection saves.
   setFlagsFromString('--no-parallel-scavenge');
   const collect = createCollector();
   let mayGrow = false;
-  let most = FIRST_SYNC_YOUNG_GENERATION_BYTES;
+  let most = SMALL_PROCESS_YOUNG_GENERATION_BYTES;
   const lowerLimits = () => {
     if (most === YOUNG_GENERATION_BYTES) return;
     most = YOUNG_GENERATION_BYTES;
-    // V8 shrinks the young generation only at a full collection, so force one.
+    setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+    // V8 applies both limits at a full collection, so force one.
     collect();
   };
   // V8 starts with a young generation of 1 MiB, and shrinks it to this size at each full collection. So check the size
   // after each collection, and allow growth only below the limit.
   const observer = new PerformanceObserver(() => {
-    if ((readUsage(process.memoryUsage.rss) ?? 0) > FIRST_SYNC_MAX_BYTES) lowerLimits();
+    if ((readUsage(process.memoryUsage.rss) ?? 0) > SMALL_PROCESS_BYTES) lowerLimits();
     const isSmall = youngGenerationSize() < most;
     if (isSmall === mayGrow) return;
     mayGrow = isSmall;
     setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
   });
   observer.observe({ entryTypes: ['gc'] });
-  setTimeout(lowerLimits, FIRST_SYNC_MS).unref();
 }
 
 function youngGenerationSize(): number {
   const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
   // Another version of V8 might not have this heap space. In this case, the limits stay unchanged.
-  return young?.space_size ?? FIRST_SYNC_YOUNG_GENERATION_BYTES;
+  return young?.space_size ?? SMALL_PROCESS_YOUNG_GENERATION_BYTES;
 }
 
 type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapUsed'>;
@@ -123,12 +123,6 @@ const LARGE_VALUE_BYTES = 4 * MIB;
  */
 const MAX_HEAP_BYTES = 160 * MIB;
 
-/** Limits the growth of the old generation after the code is loaded. V8 applies the limit at a full collection. */
-export function limitHeapGrowth(): void {
-  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
-  createCollector('regular')();
-}
-
 /**
  * Returns free memory to the system. Loading a configuration and a first sync leave much free memory, which V8 itself
  * keeps while the process is active.
@@ -156,12 +150,12 @@ export function createMemoryTrimmer({
   };
 }
 
-/** @param flavor `last-resort` collects several times, and returns all free pages to the system. */
-function createCollector(flavor: 'regular' | 'last-resort' = 'last-resort'): () => void {
+/** Returns a function that collects several times, and returns all free pages to the system. */
+function createCollector(): () => void {
   // V8 defines `gc` only in contexts that are created while this flag is set. Unset the flag afterwards, so that no
   // other code can use `gc`.
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');
-  return () => gc({ type: 'major', execution: 'sync', flavor });
+  return () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

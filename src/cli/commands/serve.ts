@@ -11,7 +11,7 @@ import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { createScrubber } from '../../telemetry/scrub.ts';
 import { type Context, type GlobalOptions, VERSION } from '../context.ts';
 import { EXIT } from '../errors.ts';
-import { createMemoryTrimmer, limitHeapGrowth } from '../heap.ts';
+import { createMemoryTrimmer } from '../heap.ts';
 import { command, durationOption, type Run } from '../options.ts';
 import { painter, printErrorHint, printNotice } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
@@ -81,7 +81,6 @@ export async function serveCommand(context: Context, options: Options): Promise<
     return EXIT.config;
   }
   const memory = createMemoryTrimmer();
-  if (context.keepHeapSmall !== undefined) limitHeapGrowth();
   const trimTimer = setInterval(() => memory.trim(), TRIM_INTERVAL_MS);
   trimTimer.unref();
   using closing = new DisposableStack();
