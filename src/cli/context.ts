@@ -27,7 +27,7 @@ export interface Context {
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   /** Limits the heap of the whole process. Undefined if the process also does other work. */
-  readonly keepHeapSmall?: () => void;
+  readonly keepHeapSmall?: (kind: 'service' | 'command') => void;
   /** Registers a listener for SIGHUP. */
   readonly onHangup?: (listener: () => void) => void;
 }

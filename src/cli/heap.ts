@@ -4,24 +4,25 @@ import { runInNewContext } from 'node:vm';
 import { codeOf } from '../core/system-errors.ts';
 
 const MIB = 2 ** 20;
-/**
- * The maximum size of the young generation of the heap. With a smaller size, garbage collection would take as much time
- * as the program itself.
- */
-const YOUNG_GENERATION_BYTES = 4 * MIB;
-/** V8 collects the old generation when it has grown by this many percent. */
-const GROWTH_PERCENT = 20;
-/**
- * The same two limits for a small process. The limits of a large process would cost it a quarter of its CPU, while it
- * writes many Secrets.
- */
-const SMALL_PROCESS_YOUNG_GENERATION_BYTES = 16 * MIB;
-const SMALL_PROCESS_GROWTH_PERCENT = 50;
+/** Limits of the heap of V8. */
+interface HeapLimits {
+  /** The maximum size of the young generation. */
+  readonly youngBytes: number;
+  /** The old generation is collected when it has grown by this many percent. */
+  readonly growthPercent: number;
+}
+
+/** With a smaller young generation, garbage collection would take as much time as the program itself. */
+const LARGE_PROCESS: HeapLimits = { youngBytes: 4 * MIB, growthPercent: 20 };
+/** The limits of a large process would cost a small one a quarter of its CPU, while it writes many Secrets. */
+const SMALL_SERVICE: HeapLimits = { youngBytes: 16 * MIB, growthPercent: 40 };
+/** A command ends soon, so it may use more memory for less time. */
+const SMALL_COMMAND: HeapLimits = { youngBytes: 32 * MIB, growthPercent: 100 };
 /**
  * A process above this resident size is large. The documentation promises a maximum of 256 MiB, and a thousand targets
- * need 170 to 195 MiB.
+ * need up to 200 MiB.
  */
-const SMALL_PROCESS_BYTES = 200 * MIB;
+const SMALL_PROCESS_BYTES = 208 * MIB;
 /**
  * V8 optimizes a function after ten times as many calls as by default. Most functions of a first sync would be optimized
  * only shortly before it ends. The optimization needs memory, which the process does not return.
@@ -43,27 +44,27 @@ const OPTIMIZATION_FLAGS = [
  * never shrinks the heap, so call this function before loading the service. See
  * docs/adr/0015-bound-the-memory-of-the-service.md
  */
-export function keepHeapSmall(): void {
-  setFlagsFromString(`--heap-growing-percent=${SMALL_PROCESS_GROWTH_PERCENT}`);
+export function keepHeapSmall(kind: 'service' | 'command'): void {
+  let limits = kind === 'service' ? SMALL_SERVICE : SMALL_COMMAND;
+  setFlagsFromString(`--heap-growing-percent=${limits.growthPercent}`);
   setFlagsFromString('--semi-space-growth-factor=1');
   for (const flag of OPTIMIZATION_FLAGS) setFlagsFromString(flag);
   // In a small heap, waking other threads would take more time than parallel collection saves.
   setFlagsFromString('--no-parallel-scavenge');
   const collect = createCollector();
   let mayGrow = false;
-  let most = SMALL_PROCESS_YOUNG_GENERATION_BYTES;
   const lowerLimits = () => {
-    if (most === YOUNG_GENERATION_BYTES) return;
-    most = YOUNG_GENERATION_BYTES;
-    setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+    if (limits === LARGE_PROCESS) return;
+    limits = LARGE_PROCESS;
+    setFlagsFromString(`--heap-growing-percent=${limits.growthPercent}`);
     // V8 applies both limits at a full collection, so force one.
     collect();
   };
   // V8 starts with a young generation of 1 MiB, and shrinks it to this size at each full collection. So check the size
   // after each collection, and allow growth only below the limit.
   const observer = new PerformanceObserver(() => {
-    if ((readUsage(process.memoryUsage.rss) ?? 0) > SMALL_PROCESS_BYTES) lowerLimits();
-    const isSmall = youngGenerationSize() < most;
+    if ((readUsage(residentBytes) ?? 0) > SMALL_PROCESS_BYTES) lowerLimits();
+    const isSmall = youngGenerationBytes() < limits.youngBytes;
     if (isSmall === mayGrow) return;
     mayGrow = isSmall;
     setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
@@ -71,10 +72,12 @@ export function keepHeapSmall(): void {
   observer.observe({ entryTypes: ['gc'] });
 }
 
-function youngGenerationSize(): number {
+const residentBytes = (): number => process.memoryUsage.rss();
+
+function youngGenerationBytes(): number {
   const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
   // Another version of V8 might not have this heap space. In this case, the limits stay unchanged.
-  return young?.space_size ?? SMALL_PROCESS_YOUNG_GENERATION_BYTES;
+  return young?.space_size ?? Number.POSITIVE_INFINITY;
 }
 
 type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapUsed'>;

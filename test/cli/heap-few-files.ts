@@ -7,7 +7,7 @@ import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
 
 // Runs the memory trimmer and the watchdog of a service in a process that cannot open more files.
 
-keepHeapSmall();
+keepHeapSmall('service');
 const collected = Promise.withResolvers<void>();
 // This observer runs after the observer of `keepHeapSmall`.
 new PerformanceObserver(() => collected.resolve()).observe({ entryTypes: ['gc'] });

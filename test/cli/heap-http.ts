@@ -6,7 +6,7 @@ import { keepHeapSmall } from '../../src/cli/heap.ts';
 
 // Sends requests in a process of its own. Prints the most memory that compilers of V8 have needed, in MiB.
 
-if (process.argv[2] === 'small') keepHeapSmall();
+if (process.argv[2] === 'small') keepHeapSmall('service');
 const { Agent, request } = await import('undici');
 const text = JSON.stringify({ values: Array.from({ length: 200 }, (_, n) => `value ${n}`) });
 const server = createServer((_, response) => response.end(text)).listen(0, '127.0.0.1');

@@ -32,7 +32,7 @@ export function addServe(program: Command, context: Context, run: Run): void {
     .action((options: GlobalOptions & { grace: string }) =>
       run(async () => {
         const graceMs = durationOption('--grace', options.grace);
-        context.keepHeapSmall?.();
+        context.keepHeapSmall?.('service');
         return serveCommand(context, { ...options, graceMs });
       }),
     );

@@ -22,7 +22,10 @@ export function addSync(program: Command, context: Context, run: Run): void {
   }).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
   withServer(sync, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
-      run(() => syncCommand(context, options)),
+      run(async () => {
+        context.keepHeapSmall?.('command');
+        return syncCommand(context, options);
+      }),
   );
 }
 
@@ -32,8 +35,6 @@ export async function syncCommand(
 ): Promise<number> {
   if (options.server !== undefined) return letService(options.server, context, options);
   const command = async (app: App) => {
-    // Not earlier, because the limits would slow down the thread that parses the configuration.
-    context.keepHeapSmall?.();
     const code = printReport(context, options, await run(context, app, options.mapping));
     return reportBrokenIncludes(context, app.config, code);
   };
