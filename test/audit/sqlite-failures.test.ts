@@ -1,4 +1,6 @@
+import fs from 'node:fs';
 import { mkdir, open, rmdir } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
@@ -50,6 +52,19 @@ function failing(detail: string) {
 
 const large = Array.from({ length: 50 }, () => entry({ note: 'x'.repeat(2_000) }));
 
+/** Replaces the sync of this thread, until it is disposed. */
+function spySync() {
+  const now = vi.spyOn(fs, 'fdatasyncSync');
+  syncBuiltinESMExports();
+  return {
+    now,
+    [Symbol.dispose]() {
+      now.mockRestore();
+      syncBuiltinESMExports();
+    },
+  };
+}
+
 describe('audit file with a failure', () => {
   it('an audit file rejects appending and pruning while the disk is full, and recovers without a restart', async () => {
     await using database = await openWithConnection();
@@ -79,17 +94,36 @@ describe('audit file with a failure', () => {
 
   it('an audit file rejects an append whose sync to the disk fails, and all later appends until a restart', async () => {
     await using database = await openWithConnection();
-    await using probe = await open(database.path, 'r');
-    const sync = vi.spyOn(Object.getPrototypeOf(probe), 'datasync');
+    using sync = spySync();
     await database.store.append([entry()]);
-    expect(sync).toHaveBeenCalledOnce();
-    sync.mockRejectedValueOnce(Object.assign(new Error('away'), { code: 'EIO' }));
+    expect(sync.now).toHaveBeenCalledOnce();
+    sync.now.mockImplementationOnce(() => {
+      throw Object.assign(new Error('away'), { code: 'EIO' });
+    });
     await expect(database.store.append([entry()])).rejects.toMatchObject(
       failing('the disk reports an I/O error'),
     );
     await expect(database.store.append([entry()])).rejects.toMatchObject(failing('records may be lost'));
-    sync.mockRestore();
     await expect(database.store.checkWritable()).rejects.toMatchObject(failing('records may be lost'));
+  });
+
+  it('an audit file on a slow disk is synced in another thread, and in this thread when the disk is fast again', async () => {
+    await using database = await openWithConnection();
+    await using probe = await open(database.path, 'r');
+    const inThread = vi.spyOn(Object.getPrototypeOf(probe), 'datasync');
+    using sync = spySync();
+    sync.now.mockImplementationOnce(() => vi.advanceTimersByTime(200));
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      for (let n = 0; n < 3; n += 1) await database.store.append([entry()]);
+      expect([sync.now, inThread].map(({ mock }) => mock.calls.length)).toEqual([1, 2]);
+      for (let n = 0; n < 20; n += 1) await database.store.append([entry()]);
+      const inThisThread = sync.now.mock.calls.length;
+      expect(inThisThread).toBeGreaterThan(1);
+    } finally {
+      vi.useRealTimers();
+      inThread.mockRestore();
+    }
   });
 
   it('an audit file rejects work that needs a lock while the lock file cannot be created, and recovers without a restart', async () => {
