@@ -32,6 +32,8 @@ export interface BatchedReadsDeps {
 
 /** The maximum number of hanging references to remember. */
 const MAX_HANGING = 10_000;
+/** The number of batches that are requested before a run needs them. With more, a first sync is no faster. */
+const BATCHES_AHEAD = 3;
 
 /**
  * An announced reference that a request now includes. If other callers request the reference meanwhile, they get the
@@ -50,6 +52,8 @@ export class BatchedReads {
     string,
     readonly [soon: Map<string, ReadItem>, later: Map<string, ReadItem>]
   >();
+  /** For each store, the announced reads that were requested ahead and that no run has needed yet, by `refId`. */
+  readonly #ahead = new Map<string, Set<string>>();
   readonly #readBatched = createBatcher<ReadItem, ReadResult>((...call) => this.#readTogether(...call));
   /**
    * Hanging references have their own batches. A batch returns nothing until all of its references are answered, so a
@@ -71,7 +75,8 @@ export class BatchedReads {
   }
 
   /**
-   * Announces a read. The read gets a free place in a batch of other reads, and never causes a request of its own.
+   * Announces a read. It gets a free place in a batch of other reads, or a place in a full batch of announced reads. So
+   * it causes no additional request.
    *
    * @param isSoon Whether the read comes before the reads that are not needed soon.
    */
@@ -87,6 +92,26 @@ export class BatchedReads {
     (isSoon ? soon : later).set(id, item);
   }
 
+  /**
+   * Says that a run needs a reference now. If the reference was announced, requests the next announced reads, so that
+   * the next runs need not wait for them.
+   */
+  need(store: string, { ref, run }: ReadItem): void {
+    const id = refId({ store, ref });
+    const size = this.#deps.batchSizeOf(store);
+    const ahead = this.#ahead.get(store) ?? new Set<string>();
+    const wasAnnounced = this.#expectNoMore(store, id);
+    if (!ahead.delete(id) && !wasAnnounced) return;
+    this.#ahead.set(store, ahead);
+    // Request full batches only. The last announced reads get free places in batches of other reads.
+    while (ahead.size <= size * (BATCHES_AHEAD - 1) && this.#expectedCount(store) >= size) {
+      const taken = this.#takeExpected(store, size);
+      if (taken.length === 0) return;
+      for (const item of taken) ahead.add(refId({ store, ref: item.ref }));
+      void Promise.allSettled([this.#request(store, [], taken, run)]);
+    }
+  }
+
   /** Whether the last read of the reference with this `refId` timed out. */
   isHanging(id: string): boolean {
     return this.#hanging.has(id);
@@ -95,14 +120,29 @@ export class BatchedReads {
   /** Forgets announced reads. */
   clear(): void {
     this.#expected.clear();
+    this.#ahead.clear();
   }
 
   async #readTogether(store: string, items: readonly ReadItem[]): Promise<readonly Promise<ReadResult>[]> {
+    const [first] = items;
+    if (first === undefined) return [];
+    // The request is split into batches, and the last batch may have free places.
+    const count = items.filter(({ ref }) => isCurrentSecretRef(ref)).length;
+    const size = this.#deps.batchSizeOf(store);
+    const free = (size - (count % size)) % size;
+    return this.#request(store, items, this.#takeExpected(store, free), first.run);
+  }
+
+  /** @param run The run that causes the request. It records the announced reads. */
+  async #request(
+    store: string,
+    items: readonly ReadItem[],
+    taken: readonly TakenItem[],
+    run: Run,
+  ): Promise<readonly Promise<ReadResult>[]> {
     const { now } = this.#deps;
     const startedAt = now();
-    const taken = this.#takeExpected(store, items.filter(({ ref }) => isCurrentSecretRef(ref)).length);
-    // The announced reads are recorded by the run that causes the request.
-    const all = [...items, ...taken.flatMap(({ ref }) => items.slice(0, 1).map(({ run }) => ({ ref, run })))];
+    const all = [...items, ...taken.map(({ ref }) => ({ ref, run }))];
     const answers = await this.#readAll(store, all);
     const tookMs = now() - startedAt;
     const results = all.map((item, index) => this.#conclude(store, item, answers[index], tookMs));
@@ -112,25 +152,32 @@ export class BatchedReads {
     return results.slice(0, items.length);
   }
 
-  /**
-   * A request for `count` references is split into batches, and the last batch may have free places. Returns as many
-   * announced references as fill these places, and removes them from the announced references.
-   */
+  /** Removes up to `count` reads from the announced reads and returns them. Skips those that need no request. */
   #takeExpected(store: string, count: number): readonly TakenItem[] {
-    const { batchSizeOf, cache } = this.#deps;
-    const size = batchSizeOf(store);
+    const { cache } = this.#deps;
     const taken: TakenItem[] = [];
     for (const reads of this.#expected.get(store) ?? [])
       for (const [id, { ref, run }] of reads) {
-        if ((count + taken.length) % size === 0) return taken;
+        if (taken.length >= count) return taken;
         reads.delete(id);
-        if (cache.has(id, run.freshness)) continue;
+        // A hanging reference would delay the others.
+        if (this.isHanging(id) || cache.has(id, run.freshness)) continue;
         const settle = Promise.withResolvers<ReadResult>();
         taken.push({ ref, settle });
         const answer = cache.get(id, run.freshness, { request: () => settle.promise, sizeOf });
         void Promise.allSettled([answer]);
       }
     return taken;
+  }
+
+  /** Returns whether the read was announced. */
+  #expectNoMore(store: string, id: string): boolean {
+    return this.#expected.get(store)?.some((reads) => reads.delete(id)) === true;
+  }
+
+  #expectedCount(store: string): number {
+    const [soon, later] = this.#expected.get(store) ?? [];
+    return (soon?.size ?? 0) + (later?.size ?? 0);
   }
 
   /**

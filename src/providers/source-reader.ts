@@ -30,7 +30,7 @@ export interface SourceReader {
   find(store: string, query: FindQuery): Promise<readonly string[]>;
   /**
    * Announces references that will be needed later, in about this order. They get free places in batch requests for
-   * other references, and never cause a request of their own.
+   * other references. When the first of them are needed, the next ones are requested in full batches.
    *
    * @param isSoon Whether these references are needed before the others.
    */
@@ -156,6 +156,7 @@ class SharedRequests {
   async read(source: StoreRef, run: Run): Promise<ReadResult> {
     const { store, ref } = source;
     const id = refId(source);
+    this.batches.need(store, { ref, run });
     const stillRunning = () => failedRead(store, ref.key, new AppError('TIMEOUT', { detail: STILL_RUNNING }));
     const { answer, isOwn } = await this.#share(id, run, {
       request: () => this.batches.read(store, { ref, run }),

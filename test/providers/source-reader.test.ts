@@ -332,15 +332,33 @@ describe('announced references', () => {
 
   it('adds announced references to a batch that is not full, in order and without duplicates', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ batchSizeOf });
-    expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
-    await read('a', 'b');
-    expect(reads).toEqual([['a', 'b', 'c', 'd']]);
-    await Promise.all([read('c', 'd'), read('e')]);
+    expectAll(reader, 'a', 'b', 'c', 'd');
+    await read('x', 'a');
+    expect(reads).toEqual([['x', 'a', 'b', 'c']]);
+    await Promise.all([read('b', 'c'), read('y')]);
     expect(reads).toEqual([
-      ['a', 'b', 'c', 'd'],
-      ['e', 'f'],
+      ['x', 'a', 'b', 'c'],
+      ['y', 'd'],
     ]);
-    expect(recordedKeys).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+    expect(recordedKeys).toEqual(['x', 'a', 'b', 'c', 'y', 'd']);
+  });
+
+  it('requests announced references ahead in full batches, when the first of them is needed', async () => {
+    const { reader, read, reads } = readerWith({ batchSizeOf });
+    const keys = Array.from({ length: 26 }, (_, n) => `key-${n}`);
+    expectAll(reader, ...keys);
+    for (const key of keys) await read(key);
+    expect(reads.flat().toSorted()).toEqual(keys.toSorted());
+    expect(reads.map(({ length }) => length)).toEqual([4, 4, 4, 4, 4, 4, 2]);
+    expect(reads[0]).toEqual(['key-1', 'key-2', 'key-3', 'key-4']);
+  });
+
+  it('requests at most three batches of announced references ahead', async () => {
+    const { reader, read, reads } = readerWith({ batchSizeOf });
+    expectAll(reader, ...Array.from({ length: 50 }, (_, n) => `key-${n}`));
+    await read('key-0');
+    await nextTurn();
+    expect(reads).toHaveLength(4);
   });
 
   it('adds the announced references that are needed soon before all others', async () => {
