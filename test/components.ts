@@ -2,8 +2,9 @@
 // from the test files that use each component.
 
 /**
- * `real`: the program itself. `recorded`: answers that the vendor recorded. `emulator`: a program of somebody else with
- * the same interface. `double`: our own program with the same interface, for faults on command.
+ * `real`: the program itself. `recorded`: our own program, with tests that compare its answers with recordings of the
+ * real service. `emulator`: a program of somebody else with the same interface. `double`: our own program with the same
+ * interface, for faults on command.
  */
 export type ComponentKind = 'real' | 'recorded' | 'emulator' | 'double';
 
@@ -33,7 +34,7 @@ export const COMPONENTS: readonly Component[] = [
     imports: 'localstack',
   },
   { part: 'store', name: 'AWS Secrets Manager with faults', kind: 'double', module: 'fakes/aws-server.ts' },
-  { part: 'store', name: 'Azure Key Vault', kind: 'double', module: 'fakes/azure-server/server.ts' },
+  { part: 'store', name: 'Azure Key Vault', kind: 'recorded', module: 'fakes/azure-server/server.ts' },
   {
     part: 'login',
     name: 'Kubernetes, JWT, AppRole and others at OpenBao',
@@ -41,9 +42,21 @@ export const COMPONENTS: readonly Component[] = [
     module: 'integration/providers/vault-logins.ts',
   },
   { part: 'login', name: 'a directory that speaks LDAP', kind: 'emulator', module: `${SERVICES}/ldap.ts` },
+  {
+    part: 'login',
+    name: 'an OpenID Connect issuer',
+    kind: 'double',
+    module: 'integration/providers/vault-logins.ts',
+  },
   { part: 'login', name: 'Microsoft Entra ID', kind: 'double', module: 'fakes/entra-server.ts' },
   { part: 'events', name: 'Amazon SQS with faults', kind: 'double', module: 'fakes/sqs-server.ts' },
   { part: 'queue', name: 'Redis', kind: 'real', module: `${SERVICES}/redis.ts`, imports: 'redis' },
+  {
+    part: 'queue',
+    name: 'Redis Sentinel and Redis Cluster, with TLS',
+    kind: 'real',
+    module: 'integration/queue/redis-topologies.ts',
+  },
   {
     part: 'database',
     name: 'PostgreSQL',
@@ -65,12 +78,24 @@ export const COMPONENTS: readonly Component[] = [
     kind: 'real',
     module: `${SERVICES}/kubernetes-controllers.ts`,
   },
+  {
+    part: 'cluster',
+    name: 'the controller of Argo Rollouts',
+    kind: 'real',
+    module: `${SERVICES}/argo-rollouts.ts`,
+  },
   { part: 'cluster', name: 'an API server in memory', kind: 'double', module: 'fakes/memory-cluster.ts' },
   {
     part: 'runtime',
     name: 'kubelet, kube-proxy, containerd, runc and CoreDNS',
     kind: 'real',
     module: `${SERVICES}/node/node.ts`,
+  },
+  {
+    part: 'runtime',
+    name: 'nodes without kubelets: kwok',
+    kind: 'emulator',
+    module: `${SERVICES}/kubernetes-controllers.ts`,
   },
   {
     part: 'runtime',
@@ -83,6 +108,12 @@ export const COMPONENTS: readonly Component[] = [
     name: 'the programs of `docker-compose.yml`',
     kind: 'real',
     module: `${SERVICES}/compose-container.ts`,
+  },
+  {
+    part: 'runtime',
+    name: 'a registry for images and charts',
+    kind: 'real',
+    module: 'integration/deploy/registry.ts',
   },
   { part: 'runtime', name: 'Chromium', kind: 'real', module: 'browser/chromium.ts' },
   { part: 'telemetry', name: 'Prometheus', kind: 'real', module: `${SERVICES}/prometheus.ts` },

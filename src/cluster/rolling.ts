@@ -10,7 +10,7 @@ export function isStalled(kind: WorkloadKind, item: JsonObject): boolean {
   const spec = objectIn(item, 'spec') ?? {};
   const status = objectIn(item, 'status') ?? {};
   if (!isObserved(item, status)) return false;
-  if (kind === 'Rollout') return textIn(status, 'phase') === 'Degraded';
+  if (kind === 'Rollout') return rolloutStalls(spec, status);
   return (
     kind === 'Deployment' && (spec.paused === true || isPastDeadline(status)) && deploymentRolls(spec, status)
   );
@@ -90,8 +90,26 @@ function daemonSetRolls(status: JsonObject): boolean {
 /** https://argo-rollouts.readthedocs.io/en/stable/features/specification/ */
 function rolloutRolls(spec: JsonObject, status: JsonObject): boolean {
   const phase = textIn(status, 'phase');
+  if (phase === 'Paused') return pauseEnds(spec, status) && deploymentRolls(spec, status);
   if (phase !== undefined) return phase === 'Progressing';
   return !isPastDeadline(status) && deploymentRolls(spec, status);
+}
+
+function rolloutStalls(spec: JsonObject, status: JsonObject): boolean {
+  const phase = textIn(status, 'phase');
+  if (phase === 'Degraded') return true;
+  return phase === 'Paused' && !pauseEnds(spec, status) && deploymentRolls(spec, status);
+}
+
+/** Whether the current pause of a Rollout has a duration. Without a duration, a person has to promote the Rollout. */
+function pauseEnds(spec: JsonObject, status: JsonObject): boolean {
+  if (spec.paused === true) return false;
+  const { canary, blueGreen } = objectIn(spec, 'strategy') ?? {};
+  if (isObject(blueGreen)) return numberIn(blueGreen, 'autoPromotionSeconds', 0) > 0;
+  if (!isObject(canary)) return false;
+  const step = listIn(canary, 'steps')[numberIn(status, 'currentStepIndex', 0)];
+  const { duration = null } = (isObject(step) && objectIn(step, 'pause')) || {};
+  return duration !== null;
 }
 
 function strategyOf(spec: JsonObject): string | undefined {

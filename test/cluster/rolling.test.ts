@@ -8,6 +8,7 @@ const at = { observedGeneration: 3 };
 const item = (spec: object, status: object) => ({ metadata: { generation: 3 }, spec, status });
 const stuck = { conditions: [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }] };
 const all = { ...at, replicas: 2, updatedReplicas: 2, availableReplicas: 2, readyReplicas: 2 };
+const canary = (step: object) => ({ strategy: { canary: { steps: [{ setWeight: 50 }, step] } } });
 const revisions = { currentRevision: 'a', updateRevision: 'b' };
 
 const CASES: Record<WorkloadKind, Case[]> = {
@@ -85,7 +86,24 @@ const CASES: Record<WorkloadKind, Case[]> = {
     ['changed since its controller observed it', true, {}, { observedGeneration: '2', phase: 'Healthy' }],
     ['is healthy', false, {}, { observedGeneration: '3', phase: 'Healthy' }],
     ['progresses', true, {}, { observedGeneration: '3', phase: 'Progressing' }],
-    ['waits for a person', false, {}, { observedGeneration: '3', phase: 'Paused' }],
+    [
+      'waits for a person',
+      false,
+      canary({ pause: {} }),
+      { observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+    ],
+    [
+      'waits for a minute',
+      true,
+      canary({ pause: { duration: '1m' } }),
+      { observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+    ],
+    [
+      'waits for its automatic promotion',
+      true,
+      { strategy: { blueGreen: { autoPromotionSeconds: 60 } } },
+      { observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+    ],
     ['has failed', false, {}, { observedGeneration: '3', phase: 'Degraded' }],
     [
       'has an old release format, with all its pods',
@@ -116,7 +134,41 @@ it.each<[what: string, kind: WorkloadKind, stalled: boolean, spec: object, statu
   ['changed since then', 'Deployment', false, { replicas: 2 }, { ...all, ...stuck, observedGeneration: 2 }],
   ['has old pods', 'Deployment', false, { replicas: 2 }, { ...all, updatedReplicas: 1 }],
   ['has failed', 'Rollout', true, {}, { observedGeneration: '3', phase: 'Degraded' }],
-  ['waits at a step', 'Rollout', false, {}, { observedGeneration: '3', phase: 'Paused' }],
+  [
+    'waits at a step',
+    'Rollout',
+    true,
+    canary({ pause: {} }),
+    { observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+  ],
+  [
+    'waits at a step with a duration',
+    'Rollout',
+    false,
+    canary({ pause: { duration: 60 } }),
+    { observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+  ],
+  [
+    'waits for its promotion',
+    'Rollout',
+    true,
+    { strategy: { blueGreen: {} } },
+    { observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+  ],
+  [
+    'is paused with old pods',
+    'Rollout',
+    true,
+    { paused: true },
+    { observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+  ],
+  [
+    'is paused with new pods',
+    'Rollout',
+    false,
+    { replicas: 2, paused: true },
+    { ...all, observedGeneration: '3', phase: 'Paused', currentStepIndex: 1 },
+  ],
   ['has old pods', 'StatefulSet', false, { replicas: 2 }, { ...all, ...revisions, updatedReplicas: 0 }],
 ])('a rollout waits for a person if the workload %s (%s): %s', (_, kind, stalled, spec, status) => {
   expect(isStalled(kind, item(spec, status))).toBe(stalled);

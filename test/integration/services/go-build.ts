@@ -25,11 +25,14 @@ export interface GoModule {
   readonly tags?: readonly string[];
 }
 
-/** Builds the programs of the modules, with reproducible results. Go is installed for the build if it is missing. */
+/**
+ * Builds the programs of the modules, with reproducible results. Go is installed for the build if it is missing.
+ * Returns a function that finds the folder with the sources of a dependency of a module, until the build ends.
+ */
 export async function buildGoPrograms(
   { draft, report, run, progress }: GoBuild,
   modules: readonly GoModule[],
-): Promise<void> {
+): Promise<(folder: string, dependency: string) => Promise<string>> {
   const work = join(draft, 'work');
   const go = await prepareGo(work, report, run);
   // `go build -v` prints each package that it compiles. The number of all packages is known after the downloads.
@@ -47,6 +50,12 @@ export async function buildGoPrograms(
       const args = ['build', '-v', ...flags, '-o', join(draft, name), source];
       await run({ name: `go build ${name}`, ...inModule(folder), args, log: compiled });
     }
+  return async (folder, dependency) => {
+    const log = join(work, 'sources');
+    const args = ['list', '-m', '-f', '{{.Dir}}', dependency];
+    await run({ name: 'go list', ...inModule(folder), args, log });
+    return readFileSync(log, 'utf8').trim();
+  };
 }
 
 function linesOf(path: string): number {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildGoPrograms, versionIn } from './go-build.ts';
 import { installed } from './install.ts';
@@ -18,11 +19,13 @@ export interface GoPrograms {
   /** The packages to build. The keys are the paths of the programs below the returned folder. */
   readonly programs: Readonly<Record<string, string>>;
   readonly tags?: readonly string[];
+  /** A folder of that dependency to keep beside the programs, with the same path. */
+  readonly files?: string;
 }
 
 /** Returns the folder of the programs. Builds them on first use. */
 export async function installGoProgram(
-  { module, versionOf, title, seconds, programs, tags = [] }: GoPrograms,
+  { module, versionOf, title, seconds, programs, tags = [], files }: GoPrograms,
   report = reportToStderr,
 ): Promise<string> {
   const cwd = join(import.meta.dirname, module);
@@ -33,7 +36,11 @@ export async function installGoProgram(
     async (draft, run, progress) => {
       const duration = seconds > 60 ? `about ${Math.round(seconds / 60)} minutes` : 'a few seconds';
       report(`Building ${title} ${version} (${duration}, once) …`);
-      await buildGoPrograms({ draft, report, run, progress }, [{ folder: cwd, programs, tags }]);
+      const sources = await buildGoPrograms({ draft, report, run, progress }, [
+        { folder: cwd, programs, tags },
+      ]);
+      if (files === undefined) return;
+      await cp(join(await sources(cwd, versionOf), files), join(draft, files), { recursive: true });
     },
     { seconds },
   );
