@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
@@ -126,8 +127,8 @@ export class ApiWorkloads implements Workloads {
     const uid = textIn(metadata, 'uid');
     const resourceVersion = textIn(metadata, 'resourceVersion');
     const spec = objectIn(item, 'spec') ?? {};
-    const template = objectIn(objectIn(spec, 'template') ?? {}, 'metadata') ?? {};
-    const podAnnotations = stringMapIn(template, 'annotations');
+    const template = objectIn(spec, 'template') ?? {};
+    const podAnnotations = stringMapIn(objectIn(template, 'metadata') ?? {}, 'annotations');
     if (!uid || !resourceVersion || !podAnnotations || nameOf(item) !== id.name)
       throw unexpectedResponse(subjectOf(id));
     const foreign = foreignPodAnnotations(metadata, Object.keys(podAnnotations), FIELD_MANAGER);
@@ -137,6 +138,7 @@ export class ApiWorkloads implements Workloads {
       resourceVersion,
       podAnnotations,
       foreign,
+      templateHash: createHash('sha256').update(JSON.stringify(template)).digest('hex'),
       rolling: isRolling(id.kind, item),
       stalled: isStalled(id.kind, item),
       updatedPods: updatedPods(id.kind, item),

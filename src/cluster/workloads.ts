@@ -39,6 +39,8 @@ export interface LiveWorkload {
    * does not record managers.
    */
   readonly foreign?: readonly string[];
+  /** A hash of the pod template. */
+  readonly templateHash: string;
   /** Whether the status from the controller shows that the pods are being replaced. */
   readonly rolling: boolean;
   /** Whether the replacement of the pods has begun and now waits for a person, for example in a paused workload. */

@@ -2,7 +2,7 @@ import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
 import { isClusterOutage } from '../core/errors.ts';
-import { parseWorkload } from '../sync/restart.ts';
+import { parseWorkload, restartAnnotation } from '../sync/restart.ts';
 import type { IsRestartConfigured } from './cycle.ts';
 import { toResult, workloadId } from './groups.ts';
 import { createRecordReader, type RecordReaderDeps } from './new-records.ts';
@@ -29,6 +29,10 @@ interface OpenRollout {
   /** The records of the restart, one for each changed Secret. */
   readonly restarted: AuditRecord[];
   isStuck: boolean;
+  /** The uid of the workload that this process saw during its restart. */
+  uid?: string;
+  /** The hash of the pod template after somebody removed our annotations. */
+  revertedHash?: string | undefined;
   /** The number of pods with the new template, and since when. Undefined until this process has read the workload. */
   progress?: { readonly updatedPods: number; readonly since: number };
 }
@@ -48,11 +52,12 @@ export function createStuckRollouts(deps: StuckRolloutsDeps): StuckRollouts {
   /** Returns whether the rollout stays open. */
   async function checkRollout(rollout: OpenRollout, live: LiveWorkload | undefined): Promise<boolean> {
     const now = clock.now();
-    const isEnded = live === undefined || (!live.rolling && !live.stalled);
+    const isReverted = live !== undefined && checkReverted(rollout, live, now);
+    const isEnded = live === undefined || (!live.rolling && !live.stalled && !isReverted);
     if (!isEnded && rollout.progress?.updatedPods !== live.updatedPods)
       rollout.progress = { updatedPods: live.updatedPods, since: now };
     const isLate = now - (rollout.progress?.since ?? now) >= NO_PROGRESS_MS;
-    const isStuck = !isEnded && (live.stalled || isLate || rollout.isStuck);
+    const isStuck = !isEnded && (live.stalled || isLate || isReverted || rollout.isStuck);
     if (isStuck !== rollout.isStuck)
       await audit.append(rollout.restarted.map((record) => rolloutChecked(record, now, isStuck)));
     rollout.isStuck = isStuck;
@@ -102,7 +107,32 @@ function noteRecord(open: Map<string, OpenRollout>, record: AuditRecord): void {
   }
 }
 
-function isForgotten({ progress, isStuck, restarted }: OpenRollout, now: number): boolean {
-  const startedAt = Date.parse(restarted.at(-1)?.time ?? '');
-  return progress === undefined && !isStuck && now - startedAt > MAX_AGE_MS;
+/**
+ * Returns whether somebody removed our annotations before all pods were replaced. The pods of the earlier template then
+ * stay and use the old content, until the template changes again.
+ */
+function checkReverted(rollout: OpenRollout, live: LiveWorkload, now: number): boolean {
+  const { uid, podAnnotations, templateHash } = live;
+  const isAnnotated = rollout.restarted.every(
+    ({ secret = '', after }) => podAnnotations[restartAnnotation(secret)] === after,
+  );
+  // A tool may remove the annotations at once, before the first check.
+  if (isAnnotated || now - startOf(rollout) <= POLL_MS) rollout.uid ??= uid;
+  if (isAnnotated) {
+    rollout.revertedHash = undefined;
+    return false;
+  }
+  // Another process may have recorded the rollout as stuck.
+  const wasAnnotated = rollout.uid === undefined ? rollout.isStuck : rollout.uid === uid;
+  if (!wasAnnotated) return false;
+  rollout.revertedHash ??= templateHash;
+  return rollout.revertedHash === templateHash;
+}
+
+function startOf({ restarted }: OpenRollout): number {
+  return Date.parse(restarted.at(-1)?.time ?? '');
+}
+
+function isForgotten(rollout: OpenRollout, now: number): boolean {
+  return rollout.progress === undefined && !rollout.isStuck && now - startOf(rollout) > MAX_AGE_MS;
 }

@@ -17,6 +17,8 @@ export interface MemoryWorkloads extends Workloads {
   forget(id: WorkloadId): void;
   settle(id: WorkloadId): void;
   stall(id: WorkloadId): void;
+  /** Sets the pod annotations, as another tool does, and completes the rollout. */
+  replace(id: WorkloadId, podAnnotations: Readonly<Record<string, string>>): void;
   /** The workloads that were annotated, in order. */
   readonly annotated: readonly {
     readonly id: WorkloadId;
@@ -56,6 +58,7 @@ export function createMemoryWorkloads(): MemoryWorkloads {
     resourceVersion: `${at}`,
     podAnnotations,
     foreign,
+    templateHash: JSON.stringify(podAnnotations),
     rolling,
     stalled,
     updatedPods: 0,
@@ -85,6 +88,10 @@ export function createMemoryWorkloads(): MemoryWorkloads {
     stall(id) {
       const stored = objects.get(keyOf(id));
       if (stored !== undefined) store({ ...stored, rolling: false, stalled: true });
+    },
+    replace(id, podAnnotations) {
+      const stored = objects.get(keyOf(id));
+      if (stored !== undefined) store({ ...stored, podAnnotations, rolling: false, stalled: false });
     },
     fail: (call, ...errors) => void faults.set(call, [...(faults.get(call) ?? []), ...errors]),
     async read(id, { signal } = {}) {

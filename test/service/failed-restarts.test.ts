@@ -103,3 +103,32 @@ it('a rollout without progress for ten minutes fails its target, also if a selec
   await pass(world, 1);
   expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
 });
+
+it('a tool that removes the annotation before the rollout ends fails the target, until the pod template changes', async () => {
+  const workloads = createMemoryWorkloads();
+  workloads.put(WEB);
+  const world = await openWorld({ mappings: mappingsWith('web'), cluster: { workloads } });
+  await using serving = await serve(world);
+  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
+  await change(world, serving, 'second');
+  workloads.replace(WEB, {});
+  await pass(world, 1);
+  expect(await targetOf(serving)).toMatchObject(STUCK);
+  // Every process keeps the failure, although no pods are being replaced.
+  await using other = await serve(world);
+  await pass(world, 20);
+  expect(await targetOf(serving)).toMatchObject(STUCK);
+  expect(await targetOf(other)).toMatchObject(STUCK);
+  workloads.replace(WEB, { 'kubectl.kubernetes.io/restartedAt': 'now' });
+  await pass(world, 1);
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
+  expect(workloads.annotated).toHaveLength(1);
+  // After the rollout, the pods have the new content, so the annotation may go.
+  await change(world, serving, 'third');
+  workloads.settle(WEB);
+  await pass(world, 1);
+  workloads.replace(WEB, {});
+  await pass(world, 20);
+  expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
+  expect(workloads.annotated).toHaveLength(2);
+});

@@ -79,8 +79,8 @@ export const CLUSTER = {
     group: 'cluster',
     category: 'fix-config',
     message:
-      'the workload was restarted, but its pods are not being replaced, so some still use the old content',
+      'the workload was restarted, but its pods are not being replaced, so some may still use the old content',
     remedy:
-      'Run `kubectl describe` for the workload and its newest pod to see why. Resume a paused workload with `kubectl rollout resume`.',
+      'Run `kubectl describe` for the workload and its newest pod to see why. Resume a paused workload with `kubectl rollout resume`, or promote a Rollout with `kubectl argo rollouts promote`. If another tool removed the annotation of secretbridge, run `kubectl rollout restart`.',
   },
 } as const;

@@ -51,7 +51,7 @@ export interface LiveWorkload {
 
 /** Creates a workload in the namespace `apps`, and waits until its pods are ready. */
 export async function deploy(
-  world: World,
+  world: Pick<World, 'ns'>,
   cluster: TestCluster,
   kind: Kind,
   name: string,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectSynced, range } from '../service/many-mappings.ts';
-import { within } from '../service/service-process.ts';
+import { type ServiceProcess, within } from '../service/service-process.ts';
 import { openWorld, type World } from '../service/world.ts';
 import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { type ControlledCluster, startControlledCluster } from '../services/kubernetes-controllers.ts';
@@ -130,7 +130,7 @@ describe.skipIf(!isHelmAvailable)(`rollouts by the controllers of Kubernetes${HE
     ]);
   }, 300_000);
 
-  it('a GitOps tool that restores its manifest by server-side apply causes no endless restarts', async () => {
+  it('a GitOps tool that restores its manifest by server-side apply keeps the annotation', async () => {
     await using world = await open(['[ { kind: Deployment, name: web } ]'], 'restarts: { window: 1s }');
     const web = await deploy(world, cluster, 'Deployment', 'web', { replicas: 2 });
     await applyByForce(web);
@@ -140,25 +140,57 @@ describe.skipIf(!isHelmAvailable)(`rollouts by the controllers of Kubernetes${HE
 
     await put(world, [0], 'second');
     await restarted(web);
-    const restarts = async () =>
-      (await world.writes('deployments')).filter((line) => line.startsWith('patch'));
-    const sweeps = async () => (await served.metric(SWEEPS)) ?? 0;
-    const begun = await sweeps();
-    await within(60_000, async () => {
-      await applyByForce(web);
-      expect(await sweeps()).toBeGreaterThan(begun + 5);
-    });
+    await duringSweeps(served, () => applyByForce(web));
     expect(await web.rolloutStatus()).toBe(0);
-    expect(await restarts()).toHaveLength(1);
+    expect(await restartsOf(world)).toBe(1);
+    expect(await web.restartAnnotations()).toHaveLength(1);
     expect(await web.revisions()).toBe(2);
     await expectSynced(served, 1);
 
     await put(world, [0], 'third');
     await within(30_000, async () => {
       await applyByForce(web);
-      expect(await restarts()).toHaveLength(2);
+      expect(await restartsOf(world)).toBe(2);
     });
     expect(await web.rolloutStatus()).toBe(0);
+  }, 300_000);
+
+  it('a GitOps tool that replaces the object causes no endless restarts, and old pods that stay are shown', async () => {
+    await using world = await open(['[ { kind: Deployment, name: web } ]'], 'restarts: { window: 1s }');
+    const web = await deploy(world, cluster, 'Deployment', 'web', { replicas: 4 });
+    const names = async () => (await web.pods()).map(({ metadata }) => metadata.name);
+    await put(world, [0], 'first');
+    await using served = await world.serve();
+    await within(30_000, () => expectSynced(served, 1));
+    const old = new Set(await names());
+
+    // During the rollout: Kubernetes goes back to the first ReplicaSet, so some of its pods are never replaced.
+    await put(world, [0], 'second');
+    await restarted(web);
+    await duringSweeps(served, () => replace(web));
+    expect(await web.rolloutStatus()).toBe(0);
+    expect(await restartsOf(world)).toBe(1);
+    expect(await web.restartAnnotations()).toEqual([]);
+    expect(await web.revisions()).toBe(2);
+    expect((await names()).filter((name) => old.has(name))).not.toEqual([]);
+    await within(60_000, async () =>
+      expect(await served.target('m0')).toMatchObject({ state: 'failed', code: 'ROLLOUT_STUCK' }),
+    );
+    // `kubectl rollout restart` sends the same patch.
+    const annotations = { 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };
+    await web.patch({ spec: { template: { metadata: { annotations } } } });
+    await within(60_000, () => expectSynced(served, 1));
+
+    // After the rollout: Kubernetes replaces the new pods once more.
+    const before = new Set(await names());
+    await put(world, [0], 'third');
+    await restarted(web);
+    expect(await web.rolloutStatus()).toBe(0);
+    await duringSweeps(served, () => replace(web));
+    expect(await web.rolloutStatus()).toBe(0);
+    expect(await restartsOf(world)).toBe(2);
+    expect(await web.restartAnnotations()).toEqual([]);
+    expect((await names()).filter((name) => before.has(name))).toEqual([]);
   }, 300_000);
 });
 
@@ -171,9 +203,29 @@ const resourceOf = ({ kind }: LiveWorkload) => `${kind.toLowerCase()}s`;
 const availablePods = ({ status }: Awaited<ReturnType<LiveWorkload['read']>>): number =>
   status.availableReplicas ?? status.numberAvailable ?? 0;
 
+const restartsOf = async (world: World): Promise<number> =>
+  (await world.writes('deployments')).filter((line) => line.startsWith('patch')).length;
+
+/** Restores the manifest again and again, until the service has completed several sweeps. */
+async function duringSweeps(served: ServiceProcess, restore: () => Promise<void>): Promise<void> {
+  const sweeps = async () => (await served.metric(SWEEPS)) ?? 0;
+  const begun = await sweeps();
+  await within(60_000, async () => {
+    await restore();
+    expect(await sweeps()).toBeGreaterThan(begun + 5);
+  });
+}
+
 /** Applies the manifest as Argo CD does with server-side apply. */
 async function applyByForce({ path, manifest }: LiveWorkload): Promise<void> {
   const headers = { 'content-type': 'application/apply-patch+yaml' };
   const answer = await cluster.request('PATCH', `${path}?fieldManager=argocd&force=true`, manifest, headers);
+  expect(answer.status).toBe(200);
+}
+
+/** Replaces the object by the manifest if its template differs. This removes all annotations that others have set. */
+async function replace(workload: LiveWorkload): Promise<void> {
+  if ((await workload.restartAnnotations()).length === 0) return;
+  const answer = await cluster.request('PUT', workload.path, workload.manifest);
   expect(answer.status).toBe(200);
 }
