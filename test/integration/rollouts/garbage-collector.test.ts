@@ -6,11 +6,11 @@ import { syncReport } from '../e2e/program.ts';
 import { GROUP, openExternalSecretsCluster } from '../import/external-secrets-cluster.ts';
 import { expectSynced, expectValues, manyMappings, seed } from '../service/many-mappings.ts';
 import { within } from '../service/service-process.ts';
-import { openWorld } from '../service/world.ts';
+import { openWorld, type World } from '../service/world.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { type ControlledCluster, startControlledCluster } from '../services/kubernetes-controllers.ts';
 
-// The garbage collector of a cluster deletes the dependents of a deleted owner.
+// What the controllers of a cluster delete: dependents of a deleted owner, and the content of a namespace that ends.
 
 let cluster: ControlledCluster;
 beforeAll(async () => {
@@ -18,6 +18,7 @@ beforeAll(async () => {
 }, 1_200_000);
 afterAll(() => cluster?.stop());
 
+const SWEEPS = 'secretbridge_last_cycle_timestamp_seconds';
 const MERGE = { 'content-type': 'application/merge-patch+json' };
 const NAMES = Array.from({ length: 10 }, (_, n) => `app-${n}`);
 
@@ -100,3 +101,54 @@ it('a target that the garbage collector deletes with an owner of somebody else i
   );
   expect(repairs.map(({ secret, outcome }) => `${secret} ${outcome}`)).toEqual(['m0 ok']);
 }, 120_000);
+
+it.each([
+  // Kubernetes also deletes the Role of secretbridge in the namespace. Without rights, the reason is not visible.
+  { rights: 'a Role', refusal: /^(NAMESPACE_MISSING|CLUSTER_FORBIDDEN)$/ },
+  { rights: 'a ClusterRole', refusal: /^NAMESPACE_MISSING$/ },
+])(
+  'nothing is written into a namespace that ends, and a sync fills its next namespace ($rights)',
+  async ({ rights, refusal }) => {
+    await using world = await openWorld({ cluster, config: manyMappings(3, 'defaults: { refresh: 2s }') });
+    if (rights === 'a ClusterRole') await grantEverywhere(world.account);
+    await seed(world, 3, 'first');
+    await using served = await world.serve();
+    await within(30_000, () => expectSynced(served, 3));
+    const namespace = `/api/v1/namespaces/${world.ns('apps')}`;
+    // This object keeps the namespace in its end, while its Secrets are already deleted.
+    const metadata = { name: 'last', finalizers: ['tests.example/kept'] };
+    assertStatus(await cluster.request('POST', `${namespace}/configmaps`, { metadata }), 201, 'last');
+    assertStatus(await cluster.request('DELETE', namespace), 200, 'delete the namespace');
+    await within(60_000, async () => {
+      expect((await cluster.request<{ items: [] }>('GET', `${namespace}/secrets`)).body.items).toEqual([]);
+      for (const { state, code } of (await served.status()).targets)
+        expect([state, code]).toEqual(['failed', expect.stringMatching(refusal)]);
+    });
+    await seed(world, 3, 'second');
+    const reads = await served.metric(SWEEPS);
+    await within(30_000, async () => expect(await served.metric(SWEEPS)).toBeGreaterThan((reads ?? 0) + 4));
+    expect(await world.cli('sync')).toMatchObject({ code: 4, stdout: expect.stringMatching(/m0/) });
+    const created = [0, 1, 2].map((n) => `create ${world.ns('apps')}/m${n}`);
+    expect((await world.writes()).toSorted()).toEqual(created);
+    await cluster.request('PATCH', `${namespace}/configmaps/last`, { metadata: { finalizers: null } }, MERGE);
+    await within(60_000, async () => expect((await cluster.request('GET', namespace)).status).toBe(404));
+
+    await world.createNamespace('apps');
+    await world.grant();
+    // The service itself tries again with growing pauses.
+    expect(await world.cli('sync')).toMatchObject({ code: 0 });
+    await expectValues(world, 3, 'second');
+    expect((await world.writes()).toSorted()).toEqual([...created, ...created].toSorted());
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  },
+  300_000,
+);
+
+async function grantEverywhere({ namespace, name }: World['account']): Promise<void> {
+  const answer = await cluster.request('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    metadata: { name: namespace },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+    subjects: [{ kind: 'ServiceAccount', namespace, name }],
+  });
+  assertStatus(answer, 201, 'grant everywhere');
+}
