@@ -28,6 +28,8 @@ interface OpenRollout {
   readonly id: WorkloadId;
   /** The records of the restart, one for each changed Secret. */
   readonly restarted: AuditRecord[];
+  /** The records of earlier restarts of the workload that are recorded as stuck, for other Secrets. */
+  earlier: readonly AuditRecord[];
   isStuck: boolean;
   /** The uid of the workload that this process saw during its restart. */
   uid?: string;
@@ -60,6 +62,8 @@ export function createStuckRollouts(deps: StuckRolloutsDeps): StuckRollouts {
     const isStuck = !isEnded && (live.stalled || isLate || isReverted || rollout.isStuck);
     if (isStuck !== rollout.isStuck)
       await audit.append(rollout.restarted.map((record) => rolloutChecked(record, now, isStuck)));
+    if (isEnded && rollout.earlier.length > 0)
+      await audit.append(rollout.earlier.map((record) => rolloutChecked(record, now, false)));
     rollout.isStuck = isStuck;
     return !isEnded;
   }
@@ -101,9 +105,15 @@ function noteRecord(open: Map<string, OpenRollout>, record: AuditRecord): void {
   else if (outcome === 'ok' && (counts?.rolled ?? 0) > 0) {
     const { kind = '', name } = parseWorkload(note) ?? {};
     const id = name === undefined ? undefined : workloadId(namespace, kind, name);
+    const { restarted = [], earlier = [], isStuck = false } = rollout ?? {};
+    const others = [...(isStuck ? restarted : []), ...earlier].filter(
+      (other) => other.mapping !== record.mapping || other.secret !== record.secret,
+    );
     // One restart for several Secrets has one record for each Secret, in a row.
-    if (rollout?.restarted.at(-1)?.sequence === sequence - 1) rollout.restarted.push(record);
-    else if (id !== undefined) open.set(key, { id, restarted: [record], isStuck: false });
+    if (rollout !== undefined && restarted.at(-1)?.sequence === sequence - 1) {
+      rollout.restarted.push(record);
+      rollout.earlier = others;
+    } else if (id !== undefined) open.set(key, { id, restarted: [record], earlier: others, isStuck: false });
   }
 }
 

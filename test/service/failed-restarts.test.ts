@@ -132,3 +132,35 @@ it('a tool that removes the annotation before the rollout ends fails the target,
   expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
   expect(workloads.annotated).toHaveLength(2);
 });
+
+it('a stuck rollout ends for all Secrets of the workload, also if another Secret restarted the workload again', async () => {
+  const workloads = createMemoryWorkloads();
+  workloads.put(WEB);
+  const mappings = ['db', 'token']
+    .map(
+      (name) => `
+  - name: ${name}
+    target: { namespace: apps }
+    restart: [ { kind: Deployment, name: web } ]
+    refresh: 12h
+    data: { A: { store: vault, key: ${name} } }`,
+    )
+    .join('');
+  const world = await openWorld({ mappings, cluster: { workloads } });
+  await using serving = await serve(world);
+  const states = async () =>
+    (await serving.service.status()).targets.map(({ mapping, state }) => `${mapping} ${state}`);
+  await waitUntil(async () => expect(await states()).toEqual(['db synced', 'token synced']));
+  world.store.put('token', 'second', '2');
+  serving.controller.takeHints([{ store: 'vault', keys: ['token'] }], { kind: 'webhook', name: 'ci' });
+  await pass(world, 1);
+  workloads.stall(WEB);
+  await pass(world, 1);
+  expect(await states()).toEqual(['db synced', 'token failed']);
+  await change(world, serving, 'second');
+  expect(workloads.annotated).toHaveLength(2);
+  expect(await states()).toEqual(['db synced', 'token failed']);
+  workloads.settle(WEB);
+  await pass(world, 1);
+  expect(await states()).toEqual(['db synced', 'token synced']);
+});
