@@ -34,7 +34,10 @@ export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, stri
     'dataFrom.extract': 'External Secrets',
     'target.manifest': 'External Secrets',
   },
-  'docs/how-to/restart-workloads.md': { progressDeadlineSeconds: 'Kubernetes' },
+  'docs/how-to/restart-workloads.md': {
+    podManagementPolicy: 'Kubernetes',
+    progressDeadlineSeconds: 'Kubernetes',
+  },
   'docs/how-to/rotate-without-downtime.md': { maxLifetime: 'connection pools' },
   'docs/how-to/several-replicas.md': { topologySpreadConstraints: 'Kubernetes' },
   'docs/how-to/traces.md': {
