@@ -1,12 +1,12 @@
 import type { AppError } from '../core/errors.ts';
 import type { FieldChange } from '../core/json.ts';
+import type { Person } from '../core/person.ts';
 
 export const ACTOR_KINDS = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'] as const;
 
 /** The person or component that caused the action. */
-export interface Actor {
+export interface Actor extends Partial<Person> {
   readonly kind: (typeof ACTOR_KINDS)[number];
-  readonly name?: string;
   readonly address?: string;
 }
 

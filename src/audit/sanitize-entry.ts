@@ -30,8 +30,10 @@ function sanitizeMembers(entry: Entry): Entry {
   return {
     actor: {
       ...optional('address', actor.address, text),
+      ...optional('aliases', actor.aliases, (aliases, name) => aliases.map((alias) => text(alias, name))),
       kind: oneOf(actor.kind, ACTOR_KINDS, 'actor.kind'),
       ...optional('name', actor.name, text),
+      ...optional('subject', actor.subject, text),
     },
     requestId: text(entry.requestId, 'requestId'),
     ...optional('phase', entry.phase, (phase, name) => oneOf(phase, PHASES, name)),

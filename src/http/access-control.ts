@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Actor } from '../audit/entry.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import { personOf } from '../core/person.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Requester } from '../service/service.ts';
 import { type Authenticator, createDigest, type Identity } from './auth.ts';
@@ -97,8 +98,8 @@ export function requesterOf({ requester }: FastifyRequest): Requester {
 
 /** Returns the caller as the actor of an audit record. */
 export function actorOf(request: FastifyRequest): Actor {
-  const { name, address } = requesterOf(request);
-  return { kind: 'operator', name, ...(address === undefined ? {} : { address }) };
+  const { address, ...person } = requesterOf(request);
+  return { kind: 'operator', ...personOf(person), ...(address === undefined ? {} : { address }) };
 }
 
 /** Returns what the caller may see. @throws AppError INTERNAL on a public route, where the caller is unknown. */
@@ -137,13 +138,13 @@ export function addAccessControl(
       request.headers.authorization,
       networkOf(request.ip),
     );
-    request.requester = { name: identity.name, address: request.ip };
+    request.requester = { ...personOf(identity), groups: identity.groups, address: request.ip };
     const namespaces = await identity.namespaces(access, views.namespaces);
     if (namespaces === undefined)
       throw new AppError('FORBIDDEN', { detail: `the role ${access} is required` });
     request.view = views.of(namespaces);
     request.identity = {
-      name: identity.name,
+      ...{ ...personOf(identity), groups: identity.groups },
       namespaces: (role) => identity.namespaces(role, views.namespaces),
     };
   });

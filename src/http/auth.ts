@@ -3,15 +3,16 @@ import type { Caller, Identities } from '../cluster/cluster.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
+import type { Person } from '../core/person.ts';
 import { type Namespaces, namespacesOf, type Role, sufficientRoles } from '../core/roles.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { createSemaphore } from '../core/semaphore.ts';
 import { createAnswerCache } from './answer-cache.ts';
 
-/** The owner of a valid token. */
-export interface Identity {
-  /** The name for audit records. */
-  readonly name: string;
+/** The owner of a valid token or session, as records name the owner. */
+export interface Identity extends Person {
+  /** The groups at the OIDC provider or in Kubernetes. Empty for static tokens. */
+  readonly groups: readonly string[];
   /**
    * Returns the namespaces in which the identity has a role. Undefined: it has the role nowhere.
    * @param existing Returns the namespaces to check, for identities without globs.
@@ -127,6 +128,7 @@ function createClusterLogins(reviews: Reviews): Authenticator {
       if (caller === undefined) return undefined;
       return {
         name: caller.name,
+        groups: caller.groups,
         async namespaces(requiredRole, existing) {
           const sufficient = sufficientRoles(requiredRole);
           for (const role of sufficient) if (await reviews.hasRole(token, caller, role)) return 'all';
@@ -203,6 +205,7 @@ function createStaticTokens(
       const { name, role, namespaces } = match;
       return {
         name,
+        groups: [],
         namespaces: async (requiredRole) =>
           sufficientRoles(requiredRole).includes(role) ? namespacesOf(namespaces) : undefined,
       };

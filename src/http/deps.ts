@@ -3,6 +3,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Evidence } from '../audit/verify/evidence.ts';
 import type { VerifyReport } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Person } from '../core/person.ts';
 import type { Namespaces, Role } from '../core/roles.ts';
 import type { StartTimer, Timers } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';
@@ -134,8 +135,8 @@ export interface RouteDeps
 type Access = 'public' | 'signed' | Role;
 
 /** The authenticated caller of a request. */
-export interface Caller {
-  readonly name: string;
+export interface Caller extends Person {
+  readonly groups: readonly string[];
   /** Returns the namespaces in which the caller has a role. Undefined: the caller has it nowhere. */
   namespaces(role: Role): Promise<Namespaces | undefined>;
 }

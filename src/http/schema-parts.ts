@@ -1,3 +1,5 @@
+import { ACTOR_KINDS } from '../audit/entry.ts';
+
 // Parts of the schemas of API responses.
 
 export const text = { type: 'string' } as const;
@@ -47,6 +49,17 @@ export const searches = {
   ...list(object({ store: text, path: text, name: text }, ['name'])),
   description: 'The searches of the mapping. An empty path searches the whole store.',
 } as const;
+
+export const actor = object(
+  {
+    kind: { type: 'string', enum: ACTOR_KINDS },
+    name: text,
+    subject: text,
+    aliases: list(text),
+    address: text,
+  },
+  ['name', 'subject', 'aliases', 'address'],
+);
 
 /** Members that only the records of reads and of configurations have. */
 export const recordExtras = {

@@ -1,7 +1,8 @@
-import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { ROLES } from '../core/roles.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import {
+  actor,
   auditDoubt,
   boolean,
   health,
@@ -71,10 +72,7 @@ const record = {
   ...target,
   store: text,
   key: text,
-  actor: object({ kind: { type: 'string', enum: ACTOR_KINDS }, name: text, address: text }, [
-    'name',
-    'address',
-  ]),
+  actor,
   note: text,
   review: object({ sequence: integer, state: { type: 'string', enum: REVIEW_STATES } }),
   reviewed: {

@@ -1,4 +1,5 @@
 import type { AppError } from '../core/errors.ts';
+import type { Person } from '../core/person.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Origin } from '../events/hint.ts';
 import type { KeyPlan } from '../sync/drift.ts';
@@ -144,10 +145,11 @@ export interface MappingStatus {
 }
 
 /** The person or client that makes a request. */
-export interface Requester {
-  /** For the audit, as `address`. */
-  readonly name: string;
+export interface Requester extends Person {
+  /** For the audit. */
   readonly address?: string;
+  /** The groups of the person at the OIDC provider or in Kubernetes. Not for the audit. */
+  readonly groups?: readonly string[];
   /** Whether the request may concern targets in this namespace. Undefined: targets in all namespaces. */
   readonly mayUse?: (namespace: string) => boolean;
 }

@@ -47,6 +47,7 @@ const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, revie
   ['changes', ({ changes }) => (changes === undefined ? '' : JSON.stringify(changes))],
   ['configHash', ({ configHash }) => configHash],
   ['revision', ({ revision }) => revision],
+  ['actorSubject', ({ actor }) => actor.subject],
 ];
 
 export function csvHeader(): string {

@@ -94,7 +94,10 @@ export function toOcsf(record: AuditRecord, review: Review | undefined, version:
 
 function actorOf({ actor, replica }: AuditRecord): object {
   const app = { app_name: 'secretbridge', app_uid: replica };
-  return actor.name === undefined ? app : { ...app, user: { name: actor.name } };
+  const { name, subject } = actor;
+  return name === undefined
+    ? app
+    : { ...app, user: { name, ...(subject === undefined ? {} : { uid: subject }) } };
 }
 
 interface ManagedEntity {

@@ -3,6 +3,7 @@ import { type Actor, commandEntry, commandOf } from '../../audit/entry.ts';
 import { brokenIncludes } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
+import { personOf } from '../../core/person.ts';
 import { compareTargets, compareText, type TargetId } from '../../core/target.ts';
 import { within } from '../../core/timer.ts';
 import type { Queue } from '../../queue/queue.ts';
@@ -275,8 +276,8 @@ function mayUse(by: Requester, { namespace }: Pick<TargetId, 'namespace'>): bool
   return by.mayUse?.(namespace) ?? true;
 }
 
-function operator({ name, address }: Requester): Actor {
-  return { kind: 'operator', name, ...(address === undefined ? {} : { address }) };
+function operator({ address, ...person }: Requester): Actor {
+  return { kind: 'operator', ...personOf(person), ...(address === undefined ? {} : { address }) };
 }
 
 /**

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { maybeSamePerson, type Person, personOf } from '../../src/core/person.ts';
+
+const SUBJECT = 'https://id.example.com#0f3a';
+const ANN: Person = { name: 'ann@example.com', subject: SUBJECT, aliases: ['ann'] };
+
+describe('maybeSamePerson', () => {
+  it.each<[string, Partial<Person>, boolean]>([
+    ['the same subject under another name', { name: 'a.smith@example.com', subject: SUBJECT }, true],
+    ['another subject with the same name', { name: 'Ann@Example.com', subject: `${SUBJECT}1` }, true],
+    ['a token with an alias as its name', { name: 'ann' }, true],
+    ['another person', { name: 'bob', subject: `${SUBJECT}1`, aliases: ['bob@example.com'] }, false],
+    ['an actor without a name', {}, false],
+  ])('compares a person with %s', (_, other, isSame) => {
+    expect(maybeSamePerson(ANN, other)).toBe(isSame);
+    expect(maybeSamePerson(other, ANN)).toBe(isSame);
+  });
+
+  it('copies only the members that a record needs', () => {
+    const withGroups = { ...ANN, groups: ['payments'] };
+    expect(personOf(withGroups)).toEqual(ANN);
+    expect(personOf({ name: 'ci', aliases: [] })).toEqual({ name: 'ci' });
+  });
+});
