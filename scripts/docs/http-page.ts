@@ -74,7 +74,7 @@ async function openApi(): Promise<OpenApi> {
     backend: {
       service: {} as Service,
       audit: {} as AuditStore,
-      metrics: { render: async () => ({ contentType: '', text: '' }) },
+      metrics: { render: async () => ({ contentType: '', text: '' }), signIn: () => undefined },
     },
     auth: { identify: async () => undefined },
     config: { metricsNeedToken: false },

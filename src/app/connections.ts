@@ -9,6 +9,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Sealer } from '../core/sealer.ts';
 import { instancesOf } from '../core/target.ts';
 import type { Tracing } from '../core/tracer.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -35,6 +36,7 @@ export interface Connections extends AsyncDisposable {
   /** The same audit log with all records as they are stored, for people to look at. */
   readonly storedAudit: AuditStore;
   readonly recordKeys: RecordKeys;
+  readonly sealer: Sealer;
   readonly pins: LastPins;
   /** Undefined if `audit.checkpoints` is empty. */
   readonly checkpoints: Checkpointer | undefined;
@@ -83,6 +85,7 @@ export async function openConnections(
     audit,
     storedAudit,
     recordKeys: keys.records,
+    sealer: keys.sealer,
     pins,
     checkpoints,
     stores,

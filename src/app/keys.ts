@@ -14,6 +14,7 @@ import { createRecordKeys, type RecordKeys } from '../audit/record-keys.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { makeFolder } from '../core/folders.ts';
+import { createSealer, type Sealer } from '../core/sealer.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { readFailureReason } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
@@ -34,6 +35,8 @@ export interface InstallationKeys {
   readonly fingerprints: Fingerprinter;
   /** Signs records with the newest key, and checks records of all keys. */
   readonly records: RecordKeys;
+  /** Encrypts sessions. */
+  readonly sealer: Sealer;
 }
 
 /** Reads the fingerprint keys. */
@@ -46,6 +49,7 @@ export async function openKeys(
   return {
     fingerprints: createFingerprinter(key, olderKeys),
     records: createRecordKeys([key, ...olderKeys]),
+    sealer: createSealer([key, ...olderKeys]),
   };
 }
 

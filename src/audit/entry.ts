@@ -136,7 +136,13 @@ export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };
  * The commands that change nothing. The note of a `command` record starts with the command, and may continue with the
  * name of a mapping.
  */
-const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
+const READ_ONLY_COMMANDS: readonly (string | undefined)[] = [
+  'plan',
+  'explain',
+  'doctor',
+  'sign-in',
+  'sign-out',
+];
 
 /** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */
 export function startsChange({ phase, action, note, outcome }: Entry): boolean {

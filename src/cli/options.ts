@@ -30,7 +30,7 @@ export function command(parent: Command, name: string, description: string, help
 /** Adds the options of commands that send requests to a running service. */
 export function withServer(command: Command, help: string): Command {
   return command
-    .option('--server <url>', `${help}; the token is read from SECRETBRIDGE_TOKEN`)
+    .option('--server <url>', `${help}; the token is read from SECRETBRIDGE_TOKEN, or from your login`)
     .option('--allow-http', 'allow plain http, which exposes the token, to other machines');
 }
 

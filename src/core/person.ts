@@ -27,7 +27,8 @@ export function maybeSamePerson(one: Partial<Person>, other: Partial<Person>): b
   return [...namesOf(other)].some((name) => names.has(name));
 }
 
-function namesOf({ name, aliases = [] }: Partial<Person>): ReadonlySet<string> {
-  const all = name === undefined ? aliases : [name, ...aliases];
+function namesOf({ name, subject, aliases = [] }: Partial<Person>): ReadonlySet<string> {
+  const idAtProvider = subject?.slice(subject.indexOf('#') + 1);
+  const all = [name, idAtProvider, ...aliases].filter((text) => text !== undefined);
   return new Set(all.map((text) => text.normalize('NFKC').toLowerCase()));
 }

@@ -2,14 +2,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { Actor } from '../audit/entry.ts';
 import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { personOf } from '../core/person.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Requester } from '../service/service.ts';
 import { type Authenticator, createDigest, type Identity } from './auth.ts';
 import { networkOf } from './connections.ts';
-import type { HttpDeps, View } from './deps.ts';
+import type { Backend, HttpDeps, View } from './deps.ts';
 import { toHttpError } from './errors.ts';
+import { identifySession } from './session-login.ts';
 import type { Views } from './view.ts';
 
 const MAX_FAILURES = 30;
@@ -46,6 +48,8 @@ export function createAttemptLimiter(clock: Clock): AttemptLimiter {
 }
 
 const MAX_ACCEPTED = 1_000;
+/** The errors of invalid tokens of the OIDC provider and of `secretbridge login`. */
+const INVALID_TOKEN: readonly ErrorCode[] = ['SIGN_IN_REFUSED', 'SESSION_ENDED'];
 
 interface RequestAuthenticator {
   /**
@@ -71,14 +75,20 @@ export function createRequestAuthenticator(auth: Authenticator, clock: Clock): R
       if (token === undefined) throw new AppError('UNAUTHENTICATED');
       const addressAndToken = `${address} ${digest(token)}`;
       if (!accepted.has(addressAndToken)) attempts.check(address);
-      const identity = await auth.identify(token);
-      if (identity === undefined) {
+      const refuse = (error: AppError): never => {
         accepted.delete(addressAndToken);
         attempts.recordFailure(address);
-        throw new AppError('UNAUTHENTICATED');
+        throw error;
+      };
+      try {
+        const identity = await auth.identify(token);
+        if (identity === undefined) return refuse(new AppError('UNAUTHENTICATED'));
+        accepted.set(addressAndToken, true);
+        return identity;
+      } catch (error) {
+        if (error instanceof AppError && INVALID_TOKEN.includes(error.code)) return refuse(error);
+        throw error;
       }
-      accepted.set(addressAndToken, true);
-      return identity;
     },
   };
 }
@@ -87,6 +97,11 @@ export function createRequestAuthenticator(auth: Authenticator, clock: Clock): R
 function bearerToken(authorization: string | undefined): SecretValue | undefined {
   const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   return token === undefined ? undefined : SecretValue.fromBytes(Buffer.from(token, 'latin1'));
+}
+
+function requesterFrom(identity: Identity, address: string): Requester {
+  const { groups } = identity;
+  return { ...personOf(identity), ...(groups.length === 0 ? {} : { groups }), address };
 }
 
 /** Returns the caller. @throws AppError INTERNAL on a public route, where the caller is unknown. */
@@ -108,7 +123,7 @@ export function viewOf({ view }: FastifyRequest): View {
   return view;
 }
 
-export interface AccessControlDeps extends Pick<HttpDeps, 'auth' | 'logger'> {
+export interface AccessControlDeps extends Pick<HttpDeps, 'auth' | 'logger'>, Pick<Backend, 'signIn'> {
   readonly clock: Clock;
   readonly views: Views;
 }
@@ -116,7 +131,7 @@ export interface AccessControlDeps extends Pick<HttpDeps, 'auth' | 'logger'> {
 /** Checks the access of each route, and logs requests and refusals. Call this before the routes are added. */
 export function addAccessControl(
   app: FastifyInstance,
-  { auth, clock, logger, views }: AccessControlDeps,
+  { auth, clock, logger, signIn, views }: AccessControlDeps,
 ): void {
   const requestAuthenticator = createRequestAuthenticator(auth, clock);
   app.decorateRequest('requester', undefined);
@@ -131,20 +146,20 @@ export function addAccessControl(
 
   // Use the hook `preParsing`. It runs after the rate limit, which uses the hook `onRequest`, and before the body is
   // read.
-  app.addHook('preParsing', async (request) => {
+  app.addHook('preParsing', async (request, reply) => {
     const { access } = request.routeOptions.config;
     if (access === undefined || access === 'public' || access === 'signed') return;
-    const identity = await requestAuthenticator.identify(
-      request.headers.authorization,
-      networkOf(request.ip),
-    );
-    request.requester = { ...personOf(identity), groups: identity.groups, address: request.ip };
+    const { authorization } = request.headers;
+    const identity =
+      (authorization === undefined ? await identifySession(request, reply, signIn) : undefined) ??
+      (await requestAuthenticator.identify(authorization, networkOf(request.ip)));
+    request.requester = requesterFrom(identity, request.ip);
     const namespaces = await identity.namespaces(access, views.namespaces);
     if (namespaces === undefined)
       throw new AppError('FORBIDDEN', { detail: `the role ${access} is required` });
     request.view = views.of(namespaces);
     request.identity = {
-      ...{ ...personOf(identity), groups: identity.groups },
+      ...identity,
       namespaces: (role) => identity.namespaces(role, views.namespaces),
     };
   });

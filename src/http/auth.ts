@@ -13,6 +13,8 @@ import { createAnswerCache } from './answer-cache.ts';
 export interface Identity extends Person {
   /** The groups at the OIDC provider or in Kubernetes. Empty for static tokens. */
   readonly groups: readonly string[];
+  /** When the session ends, in milliseconds since 1970. Undefined for tokens, which have no session. */
+  readonly endsAt?: number;
   /**
    * Returns the namespaces in which the identity has a role. Undefined: it has the role nowhere.
    * @param existing Returns the namespaces to check, for identities without globs.
@@ -155,6 +157,8 @@ interface StaticToken {
 
 export interface AuthOptions {
   readonly tokens: readonly StaticToken[];
+  /** Undefined if `http.oidc` is missing. */
+  readonly oidc?: Authenticator | undefined;
   /** Undefined if `http.kubernetes` is off. */
   readonly identities?: Identities;
   readonly clock?: Clock;
@@ -167,13 +171,17 @@ export interface AuthOptions {
  * server is down.
  */
 export function createAuthenticator(options: AuthOptions): Authenticator {
-  const { tokens, identities, clock = systemClock, onSharedToken = () => undefined } = options;
+  const { tokens, oidc, identities, clock = systemClock, onSharedToken = () => undefined } = options;
   const staticLogins = createStaticTokens(tokens, onSharedToken);
   const clusterLogins =
     identities === undefined ? undefined : createClusterLogins(createReviews(identities, clock));
   return {
     async identify(token) {
-      return (await staticLogins.identify(token)) ?? clusterLogins?.identify(token);
+      return (
+        (await staticLogins.identify(token)) ??
+        (await oidc?.identify(token)) ??
+        clusterLogins?.identify(token)
+      );
     },
   };
 }

@@ -1,13 +1,16 @@
+import type { FastifyRequest } from 'fastify';
 import type { ChainPosition } from '../audit/query/record-detail.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Evidence } from '../audit/verify/evidence.ts';
 import type { VerifyReport } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
+import type { AppError } from '../core/errors.ts';
 import type { Person } from '../core/person.ts';
 import type { Namespaces, Role } from '../core/roles.ts';
 import type { StartTimer, Timers } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';
 import type { Requester, Service } from '../service/service.ts';
+import type { SignIn } from '../sign-in/sign-in.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Authenticator } from './auth.ts';
@@ -80,7 +83,9 @@ export interface Backend {
   >;
   /** Returns the checkpoints that are stored outside the audit store. */
   readonly evidence?: () => Promise<Evidence | undefined>;
-  readonly metrics: Pick<Metrics, 'render'>;
+  readonly metrics: Pick<Metrics, 'render' | 'signIn'>;
+  /** Undefined without `http.oidc`. @throws AppError while the service starts */
+  readonly signIn?: (() => SignIn) | undefined;
   /** If undefined, the server has no event routes. */
   readonly events?: HttpIntakes;
 }
@@ -114,14 +119,25 @@ export interface HttpDeps {
   readonly timers?: Timers;
 }
 
+/** Records, counts and logs the sign-ins of people. */
+export interface SignInRecords {
+  /** @throws AppError if the sign-in cannot be recorded. The person must not get a session then. */
+  signedIn(request: FastifyRequest, person: Person): Promise<void>;
+  /** @param sessionId The request id of the record. `isEnded` finds the record by it. */
+  signedOut(request: FastifyRequest, person: Person, sessionId: string): Promise<void>;
+  refused(request: FastifyRequest, error: AppError): Promise<void>;
+  failed(): void;
+}
+
 /**
  * The dependencies of route handlers, including defaults. A route gets the service and the audit only by `viewOf`, which
  * limits both to the namespaces of the caller.
  */
 export interface RouteDeps
-  extends Pick<Backend, 'metrics' | 'events'>,
+  extends Pick<Backend, 'metrics' | 'events' | 'signIn'>,
     Omit<HttpDeps, 'backend' | 'auth' | 'timers'> {
   readonly probes: Pick<Service, 'loops' | 'notReady'>;
+  readonly signInRecords: SignInRecords;
   readonly clock: Clock;
   readonly wake: StartTimer;
   /** Aborted when the server starts to close. */
@@ -137,6 +153,8 @@ type Access = 'public' | 'signed' | Role;
 /** The authenticated caller of a request. */
 export interface Caller extends Person {
   readonly groups: readonly string[];
+  /** When the session ends, in milliseconds since 1970. */
+  readonly endsAt?: number;
   /** Returns the namespaces in which the caller has a role. Undefined: the caller has it nowhere. */
   namespaces(role: Role): Promise<Namespaces | undefined>;
 }

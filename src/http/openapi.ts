@@ -15,7 +15,7 @@ type JsonSchema = Readonly<Record<string, unknown>>;
 export interface Description {
   /** The `operationId`. */
   readonly id: string;
-  readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'audit' | 'events';
+  readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'audit' | 'events' | 'sign-in';
   readonly summary: string;
   /** The required role. Undefined if the route needs no token. */
   readonly role?: Role;
@@ -25,7 +25,7 @@ export interface Description {
   /** The ways to authenticate without a token. A request needs only one of them. */
   readonly credentials?: readonly (keyof typeof EVENT_CREDENTIALS)[];
   /** The status of a successful response. Default: 200. */
-  readonly status?: 200 | 202;
+  readonly status?: 200 | 202 | 204 | 303;
   /** The schema of a JSON response. */
   readonly answer?: SchemaName;
   /** The media types of a response that is not JSON. */

@@ -1,5 +1,4 @@
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
-import { ROLES } from '../core/roles.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import {
   actor,
@@ -21,6 +20,7 @@ import {
   time,
   warnings,
 } from './schema-parts.ts';
+import { signInSchemas } from './sign-in-schemas.ts';
 
 // The JSON Schemas of API responses, which are only used for the OpenAPI document. Fields may be added, but never
 // renamed.
@@ -203,9 +203,7 @@ export const SCHEMAS = {
     targets: list(reference('Target')),
     held: list(reference('Held')),
   }),
-  Session: object({ name: text, role: { type: 'string', enum: ROLES }, namespaces: list(text) }, [
-    'namespaces',
-  ]),
+  ...signInSchemas,
   Mapping: object(
     {
       mapping: text,

@@ -14,6 +14,7 @@ import { answerUnparsable, rejectExpectation, sendError } from './errors.ts';
 import { addOpenApi } from './openapi.ts';
 import { recordRefusedCommands } from './refused-commands.ts';
 import { addMonitoringRoutes, addRoutes } from './routes/routes.ts';
+import { createSignInRecords, recordRefusedSignIns } from './sign-in-records.ts';
 import { createViews } from './view.ts';
 
 export interface HttpServer extends AsyncDisposable {
@@ -50,11 +51,12 @@ async function build(
   const { wake } = timers;
   const certificate = config.tls && (await readCertificate(config.tls));
   const closing = new AbortController();
-  const { service, metrics, events } = backend;
+  const { service, metrics, events, signIn } = backend;
   const deps: RouteDeps = {
-    ...{ config, logger, version: common.version, metrics, probes: service },
+    ...{ config, logger, version: common.version, metrics, probes: service, signIn },
     ...(events && { events }),
     ...{ clock: timers, wake, closing: closing.signal },
+    signInRecords: createSignInRecords({ ...backend, clock: timers, logger }),
   };
 
   const app = createApp(certificate, limits);
@@ -103,6 +105,7 @@ async function build(
 function addAccess(app: FastifyInstance, deps: RouteDeps, { auth, backend }: HttpDeps): void {
   addAccessControl(app, { ...deps, auth, views: createViews(backend, deps.closing) });
   recordRefusedCommands(app, { ...deps, ...backend });
+  recordRefusedSignIns(app, deps.signInRecords);
 }
 
 /** Adds the common error format, the headers of every answer, and the limits of requests. */

@@ -15,7 +15,7 @@ export interface Views {
 
 /** @param closing Ends a verification when the server closes. */
 export function createViews(
-  { service, audit, metrics, evidence }: Omit<Backend, 'events'>,
+  { service, audit, metrics, evidence }: Omit<Backend, 'events' | 'signIn'>,
   closing: AbortSignal,
 ): Views {
   const verification = createVerification(audit, closing, evidence);

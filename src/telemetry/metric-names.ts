@@ -94,6 +94,11 @@ export const METRICS = {
     labels: ['intake'],
     help: '1 while events can be fetched from a queue or stream, 0 after a failed attempt',
   },
+  secretbridge_sign_ins_total: {
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Sign-ins of people by OIDC, by outcome: ok, refused, or failed because the provider did not answer',
+  },
   secretbridge_held: { type: 'gauge', labels: [], help: 'Held changes that await a decision' },
   secretbridge_queue_jobs: {
     type: 'gauge',

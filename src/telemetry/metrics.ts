@@ -59,6 +59,7 @@ export interface Metrics {
   intakeUp(intake: string, isUp: boolean): void;
   /** Removes the series of an event source that is no longer configured. */
   intakeRemoved(intake: string): void;
+  signIn(outcome: 'ok' | 'refused' | 'failed'): void;
   clusterWrite(verb: string): void;
   auditRecords(count: number): void;
   lastCycle(ms: number): void;
@@ -125,6 +126,7 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
       instruments.intakeUp.remove({ intake });
     },
     intakeUp: (intake, isUp) => instruments.intakeUp.set({ intake }, Number(isUp)),
+    signIn: (outcome) => instruments.signIns.inc({ outcome }),
     clusterWrite: (verb) => instruments.writes.inc({ verb }),
     auditRecords: (count) => instruments.records.inc(count),
     lastCycle: (ms) => instruments.cycle.set(ms / 1_000),
@@ -184,6 +186,7 @@ function createInstruments(registry: Registry) {
     breakerOpen: gauge('secretbridge_breaker_open'),
     events: counter('secretbridge_events_total'),
     intakeUp: gauge('secretbridge_intake_up'),
+    signIns: counter('secretbridge_sign_ins_total'),
     held: gauge('secretbridge_held'),
     jobs: gauge('secretbridge_queue_jobs'),
     records: counter('secretbridge_audit_records_total'),

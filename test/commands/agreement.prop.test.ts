@@ -110,7 +110,7 @@ async function doctor(world: World): Promise<readonly Finding[]> {
   await current.resolve();
   const readers = createSourceReaders({ open: (name) => stores.open(name), now: () => clock.now() });
   const reader = readers.reader({ onRead: async () => undefined });
-  const keys = { fingerprints, records: RECORD_KEYS };
+  const keys = { fingerprints, records: RECORD_KEYS, sealer: app.sealer };
   return await checkTargets({ audit, clock, cluster, current, keys, reader, stores }, undefined);
 }
 

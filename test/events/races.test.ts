@@ -39,7 +39,7 @@ function postEvents(
         backend: {
           service: {} as Service,
           audit: createMemoryAudit(),
-          metrics: { render: async () => ({ contentType: '', text: '' }) },
+          metrics: { render: async () => ({ contentType: '', text: '' }), signIn: () => undefined },
           events: create(take),
         },
         auth: { identify: async () => undefined },

@@ -73,7 +73,7 @@ export type TestServerDeps = Partial<
 };
 
 export async function startTestServer(
-  { service, audit, metrics, events, evidence, ...more }: TestServerDeps = {},
+  { service, audit, metrics, events, evidence, signIn, ...more }: TestServerDeps = {},
   limits: Partial<Limits> = {},
 ): Promise<TestServer> {
   const memoryAudit = createMemoryAudit();
@@ -85,9 +85,10 @@ export async function startTestServer(
     backend: {
       service: { ...fakeService(calls), ...service },
       audit: audit ?? memoryAudit,
-      metrics: metrics ?? { render: async () => text },
+      metrics: metrics ?? { render: async () => text, signIn: () => undefined },
       ...(events && { events }),
       ...(evidence && { evidence }),
+      signIn,
     },
     auth: createAuthenticator({ tokens: STATIC_TOKENS }),
     config: { metricsNeedToken: false },

@@ -31,7 +31,7 @@ import { everythingIn } from '../conformance/provider.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { createMemoryCluster, type MemoryCluster } from '../fakes/memory-cluster.ts';
-import { pinsOf, RECORD_KEYS } from '../fakes/record-keys.ts';
+import { pinsOf, RECORD_KEYS, SEALER } from '../fakes/record-keys.ts';
 import { fixedStores } from '../fakes/stores.ts';
 import { formsOf, type Marker, type Place } from '../leak-search.ts';
 
@@ -104,6 +104,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       audit: log,
       storedAudit: log,
       recordKeys: RECORD_KEYS,
+      sealer: SEALER,
       pins: pinsOf(log, [config.instance]),
       checkpoints: undefined,
       tracing: noTracing,

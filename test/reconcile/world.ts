@@ -32,7 +32,7 @@ import {
   type MemoryCluster,
   type MemoryClusterOptions,
 } from '../fakes/memory-cluster.ts';
-import { pinsOf, RECORD_KEYS } from '../fakes/record-keys.ts';
+import { pinsOf, RECORD_KEYS, SEALER } from '../fakes/record-keys.ts';
 import { fixedStores } from '../fakes/stores.ts';
 
 /** The `mappings` of a configuration, in YAML. The store is named `vault`. */
@@ -181,6 +181,7 @@ mappings:${wanted}`);
       audit,
       storedAudit: own?.storedAudit ?? audit,
       recordKeys: RECORD_KEYS,
+      sealer: SEALER,
       pins,
       checkpoints: own?.checkpoints,
       tracing: noTracing,

@@ -92,7 +92,7 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- if regexMatch $loopback $config.http.metrics.listen -}}
 {{- fail "config.http.metrics.listen: Prometheus connects from outside of the pod. Use an address such as 0.0.0.0:9090" -}}
 {{- end -}}
-{{- if and (or $config.http.tokens $config.http.kubernetes) (not $config.http.tls) (not $config.http.allowHttp) -}}
+{{- if and (or $config.http.tokens $config.http.kubernetes $config.http.oidc) (not $config.http.tls) (not $config.http.allowHttp) -}}
 {{- fail "config.http: tokens would be sent in clear text. Set config.http.tls to the files of a certificate, or config.http.allowHttp: true if an ingress or a service mesh encrypts the traffic" -}}
 {{- end -}}
 {{- if ne $config.cluster.kind "kubernetes" -}}

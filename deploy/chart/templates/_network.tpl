@@ -1,6 +1,6 @@
 {{- /*
 config -> the network destinations of the configuration, as a JSON list of { host, port, what }: stores, their login services (AWS
-STS, Microsoft Entra), the metadata services of nodes, event queues, and the receiver of traces.
+STS, Microsoft Entra), the metadata services of nodes, event queues, the OIDC provider, and the receiver of traces.
 */ -}}
 {{- define "secretbridge.destinations" -}}
 {{- $found := list -}}
@@ -43,6 +43,9 @@ STS, Microsoft Entra), the metadata services of nodes, event queues, and the rec
 {{- $in := list (get $vaults .store) (printf "events %s" .name) "login.partner.microsoftonline.cn" -}}
 {{- $found = append $found (include "secretbridge.entra" $in | fromJson) -}}
 {{- end -}}
+{{- end -}}
+{{- with ((.http | default dict).oidc | default dict).issuer -}}
+{{- $found = append $found (include "secretbridge.destination" (list . "OIDC provider") | fromJson) -}}
 {{- end -}}
 {{- with ((.tracing | default dict).otlp | default dict).endpoint -}}
 {{- $found = append $found (include "secretbridge.destination" (list . "traces") | fromJson) -}}

@@ -4,7 +4,6 @@ import type { PeerCertificate } from 'node:tls';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Config } from '../../config/config.ts';
-import { isErrorCode } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
 import { parseAny } from '../../core/json.ts';
 import { codeOf } from '../../core/system-errors.ts';
@@ -12,10 +11,13 @@ import { decodeText, firstHeaderValue, parseRetryAfter, readBounded } from '../.
 import { fromNetwork } from '../../providers/network-errors.ts';
 import type { Context } from '../context.ts';
 import { printNotice } from '../texts/output.ts';
-import { parseServiceError, safeText, unreachable } from './error.ts';
+import { safeText, serviceErrorIn, unreachable } from './error.ts';
 import { configuredAddress, type ServerAddress } from './server-address.ts';
+import { LoginAnswer, type Token, tokenFor } from './token.ts';
 
-/** A client for the API of a running service. It sends the token in `SECRETBRIDGE_TOKEN`. */
+/**
+ * A client for the API of a running service. It sends the token in `SECRETBRIDGE_TOKEN`, or that of `secretbridge login`.
+ */
 export interface Client extends AsyncDisposable {
   /**
    * Returns the response if it matches the schema.
@@ -42,11 +44,14 @@ const Liveness = z.looseObject({
   stalled: z.array(z.string()),
   instance: z.string().optional(),
 });
-const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
 
-export function createClient(address: ServerAddress, context: Context): Client {
+/** @param getToken Undefined: the token for this service. It returns undefined for requests without a token. */
+export function createClient(
+  address: ServerAddress,
+  context: Context,
+  getToken: () => Promise<Token | undefined> = tokenSource(address, context),
+): Client {
   const { clock, signal } = context;
-  const token = tokenOf(context);
   const agent = createAgent(address);
 
   async function send<T extends z.ZodType>(method: Method, path: string, form: T, body?: object) {
@@ -63,8 +68,10 @@ export function createClient(address: ServerAddress, context: Context): Client {
   }
 
   async function once<T extends z.ZodType>(method: Method, path: string, form: T, sent?: object) {
+    const token = await getToken();
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token.text}` };
     const { status, headers, text } = await sendRequest(address, agent, method, path, {
-      headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
+      headers: { ...authorization, accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
       stopped: signal,
       ...(sent === undefined ? {} : { body: JSON.stringify(sent) }),
@@ -78,22 +85,14 @@ export function createClient(address: ServerAddress, context: Context): Client {
         'its answer has an unknown format; the service may have another version',
       );
     }
-    const error = ErrorAnswer.safeParse(body).data;
-    if (error !== undefined && isErrorCode(error.code)) {
-      if (error.code === 'UNAUTHENTICATED')
-        throw new AppError(error.code, {
-          subject: address.url,
-          detail: 'the token was read from the environment variable SECRETBRIDGE_TOKEN',
-        });
-      const retryAfterMs = parseRetryAfter(firstHeaderValue(headers['retry-after']), clock);
-      throw parseServiceError(error.code, safeText(error.message), {
-        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-        ...(error.remedy === undefined ? {} : { remedy: safeText(error.remedy) }),
-        // Status 409 means that the service refused the request. A refusal needs a person, even if its error code is
-        // usually transient.
-        isRefusal: status === 409,
+    const retryAfterMs = parseRetryAfter(firstHeaderValue(headers['retry-after']), clock);
+    const error = serviceErrorIn(body, { status, retryAfterMs });
+    if (error?.code === 'UNAUTHENTICATED' && token !== undefined)
+      throw new AppError(error.code, {
+        subject: address.url,
+        detail: `the token was read from ${token.origin}`,
       });
-    }
+    if (error !== undefined) throw error;
     throw unreachable(address.url, `it answers with status ${status}, so it may be another service`);
   }
 
@@ -252,16 +251,14 @@ function certificateOf(pem: string, url: string): X509Certificate {
   }
 }
 
-/** Returns the token. Rejects characters such as line breaks, which could add headers. */
-function tokenOf({ env }: Context): string {
-  const token = env.SECRETBRIDGE_TOKEN ?? '';
-  if (token === '') throw tokenMissing('environment variable SECRETBRIDGE_TOKEN is not set or empty');
-  if (!/^[\x21-\x7e]+$/.test(token))
-    throw tokenMissing('environment variable SECRETBRIDGE_TOKEN contains characters that no token has');
-  return token;
-}
-
-function tokenMissing(detail: string): AppError {
-  const todo = 'Set it to a token of `http.tokens`, or to a Kubernetes token.';
-  return new AppError('CREDENTIAL_MISSING', { detail, remedy: todo });
+/** Returns a function that looks up the token once. */
+function tokenSource(address: ServerAddress, context: Context): () => Promise<Token> {
+  let token: Promise<Token> | undefined;
+  return () => {
+    token ??= tokenFor(address.url, context, async (renewal) => {
+      await using anonymous = createClient(address, context, async () => undefined);
+      return await anonymous.post('/auth/token', LoginAnswer, { renewal });
+    });
+    return token;
+  };
 }

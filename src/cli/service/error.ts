@@ -1,4 +1,5 @@
-import { ERRORS, type ErrorCode } from '../../core/error-codes.ts';
+import { z } from 'zod';
+import { ERRORS, type ErrorCode, isErrorCode } from '../../core/error-codes.ts';
 import { AppError, type AppErrorOptions, toPrintable } from '../../core/errors.ts';
 
 /**
@@ -31,6 +32,24 @@ export function parseServiceError(
     ...(about === '' ? {} : { subject: about }),
     ...(detail === '' ? {} : { detail }),
     ...more,
+  });
+}
+
+const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
+
+/** Returns the error in the body of a response. Undefined if the response is not one of a secretbridge service. */
+export function serviceErrorIn(
+  body: unknown,
+  { status, retryAfterMs }: { readonly status: number; readonly retryAfterMs: number | undefined },
+): AppError | undefined {
+  const error = ErrorAnswer.safeParse(body).data;
+  if (error === undefined || !isErrorCode(error.code)) return undefined;
+  return parseServiceError(error.code, safeText(error.message), {
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(error.remedy === undefined ? {} : { remedy: safeText(error.remedy) }),
+    // Status 409 means that the service refused the request. A refusal needs a person, even if its error code is
+    // usually transient.
+    isRefusal: status === 409,
   });
 }
 

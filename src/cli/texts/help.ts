@@ -50,6 +50,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly str
   ['Inspect:', ['plan', 'status', 'explain', 'explain-error']],
   ['Change:', ['sync', 'serve', 'release', 'prune', 'rollback', 'unpin']],
   ['Audit:', ['audit']],
+  ['Sign in to a service:', ['login', 'logout', 'whoami']],
   ['Set up and migrate:', ['rbac', 'import']],
   ['Other:', ['completion', 'config-schema', 'version', 'help']],
 ];

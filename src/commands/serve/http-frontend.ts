@@ -6,9 +6,11 @@ import { AppError } from '../../core/errors.ts';
 import { startBackgroundTimer } from '../../core/timer.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
 import type { HttpDeps } from '../../http/deps.ts';
+import { createOidcLogins } from '../../http/oidc-logins.ts';
 import { buildMetricsServer, buildServer } from '../../http/server.ts';
 import type { ReadCredential } from '../../providers/credentials.ts';
 import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
+import type { SignIn } from '../../sign-in/sign-in.ts';
 import { createMetrics, type Metrics, type ServiceSnapshot } from '../../telemetry/metrics.ts';
 import { auditOf, OpenedParts, type Parts, serviceOf } from './opened-parts.ts';
 
@@ -48,6 +50,7 @@ export async function openHttpFrontend(
       service: serviceOf(opened),
       audit: auditOf(opened),
       evidence: async () => opened.now.evidence?.(),
+      signIn: http.oidc && (() => opened.require('signIn')),
       metrics,
       events: {
         webhook: (name) => opened.require('events').webhook(name),
@@ -94,12 +97,13 @@ async function listen(
 export interface AuthenticatorDeps extends Pick<AppDeps, 'logger' | 'clock'> {
   readonly credential: ReadCredential;
   readonly identities: Identities | undefined;
+  readonly signIn: SignIn | undefined;
 }
 
 /** Reads the configured tokens and returns the authenticator. */
 export async function openAuthenticator(
   { http }: Pick<Config, 'http'>,
-  { logger, clock, credential, identities }: AuthenticatorDeps,
+  { logger, clock, credential, identities, signIn }: AuthenticatorDeps,
 ): Promise<Authenticator> {
   const tokens = await Promise.all(
     http.tokens.map(async ({ token, ...holder }) => ({ ...holder, token: await credential(token) })),
@@ -111,6 +115,7 @@ export async function openAuthenticator(
       logger.error('several names in `http.tokens` have the same token, so the token is not accepted', {
         name: names.join(' '),
       }),
+    oidc: signIn && http.oidc && createOidcLogins(signIn, http.oidc.issuer),
     ...(http.kubernetes && identities !== undefined ? { identities } : {}),
   });
 }

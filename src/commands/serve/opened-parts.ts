@@ -7,9 +7,11 @@ import type { Backend } from '../../http/deps.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { Service } from '../../service/service.ts';
+import type { SignIn } from '../../sign-in/sign-in.ts';
 
 export interface Parts {
   readonly auth: Authenticator;
+  readonly signIn: SignIn;
   readonly audit: AuditStore;
   readonly evidence: NonNullable<Backend['evidence']>;
   readonly chain: ChainWatch;

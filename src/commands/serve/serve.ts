@@ -20,6 +20,7 @@ import { openQueue } from './queue.ts';
 import { Server, type ServerParts } from './server.ts';
 import { startService } from './service.ts';
 import { openServiceApp } from './service-app.ts';
+import { openSignIn } from './sign-in.ts';
 import { watchAppCredentials } from './watched-credentials.ts';
 
 export interface ServeDeps extends AppDeps, HttpFrontendDeps {
@@ -84,7 +85,9 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   stack.defer(() => (deps.signal.aborted ? frontend.close(FINAL_ANSWERS_MS) : undefined));
   const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
   const { identities } = app.cluster;
-  frontend.use({ auth: await openAuthenticator(config, { ...deps, credential, identities }) });
+  const signIn = openSignIn(config, { app, credential });
+  const auth = await openAuthenticator(config, { ...deps, credential, identities, signIn });
+  frontend.use({ auth, ...(signIn && { signIn }) });
   for (const error of auditDoubts(config)) deps.logger.warn('the audit log needs attention', { error });
   await waitForTrustedAudit(app, { ...deps, front: frontend, retryMs: START_RETRY_MS });
 

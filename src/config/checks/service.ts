@@ -86,7 +86,9 @@ function checkTlsPairs(root: unknown): readonly Finding[] {
 function checkPlainHttp(root: unknown): readonly Finding[] {
   const { http } = sectionsOf(root);
   const acceptsTokens =
-    entriesOf(memberOf(http, 'tokens')).length > 0 || memberOf(http, 'kubernetes') === true;
+    entriesOf(memberOf(http, 'tokens')).length > 0 ||
+    memberOf(http, 'kubernetes') === true ||
+    memberOf(http, 'oidc') !== undefined;
   const isPlain = memberOf(http, 'tls') === undefined && memberOf(http, 'allowHttp') !== true;
   const listeners: readonly (readonly [unknown, Path])[] = [
     [http, ['http', 'listen']],

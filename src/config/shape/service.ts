@@ -12,6 +12,7 @@ import {
   share,
   wholeNumber,
 } from './fields.ts';
+import { Oidc } from './oidc.ts';
 
 // The schemas of the service sections: limits, behavior and outputs.
 
@@ -62,6 +63,7 @@ export const Http = z
       description:
         'Also accept tokens of Kubernetes identities, with roles from RBAC, in the cluster or in single namespaces. Needs `cluster.kind: kubernetes`.',
     }),
+    oidc: Oidc.optional(),
   })
   .meta({ title: 'HTTP', description: 'The HTTP server of the service: API, metrics and probes.' });
 

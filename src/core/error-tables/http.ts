@@ -11,14 +11,40 @@ export const HTTP = {
     category: 'fix-access',
     message: 'the request has no valid token',
     remedy:
-      'Send a valid token in the header `Authorization: Bearer …`. `http.tokens` and `http.kubernetes` define which tokens are valid.',
+      'Send a valid token in the header `Authorization: Bearer …`. `http.tokens`, `http.kubernetes` and `http.oidc` define which tokens are valid.',
+  },
+  SIGN_IN_REFUSED: {
+    group: 'http',
+    category: 'fix-access',
+    message: 'the sign-in is not valid',
+    remedy: 'Sign in again. If this does not help, check `http.oidc` and the client at the provider.',
+  },
+  ROLE_MISSING: {
+    group: 'http',
+    category: 'fix-access',
+    message: 'no group of this person has a role',
+    remedy:
+      'Add the person to a group in `http.oidc.roles`, or check that the provider sends the groups in the claim `http.oidc.groupsClaim`.',
+  },
+  SESSION_ENDED: {
+    group: 'http',
+    category: 'fix-access',
+    message: 'the session has ended',
+    remedy: 'Sign in again: on the review page, or with `secretbridge login`.',
+  },
+  OIDC_UNAVAILABLE: {
+    group: 'http',
+    category: 'retry',
+    message: 'the OIDC provider gives no usable answer',
+    remedy:
+      'Check that this process can reach `http.oidc.issuer`, and that the provider works. Tokens of `http.tokens` work meanwhile.',
   },
   FORBIDDEN: {
     group: 'http',
     category: 'fix-access',
     message: 'this token has no permission for the request',
     remedy:
-      'The message names the missing role. Grant it in `http.tokens`, or with a Kubernetes Role that allows `use` on `roles.secretbridge.dev`.',
+      'The message names the missing role. Grant it in `http.tokens` or `http.oidc.roles`, or with a Kubernetes Role that allows `use` on `roles.secretbridge.dev`.',
   },
   EVENT_REFUSED: {
     group: 'http',

@@ -71,6 +71,7 @@ export function addPage(app: FastifyInstance): void {
         name: identity.name,
         role: ROLES[granted.findLastIndex((namespaces) => namespaces !== undefined)],
         ...(lowest === undefined || lowest === 'all' ? {} : { namespaces: lowest.globs }),
+        ...(identity.endsAt === undefined ? {} : { endsAt: new Date(identity.endsAt).toISOString() }),
       };
     },
   );

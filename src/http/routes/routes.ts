@@ -8,6 +8,7 @@ import { addHeldRoutes, addPruneRoutes } from './decisions.ts';
 import { addEventRoutes } from './events.ts';
 import { addMappingRoutes } from './mappings.ts';
 import { addPage } from './page.ts';
+import { addSignInRoutes } from './sign-in.ts';
 import { addHealthRoutes, addMetricsRoute, addStatusRoutes } from './status.ts';
 
 export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
@@ -24,6 +25,7 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   addReviewRoute(app);
   addExportRoute(app, deps);
   await addEventRoutes(app, deps, limits);
+  addSignInRoutes(app, deps);
   addPage(app);
   refuseOthers();
 }

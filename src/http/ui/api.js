@@ -1,5 +1,6 @@
 // Only this module has access to the token. The token is kept in memory, and not in the URL, a cookie or the browser's
-// storage. So the user must enter the token again after a reload, and no other site can make the browser send it.
+// storage. So the user must enter the token again after a reload, and no other site can make the browser send it. After a
+// sign-in by OIDC there is no token here: the browser sends the cookie of the session, which scripts cannot read.
 
 /**
  * @typedef {{ kind: string, name?: string, address?: string }} Actor
@@ -48,7 +49,7 @@
  *   ok: boolean, covered?: boolean, unverifiable?: number, records: number, checkpoints: number, problem?: Problem, from?: number, cutProved?: boolean,
  *   sealed?: { sequence: number, time: string }, accepted?: number, unchecked?: number,
  * }} Verification
- * @typedef {{ name: string, role: string, namespaces?: string[] }} Session
+ * @typedef {{ name: string, role: string, namespaces?: string[], endsAt?: string }} Session
  * @typedef {Readonly<Record<string, string | number | undefined>>} Query
  */
 
@@ -82,9 +83,37 @@ export async function signIn(candidate) {
   return session;
 }
 
+/** Returns the session of a sign-in by OIDC. @returns {Promise<Session>} */
+export function sessionOfCookie() {
+  return call('GET', 'api/v1/session', {});
+}
+
+/**
+ * Returns whether people can sign in by OIDC, and whether this browser has a session. Without an answer, only tokens work.
+ * @returns {Promise<{ oidc: boolean, session: boolean }>}
+ */
+export async function signInMethods() {
+  try {
+    return await call('GET', 'auth/methods', {});
+  } catch (error) {
+    if (error instanceof ApiError) return { oidc: false, session: false };
+    throw error;
+  }
+}
+
+/** Forgets the token. The session of a sign-in by OIDC ends with `endSession`. */
 export function signOut() {
   token = undefined;
 }
+
+export function endSession() {
+  return send('POST', 'auth/logout', {});
+}
+
+// A request without a recent action of the person must not renew the session.
+let lastAction = Date.now();
+for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (lastAction = Date.now()), true);
+const IDLE_MS = 60_000;
 
 /** @param {() => void} listener Called when the service rejects the token. */
 export function onSignedOut(listener) {
@@ -183,12 +212,13 @@ async function send(method, path, { body, signal, bearer = token }) {
   const answer = fetch(path, {
     method,
     headers: {
-      authorization: `Bearer ${bearer ?? ''}`,
+      ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+      ...(Date.now() - lastAction > IDLE_MS ? { 'x-secretbridge-idle': '1' } : {}),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     body: body === undefined ? null : JSON.stringify(body),
     signal: signal ?? null,
-    credentials: 'omit',
+    credentials: bearer === undefined ? 'same-origin' : 'omit',
     cache: 'no-store',
     redirect: 'error',
   });

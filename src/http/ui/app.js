@@ -1,4 +1,4 @@
-import { onSignedOut, signOut } from './api.js';
+import { endSession, onSignedOut, sessionOfCookie, signInMethods, signOut } from './api.js';
 import { ROLES } from './constants.js';
 import { announce, replace } from './dom.js';
 import { showFrame } from './frame.js';
@@ -19,8 +19,14 @@ const root = document.getElementById('app') ?? document.body;
 /** @type {(() => void) | undefined} */
 let endFrame;
 
-onSignedOut(() => showSignIn('The service no longer accepts this token. Sign in again.'));
-showSignIn();
+onSignedOut(() => void showSignIn('The service no longer accepts this sign-in. Sign in again.'));
+void start();
+
+/** Continues the session of a sign-in by OIDC, or asks for a sign-in. */
+async function start() {
+  const { session } = await showSignIn();
+  if (session && endFrame === undefined) enter(await sessionOfCookie());
+}
 
 /** @param {string} [reason] */
 function showSignIn(reason) {
@@ -30,8 +36,10 @@ function showSignIn(reason) {
   resetVerification();
   for (const dialog of document.querySelectorAll('dialog')) dialog.remove();
   document.title = 'Sign in – secretbridge';
-  replace(root, signInForm(enter, reason));
+  const methods = signInMethods();
+  replace(root, signInForm(enter, methods, reason));
   root.querySelector('input')?.focus();
+  return methods;
 }
 
 /** @param {import('./api.js').Session} session */
@@ -43,8 +51,9 @@ function enter(session) {
   announce(`Signed in as ${session.name}, ${session.role}.`);
   endFrame = showFrame(root, session, {
     may: (role) => ROLES.indexOf(role) <= rank,
-    leave: () => {
-      showSignIn();
+    leave: async () => {
+      if (session.endsAt !== undefined) await endSession();
+      void showSignIn();
       announce('Signed out.');
     },
   });
@@ -52,4 +61,4 @@ function enter(session) {
 
 // The back-forward cache of the browser keeps the page with its data. So sign out when the browser shows the page from
 // this cache.
-addEventListener('pageshow', ({ persisted }) => persisted && showSignIn());
+addEventListener('pageshow', ({ persisted }) => persisted && void start());

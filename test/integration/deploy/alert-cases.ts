@@ -179,6 +179,35 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quiet: [{ [series('secretbridge_breaker_open', 'store="vault"')]: '1x5 0 1x9' }],
   },
   {
+    alert: 'SecretbridgeSignInsRefused',
+    at: '20m',
+    fires: { [series('secretbridge_sign_ins_total', 'outcome="refused"')]: '0+1x20' },
+    expected: [
+      {
+        labels: { job: 'b' },
+        description: '15 sign-ins were refused in 15 minutes. Somebody may be trying to get in.',
+      },
+    ],
+    quiet: [
+      {
+        [series('secretbridge_sign_ins_total', 'outcome="refused"')]: '0x10 3x10',
+        [series('secretbridge_sign_ins_total', 'outcome="ok"')]: '0+10x20',
+      },
+    ],
+  },
+  {
+    alert: 'SecretbridgeSignInsFail',
+    at: '20m',
+    fires: { [series('secretbridge_sign_ins_total', 'outcome="failed"')]: '0x5 1+1x15' },
+    expected: [
+      {
+        labels: { job: 'b' },
+        description: 'The OIDC provider gives no usable answer. Sessions and tokens work meanwhile.',
+      },
+    ],
+    quiet: [{ [series('secretbridge_sign_ins_total', 'outcome="failed"')]: '5x20' }],
+  },
+  {
     alert: 'SecretbridgeThrottled',
     at: '20m',
     fires: {

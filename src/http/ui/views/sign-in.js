@@ -4,9 +4,10 @@ import { attempt } from '../parts/attempt.js';
 
 /**
  * @param {(session: import('../api.js').Session) => void} enter
+ * @param {Promise<{ oidc: boolean }>} methods
  * @param {string} [reason] The reason why the previous session ended.
  */
-export function signInForm(enter, reason) {
+export function signInForm(enter, methods, reason) {
   const token = h('input', {
     id: 'token',
     type: 'password',
@@ -35,11 +36,27 @@ export function signInForm(enter, reason) {
     });
   }
 
+  const account = h(
+    'p',
+    { hidden: true },
+    h('button', { type: 'button', class: 'primary', onclick: openProvider }, 'Sign in with your account'),
+  );
+  void methods.then(({ oidc }) => {
+    account.hidden = !oidc;
+  });
+
+  /** The present view is shown again after the sign-in. */
+  function openProvider() {
+    const { hash } = location;
+    location.assign(`auth/login${hash === '' ? '' : `?to=${encodeURIComponent(hash)}`}`);
+  }
+
   return h(
     'main',
     { class: 'sign-in' },
     h('h1', {}, 'secretbridge'),
     h('p', { class: 'muted' }, 'See who changed which Secret, when, why and from which version.'),
+    account,
     h(
       'form',
       { method: 'post', onsubmit: submit },

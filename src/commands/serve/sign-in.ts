@@ -1,0 +1,41 @@
+import type { App } from '../../app/app.ts';
+import type { Config } from '../../config/config.ts';
+import { AppError } from '../../core/errors.ts';
+import { signOutQuery } from '../../http/sign-in-records.ts';
+import type { ReadCredential } from '../../providers/credentials.ts';
+import { createProvider } from '../../sign-in/provider.ts';
+import { createSessions } from '../../sign-in/sessions.ts';
+import { createSignIn, type SignIn } from '../../sign-in/sign-in.ts';
+
+export interface OpenSignInDeps {
+  readonly app: Pick<App, 'clock' | 'sealer' | 'storedAudit'>;
+  readonly credential: ReadCredential;
+}
+
+/** Returns undefined without `http.oidc`. Sends no request: the provider may be down while the service starts. */
+export function openSignIn(
+  { http: { oidc } }: Pick<Config, 'http'>,
+  { app, credential }: OpenSignInDeps,
+): SignIn | undefined {
+  if (oidc === undefined) return undefined;
+  const { clock, sealer, storedAudit } = app;
+  const { clientSecret, session: times } = oidc;
+  const sessions = createSessions({ clock, sealer, times, isEnded: (id) => isEnded(storedAudit, id) });
+  const provider = createProvider(oidc, {
+    clock,
+    clientSecret: clientSecret && (() => credential(clientSecret)),
+  });
+  return createSignIn(oidc, { provider, sessions, sealer, clock });
+}
+
+/** The audit is the list of ended sessions, which all replicas share. */
+async function isEnded(audit: Pick<App['storedAudit'], 'list'>, id: string): Promise<boolean> {
+  try {
+    const records = await audit.list(signOutQuery(id), { limit: 1 });
+    return records.length > 0;
+  } catch (error) {
+    // During an outage of the audit, people must still see the status. Nothing can be changed meanwhile.
+    if (error instanceof AppError) return false;
+    throw error;
+  }
+}

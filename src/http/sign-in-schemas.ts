@@ -1,0 +1,38 @@
+import { ROLES } from '../core/roles.ts';
+import { boolean, integer, list, object, text, time } from './schema-parts.ts';
+
+/** The schemas of the responses about people: of `/auth/…` and of the session. */
+export const signInSchemas = {
+  Session: object(
+    {
+      ...{ name: text, role: { type: 'string', enum: ROLES }, namespaces: list(text) },
+      endsAt: { ...time, description: 'When a session ends that is not used any more. Absent for tokens.' },
+    },
+    ['namespaces', 'endsAt'],
+  ),
+  SignInMethods: object({
+    oidc: { ...boolean, description: 'Whether `/auth/login` signs people in.' },
+    session: { ...boolean, description: 'Whether the browser has sent the cookie of a session.' },
+  }),
+  DeviceSignIn: object(
+    {
+      deviceCode: { ...text, description: 'For `/auth/token`. Do not show it to anybody.' },
+      userCode: { ...text, description: 'What the person enters at the provider.' },
+      verificationUri: { ...text, description: 'Where the person enters the code.' },
+      verificationUriComplete: { ...text, description: 'The same address with the code.' },
+      expiresInSeconds: integer,
+      intervalSeconds: { ...integer, description: 'How long to wait between two requests for the token.' },
+    },
+    ['verificationUriComplete'],
+  ),
+  DevicePending: object({
+    pending: boolean,
+    slowDown: { ...boolean, description: 'Whether to wait 5 seconds longer from now on.' },
+  }),
+  DeviceToken: object({
+    name: text,
+    token: { ...text, description: 'The bearer token of the person.' },
+    renewal: { ...text, description: 'For `/auth/token`, when the token has ended.' },
+    endsAt: time,
+  }),
+} as const;
