@@ -1,4 +1,5 @@
 import type { AuditStore } from '../../src/audit/store.ts';
+import { AppError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/http/deps.ts';
 import { buildServer } from '../../src/http/server.ts';
 import type { Service } from '../../src/service/service.ts';
@@ -75,6 +76,9 @@ async function openApi(): Promise<OpenApi> {
       service: {} as Service,
       audit: {} as AuditStore,
       metrics: { render: async () => ({ contentType: '', text: '' }), signIn: () => undefined },
+      signIn: () => {
+        throw new AppError('STARTING');
+      },
     },
     auth: { identify: async () => undefined },
     config: { metricsNeedToken: false },
@@ -92,9 +96,10 @@ The certificate is read again when its files change. \`GET /api/openapi.json\` d
 
 ## Tokens and roles
 
-Every request except the probes needs a token in the header \`Authorization: Bearer …\`. \`/metrics\` needs a token only
+Every request except the probes and the sign-in needs a token in the header \`Authorization: Bearer …\`, or the cookie of a
+[session](#sign-in). \`/metrics\` needs a token only
 with \`http.metricsNeedToken: true\`. With \`http.metrics.listen\`, only this second address has \`/metrics\`, beside
-the probes. Tokens in addresses and cookies are ignored. Requests under \`/events\` need no
+the probes. Tokens in addresses are ignored. Requests under \`/events\` need no
 such token: they are [signed](../how-to/webhooks.md#what-is-signed), or carry [the key or the token of their
 subscription](../how-to/events-from-azure.md#the-key). The token of a person has no effect under \`/events\`.
 
@@ -137,7 +142,24 @@ identity may see. For an identity without the role in all namespaces, the servic
 that has or had a target. \`kubectl create token NAME --audience secretbridge\` creates a token of a service account. The
 service remembers each answer of the API server for ten seconds, and the lack of a role in one namespace for a minute. So
 a revoked role ends within 15 seconds. While the API server does not answer, a
-request with a Kubernetes token gets 503, not 401. Static tokens continue to work.`;
+request with a Kubernetes token gets 503, not 401. Static tokens continue to work.
+
+## Sign-in
+
+With \`http.oidc\`, [people sign in](../how-to/sign-in.md) at an OpenID Connect provider. Three kinds of proof are accepted
+then, with the roles of \`http.oidc.roles\`:
+
+- The cookie \`__Host-secretbridge-session\` of a browser. It is \`Secure\`, \`HttpOnly\` and \`SameSite=Strict\`. With this
+  cookie, a request must come from the review page: its header \`Sec-Fetch-Site\` must be \`same-origin\`, or, from older
+  browsers, a request that changes something must have the own address in \`Origin\`. All others get 403. A header
+  \`Authorization\` takes precedence over the cookie.
+- The token of \`secretbridge login\`, which begins with \`sbs_\`.
+- An ID token or access token of the provider, as a JWT. Signature, issuer, audience (\`clientId\`), expiry and type are
+  checked, with a tolerance of 60 seconds for clocks.
+
+A session is renewed by each request without the header \`x-secretbridge-idle\`, which the page sends with automatic requests.
+\`POST /auth/device\` and \`POST /auth/token\` are what \`secretbridge login\` uses: the service talks to the provider, so
+the command line needs no secret of the client.`;
 
 const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` in the answer is the cursor of the next page, if
 there is a next page. Unknown parameters are refused.
@@ -176,7 +198,7 @@ Every failure has the same form:
 | status | when |
 | --- | --- |
 | 400 | a parameter, the body or the address is wrong |
-| 401 | there is no valid token, or an event has no valid signature, key or token |
+| 401 | there is no valid token or session, or an event has no valid signature, key or token |
 | 403 | the holder lacks the role in the message |
 | 404 | no object has this name |
 | 405 | the address needs another method, see the header \`Allow\` |
