@@ -150,8 +150,8 @@ With \`http.oidc\`, [people sign in](../how-to/sign-in.md) at an OpenID Connect 
 then, with the roles of \`http.oidc.roles\`:
 
 - The cookie \`__Host-secretbridge-session\` of a browser. It is \`Secure\`, \`HttpOnly\` and \`SameSite=Strict\`. With this
-  cookie, a request must come from the review page: its header \`Sec-Fetch-Site\` must be \`same-origin\`, or, from older
-  browsers, a request that changes something must have the own address in \`Origin\`. All others get 403. A header
+  cookie, a request must come from the review page, or it gets 403. Its header \`Sec-Fetch-Site\` must be \`same-origin\`. If
+  the browser sends no such header, a request that changes something needs the address of the service in \`Origin\`. A header
   \`Authorization\` takes precedence over the cookie.
 - The token of \`secretbridge login\`, which begins with \`sbs_\`.
 - An ID token or access token of the provider, as a JWT. Signature, issuer, audience (\`clientId\`), expiry and type are

@@ -39,7 +39,9 @@ export async function tokenFor(url: string, context: Context, exchange: Exchange
       remedy: `Run \`secretbridge login --server ${url}\`, or set SECRETBRIDGE_TOKEN to a token of \`http.tokens\` or a Kubernetes token.`,
     });
   const isFresh = ({ endsAt }: StoredLogin) => Date.parse(endsAt) - context.clock.now() > RENEWAL_MARGIN_MS;
-  const login = isFresh(stored) ? stored : await renew(path, url, exchange, isFresh);
+  const login = isFresh(stored)
+    ? stored
+    : await renew(path, url, exchange, { isFresh, now: () => context.clock.now() });
   return { text: checked(login.token), origin: path };
 }
 
@@ -47,7 +49,7 @@ async function renew(
   path: string,
   url: string,
   exchange: Exchange,
-  isFresh: (login: StoredLogin) => boolean,
+  { isFresh, now }: { readonly isFresh: (login: StoredLogin) => boolean; readonly now: () => number },
 ): Promise<StoredLogin> {
   let failure: AppError | undefined;
   const login = await changeLogin(path, url, async (before) => {
@@ -56,7 +58,10 @@ async function renew(
     try {
       return await exchange(before.renewal);
     } catch (error) {
-      if (!(error instanceof AppError) || error.isTransient) throw error;
+      if (!(error instanceof AppError)) throw error;
+      // The token can still be used for a moment.
+      if (Date.parse(before.endsAt) > now()) return before;
+      if (error.isTransient) throw error;
       failure = error;
       return undefined;
     }

@@ -62,10 +62,6 @@ export const Oidc = z
           description: 'A session ends at the latest after this time.',
         }),
       })
-      .refine(({ idle, absolute }) => idle <= absolute, {
-        error: 'a time that is at most `absolute`',
-        path: ['idle'],
-      })
       .prefault({})
       .meta({ description: 'When people must sign in again.' }),
     publicUrl: secureAddress()
