@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
+import { createApprovalLog } from '../audit/approval-log.ts';
+import type { ApprovalLog } from '../audit/decisions.ts';
 import type { Config } from '../config/config.ts';
 import { abortAfterGrace } from '../core/abort.ts';
-import { difference } from '../core/lists.ts';
+import { difference, largest } from '../core/lists.ts';
 import type { Workload } from '../core/mapping.ts';
 import { instancesOf } from '../core/target.ts';
 import { createSourceReaders } from '../providers/source-reader.ts';
@@ -28,6 +30,8 @@ export interface App extends Connections {
   readonly instances: readonly string[];
   /** Returns the workloads that must restart when the content of a Secret of this mapping changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
+  /** The requests for approval, as the audit records them. */
+  readonly approvalLog: ApprovalLog;
   /** The changes whose intent this process has recorded, but whose outcome is not recorded yet. */
   readonly unresolvedIntents: UnresolvedIntents;
   /** Checks again which namespaces the selectors match, to find targets in new namespaces. */
@@ -62,6 +66,13 @@ export async function openApp(config: Config, deps: AppDeps, options: AppOptions
   const parts = {
     ...connections,
     instances: instancesOf(config),
+    approvalLog: createApprovalLog({
+      audit: connections.storedAudit,
+      keys: connections.recordKeys,
+      instances: instancesOf(config),
+      now: () => clock.now(),
+      maxAgeMs: () => longestRequestMs(current.config),
+    }),
     unresolvedIntents: createUnresolvedIntents(),
   };
   const contextDeps = { app: parts, actor: deps.actor, current, readDeduplication, readers };
@@ -93,4 +104,11 @@ export async function openApp(config: Config, deps: AppDeps, options: AppOptions
       readers.clear();
     },
   };
+}
+
+/** Requests stay in the list of requests for at least this time. */
+const MIN_REQUEST_AGE_MS = 86_400_000;
+
+function longestRequestMs({ approvals }: Pick<Config, 'approvals'>): number {
+  return largest([MIN_REQUEST_AGE_MS, ...approvals.map(({ withinMs }) => withinMs)]);
 }

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import type { ApprovalLog } from '../audit/decisions.ts';
 import type { Actor } from '../audit/entry.ts';
+import { type ChangeKind, waitsUntil } from '../core/change-windows.ts';
 import { AppError } from '../core/errors.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { FindQuery } from '../providers/provider.ts';
 import type { SourceReader, SourceReaders } from '../providers/source-reader.ts';
+import { createApprovalGate } from '../reconcile/approvals.ts';
 import { AuditRecorder } from '../reconcile/audit-recorder.ts';
 import type { UnresolvedIntents } from '../reconcile/change.ts';
 import type { SyncContext } from '../reconcile/context.ts';
@@ -23,11 +26,14 @@ export interface SyncContextOptions {
   readonly reuseResolved?: boolean;
   /** Whether to fail with INTERRUPTED when another configuration becomes active. */
   readonly boundToConfig?: boolean;
+  /** Whether an operator has decided to make a change outside of its window. Default: no. */
+  readonly overridesWindow?: ((change: ChangeKind) => boolean) | undefined;
 }
 
 export interface SyncContextDeps {
   readonly app: Connections & {
     readonly instances: readonly string[];
+    readonly approvalLog: ApprovalLog;
     readonly unresolvedIntents: UnresolvedIntents;
   };
   /** The default actor of records. The options can name another actor. */
@@ -56,7 +62,17 @@ export async function createContext(
   const guard = createConfigGuard(current, boundToConfig === true);
   return {
     ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
+    actor,
     isDesired: current.claims,
+    approvals: createApprovalGate({
+      ...{ audit, log: app.approvalLog, rules: () => current.config.approvals, clock, actor, requestId },
+    }),
+    windows: {
+      waitsUntil: (change) =>
+        options.overridesWindow?.(change)
+          ? undefined
+          : waitsUntil(current.config.windows, change, clock.now()),
+    },
     records: createRecordLookup(audit, {
       ...{ instances, stores, pins: app.pins },
       absence: (store) => absenceRuleOf(current.config, store),

@@ -1,5 +1,5 @@
 import { fromStored, type Head, hashOf } from './chain.ts';
-import type { AuditRecord } from './entry.ts';
+import type { AuditRecord, RequestedAction } from './entry.ts';
 import type { AuditStore } from './store.ts';
 
 // Records that decisions follow are authentic (`authentic-audit.ts`), but somebody with access to the database can hide
@@ -86,4 +86,24 @@ export interface LastPins {
   last(mapping: string, target: { namespace: string; secret: string }): Promise<LastPin | undefined>;
   /** Returns the `rollback` records that are in force. */
   inForce(): Promise<readonly LastPin[]>;
+}
+
+/** `done`: the action was carried out or refused, so the approval is used up. */
+export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'done';
+
+/** A request for the approval of an action on one target. */
+export interface ApprovalRequest {
+  /** The start of the hash of the request's record. So one id always means the same request. */
+  readonly id: string;
+  readonly record: AuditRecord;
+  readonly requested: RequestedAction;
+  readonly state: ApprovalState;
+  /** The `approve` or `reject`. */
+  readonly decision?: AuditRecord | undefined;
+}
+
+/** The requests for approval, as the audit records them. */
+export interface ApprovalLog {
+  /** Returns the requests that are not too old, oldest first. @throws AppError AUDIT_UNAVAILABLE */
+  requests(): Promise<readonly ApprovalRequest[]>;
 }

@@ -1,3 +1,4 @@
+import type { ApprovalAction } from '../core/approval-rules.ts';
 import type { AppError } from '../core/errors.ts';
 import type { FieldChange } from '../core/json.ts';
 import type { Person } from '../core/person.ts';
@@ -29,6 +30,9 @@ export const ACTIONS = [
   'review',
   'rollback',
   'unpin',
+  'request',
+  'approve',
+  'reject',
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 
@@ -49,6 +53,15 @@ export interface KeyChanges {
   readonly added: readonly string[];
   readonly changed: readonly string[];
   readonly removed: readonly string[];
+}
+
+/** What a person asks for in a `request`, for the target of the record. */
+export interface RequestedAction {
+  readonly action: ApprovalAction;
+  /** What distinguishes the action from others on the target, such as the id of a held change. */
+  readonly argument: string;
+  /** The request is open until this time, in RFC 3339. */
+  readonly until: string;
 }
 
 /**
@@ -85,6 +98,13 @@ export interface Entry {
   readonly note?: string;
   /** For a `review`: the sequence of the reviewed record, and the review state that this record now has. */
   readonly review?: { readonly sequence: number; readonly state: ReviewState };
+  /** For a `request`: what waits for approval. */
+  readonly requested?: RequestedAction;
+  /**
+   * The sequence of a `request`: in the `approve` or `reject` that decided about it, and in the records of the action
+   * that was approved.
+   */
+  readonly approval?: number;
   /** For a `read`: how many reads have failed since the failure began. Reads of ended processes may be missing. */
   readonly count?: number;
   /** For a `read`: when the failure began, in RFC 3339. */
@@ -147,7 +167,7 @@ const READ_ONLY_COMMANDS: readonly (string | undefined)[] = [
 /** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */
 export function startsChange({ phase, action, note, outcome }: Entry): boolean {
   if (action === 'command') return outcome === 'ok' && !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
-  return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);
+  return phase === 'intent' || ['release', 'rollback', 'unpin', 'approve'].includes(action);
 }
 
 /** Whether an entry pins a target or ends a pin. */

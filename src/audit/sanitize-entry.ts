@@ -1,3 +1,4 @@
+import { APPROVAL_ACTIONS } from '../core/approval-rules.ts';
 import { AppError } from '../core/errors.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import type { FieldChange } from '../core/json.ts';
@@ -53,6 +54,8 @@ function sanitizeMembers(entry: Entry): Entry {
     ...optional('counts', entry.counts, counts),
     ...optional('note', entry.note, text),
     ...optional('review', entry.review, review),
+    ...optional('requested', entry.requested, requested),
+    ...optional('approval', entry.approval, integer),
     ...optional('count', entry.count, integer),
     ...optional('since', entry.since, time),
     ...optional('changes', entry.changes, changes),
@@ -79,6 +82,18 @@ function review({ sequence, state }: NonNullable<Entry['review']>): NonNullable<
   return {
     sequence: integer(sequence, 'review.sequence'),
     state: oneOf(state, REVIEW_STATES, 'review.state'),
+  };
+}
+
+function requested({
+  action,
+  argument,
+  until,
+}: NonNullable<Entry['requested']>): NonNullable<Entry['requested']> {
+  return {
+    action: oneOf(action, APPROVAL_ACTIONS, 'requested.action'),
+    argument: text(argument, 'requested.argument'),
+    until: time(until, 'requested.until'),
   };
 }
 

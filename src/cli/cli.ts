@@ -23,6 +23,7 @@ const COMMANDS = {
   login: async () => (await import('./commands/login.ts')).addLogin,
   logout: async () => (await import('./commands/login.ts')).addLogout,
   whoami: async () => (await import('./commands/login.ts')).addWhoami,
+  approvals: async () => (await import('./commands/approvals.ts')).addApprovals,
   explain: async () => (await import('./commands/explain.ts')).addExplain,
   doctor: async () => (await import('./commands/checks.ts')).addDoctor,
   rbac: async () => (await import('./commands/rbac.ts')).addRbac,

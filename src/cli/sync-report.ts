@@ -174,10 +174,11 @@ function verdict(
   targets: readonly RunTarget[],
   unrestarted: readonly FailedRestart[] = [],
 ): ExitCode {
+  const changes = targets.some(({ kind }) => kind === 'waiting');
   const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...unrestarted];
   return exitCode(
     failures.flatMap(({ error }) => error?.code ?? []),
-    { person: !ok },
+    { person: !ok, changes },
   );
 }
 

@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { brakeReason } from '../reconcile/brake.ts';
-import { countLateRemovals } from '../reconcile/destroy.ts';
+import { countLateRemovals } from '../reconcile/late-removals.ts';
 import type { Unreadable } from '../reconcile/orphans.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
@@ -13,7 +13,7 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
 import { heldSince, type PlanApp, populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
-import { type PlannedTarget, previewTargets } from './planned-targets.ts';
+import { type PlannedTarget, previewTargets, withWindow } from './planned-targets.ts';
 
 export interface PlanReport {
   readonly targets: readonly PlannedTarget[];
@@ -53,10 +53,12 @@ export async function planInContext(
   const orphans = orphaned.proposals.filter(
     (proposal) => !checked.some((plannedTarget) => takesOverMerge(plannedTarget, proposal)),
   );
-  const targets = [...checked, ...orphans.map(plannedDeletion)].toSorted((a, b) =>
-    compareTargets(a.target, b.target),
+  const targets = [...checked, ...orphans.map(plannedDeletion)]
+    .map((plannedTarget) => withWindow(plannedTarget, context))
+    .toSorted((a, b) => compareTargets(a.target, b.target));
+  const free = targets.flatMap(({ proposal, error }) =>
+    proposal?.held === false && error === undefined ? [proposal] : [],
   );
-  const free = targets.flatMap(({ proposal }) => (proposal?.held === false ? [proposal] : []));
   const others = { targets: targetsOutside(app, only), leaving: orphaned.endedOfOthers };
   const proposals = targets.flatMap(({ proposal }) => proposal ?? []);
   const population = await populationOf(app, {
@@ -111,7 +113,8 @@ async function withRefusal(plannedTarget: PlannedTarget, { cluster }: PlanApp): 
 }
 
 async function withHold(plannedTarget: PlannedTarget, detail: string): Promise<PlannedTarget> {
-  if (plannedTarget.proposal === undefined || plannedTarget.action === 'hold') return plannedTarget;
+  const { proposal, action, error } = plannedTarget;
+  if (proposal === undefined || action === 'hold' || error !== undefined) return plannedTarget;
   return { ...plannedTarget, action: 'hold', error: new AppError('HELD', { detail }) };
 }
 

@@ -2,6 +2,9 @@ import { AppError, assertNever } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import { formatTarget, type Instances, type TargetId } from '../core/target.ts';
 import { type Decision, isPresentAndOurs } from '../reconcile/decide.ts';
+import { closedFor } from '../reconcile/destroy.ts';
+import { isMergeMissing } from '../reconcile/drift-check.ts';
+import { guardChange, type WindowDeps } from '../reconcile/guard.ts';
 import { type Proposal, warningsOf } from '../reconcile/outcome.ts';
 import { type PreviewDeps, previewTarget } from '../reconcile/preview.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
@@ -45,7 +48,7 @@ export async function previewTargets(
 ): Promise<readonly PlannedTarget[]> {
   const warningsAbout = createWorkloadWarnings(deps.cluster.workloads, signal);
   const planned = await mapConcurrently(wanted, concurrency, async (desired) =>
-    plannedTarget(desired, await previewTarget(desired, deps), deps, await warningsAbout(desired)),
+    planGuarded(desired, await previewTarget(desired, deps), deps, await warningsAbout(desired)),
   );
   return refuseConflictingMerges(refuseSecondOwner(planned));
 }
@@ -88,6 +91,42 @@ function refuseConflictingMerges(targets: readonly PlannedTarget[]): readonly Pl
     }
     return { mapping, target, action: 'refuse', error: heldByOthers(conflicting), keys, alive };
   });
+}
+
+/** Returns what a sync would do, including the wait for a window or for an approval. */
+async function planGuarded(
+  desired: DesiredTarget,
+  decision: Decision,
+  deps: PreviewDeps,
+  aboutWorkloads: readonly AppError[],
+): Promise<PlannedTarget> {
+  const planned = plannedTarget(desired, decision, deps, aboutWorkloads);
+  const { plan, pinned } = decision;
+  if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') return planned;
+  const { name } = desired.mapping;
+  const isFirst =
+    plan.kind === 'create' ||
+    (plan.kind === 'merge' && isMergeMissing(plan, { instance: deps.instance, mapping: name }));
+  const isExempt = isFirst || plan.drift || pinned !== undefined;
+  const { postponed } = await guardChange(
+    { mapping: name, id: desired.id, plan, isExempt },
+    { ...deps, approvals: deps.approvals.withoutRequests },
+  );
+  if (postponed === undefined) return planned;
+  const { kind, error } = postponed;
+  return {
+    ...planned,
+    ...(kind === 'refused' ? { action: 'refuse' } : {}),
+    ...(plan.kind === 'create' ? { alive: false } : {}),
+    error,
+  };
+}
+
+/** Adds the error of a removal that must wait for its window. */
+export function withWindow(planned: PlannedTarget, deps: WindowDeps): PlannedTarget {
+  const { proposal } = planned;
+  const error = proposal === undefined || proposal.held ? undefined : closedFor(proposal, deps);
+  return error === undefined ? planned : { ...planned, error };
 }
 
 function plannedTarget(

@@ -1,10 +1,13 @@
 import type { App } from '../app/app.ts';
 import type { SyncContextOptions } from '../app/sync-context.ts';
 import { commandOf } from '../audit/entry.ts';
+import { AppError } from '../core/errors.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import { joinApprovalErrors } from '../reconcile/approvals.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { type DestroyDeps, destroy } from '../reconcile/destroy.ts';
 import { proposeRemoval, type Unreadable } from '../reconcile/orphans.ts';
-import type { Proposal } from '../reconcile/outcome.ts';
+import type { Outcome, Proposal } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, deferReplaced, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
 import { recordingCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
@@ -85,6 +88,8 @@ export interface PruneOptions extends SyncContextOptions {
   readonly check?: (() => void) | undefined;
   /** Keeps the targets in all other namespaces. Default: none. */
   readonly mayUse?: ((namespace: string) => boolean) | undefined;
+  /** Deletes only this target. Default: all orphaned targets. */
+  readonly only?: TargetId | undefined;
 }
 
 /**
@@ -93,7 +98,7 @@ export interface PruneOptions extends SyncContextOptions {
  */
 export async function pruneOrphans(
   app: App,
-  { check, mayUse, ...contextOptions }: PruneOptions = {},
+  { check, mayUse, only, ...contextOptions }: PruneOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
   const context = await app.createContext(contextOptions);
@@ -101,7 +106,7 @@ export async function pruneOrphans(
   const pruned = await recordingCommand(
     recorder,
     commandOf('prune'),
-    (accept) => prune(app, context, { check, mayUse, accept }),
+    (accept) => prune(app, context, { check, mayUse, only, accept }),
     ({ targets }) => targets.find(({ kind }) => kind === 'held')?.error,
   );
   return report(app, { ...pruned, recorder });
@@ -113,8 +118,9 @@ async function prune(
   {
     check = () => undefined,
     mayUse = () => true,
+    only,
     accept,
-  }: Pick<PruneOptions, 'check' | 'mayUse'> & Pick<DestroyDeps, 'accept'>,
+  }: Pick<PruneOptions, 'check' | 'mayUse' | 'only'> & Pick<DestroyDeps, 'accept'>,
 ): Promise<Pick<SyncReport, 'targets' | 'unseen' | 'waiting'>> {
   const isInForce = isStillProposed(app);
   check();
@@ -132,8 +138,42 @@ async function prune(
   const isMeant = (proposal: Proposal): boolean => isInForce(proposal, true);
   const { brake } = app.config;
   const stillProposed = proposals.filter(
-    (proposal) => isMeant(proposal) && mayUse(proposal.live.id.namespace),
+    (proposal) =>
+      isMeant(proposal) &&
+      mayUse(proposal.live.id.namespace) &&
+      (only === undefined || formatTarget(only) === formatTarget(proposal.live.id)),
   );
+  const { allowed, refused } = await approved(stillProposed, app, context);
   const deps = { ...app, ...context, brake, isStillWanted: isMeant, accept };
-  return { targets: await destroy(stillProposed, population, deps, HELD_BY_PRUNE), unseen, waiting };
+  const removed = await destroy(allowed, population, deps, HELD_BY_PRUNE);
+  return { targets: [...removed, ...refused], unseen, waiting };
+}
+
+/**
+ * Returns the deletions that need no approval or have one, and the outcomes of the others. Throws if there are only
+ * others. @throws AppError APPROVAL_NEEDED
+ */
+async function approved(
+  proposals: readonly Proposal[],
+  { config: { instance } }: App,
+  { approvals }: SyncContext,
+): Promise<{ readonly allowed: readonly Proposal[]; readonly refused: readonly Outcome[] }> {
+  const allowed: Proposal[] = [];
+  const refused: Outcome[] = [];
+  const errors: AppError[] = [];
+  for (const proposal of proposals) {
+    const { mapping, live, keys } = proposal;
+    const target = live.id;
+    try {
+      const { id: argument } = toHeld(instance, { mapping, target, keys });
+      const approval = await approvals.require({ action: 'prune', mapping, target, argument, keys });
+      allowed.push({ ...proposal, approval });
+    } catch (thrown) {
+      if (!(thrown instanceof AppError) || thrown.code !== 'APPROVAL_NEEDED') throw thrown;
+      errors.push(thrown);
+      refused.push({ kind: 'refused', mapping, target, keys, alive: true, error: thrown });
+    }
+  }
+  if (allowed.length === 0 && errors.length > 0) throw joinApprovalErrors(errors);
+  return { allowed, refused };
 }

@@ -4,7 +4,7 @@ import { type Command, commandOf } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
 import { formatTarget } from '../core/target.ts';
 import type { SyncContext } from '../reconcile/context.ts';
-import { findAlreadyRemoved, remove } from '../reconcile/destroy.ts';
+import { closedFor, findAlreadyRemoved, remove } from '../reconcile/destroy.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
 import { recordingCommand } from '../reconcile/recorder.ts';
@@ -25,8 +25,6 @@ export interface ReleaseOptions extends SyncContextOptions {
    * `restarts.window`.
    */
   readonly skipRestarts?: boolean;
-  /** Whether the command is already in the audit log. */
-  readonly isRecorded?: boolean;
 }
 
 /**
@@ -36,23 +34,21 @@ export interface ReleaseOptions extends SyncContextOptions {
 export async function releaseHeld(
   app: App,
   id: string,
-  { only, skipRestarts = false, isRecorded = false, ...contextOptions }: ReleaseOptions = {},
+  { only, skipRestarts = false, ...contextOptions }: ReleaseOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
   const context = await app.createContext(contextOptions);
   const { recorder } = context;
   const options = { ...contextOptions, ...(only === undefined ? {} : { only }) };
-  const outcome = isRecorded
-    ? await carryOut(app, context, id, options)
-    : await recordingCommand(recorder, releaseCommand(id), (accept) =>
-        carryOut(app, context, id, { ...options, accept }),
-      );
+  const outcome = await recordingCommand(recorder, releaseCommand(id), (accept) =>
+    carryOut(app, context, id, { ...options, accept }),
+  );
   const unrestarted = skipRestarts ? [] : await runPendingRestarts(app, contextOptions.signal);
   return report(app, { targets: [outcome], unrestarted, recorder });
 }
 
-interface CarryOutOptions extends Omit<ReleaseOptions, 'skipRestarts' | 'isRecorded'> {
-  readonly accept?: () => Promise<void>;
+interface CarryOutOptions extends Omit<ReleaseOptions, 'skipRestarts'> {
+  readonly accept: () => Promise<void>;
 }
 
 async function carryOut(
@@ -88,11 +84,20 @@ async function carryOut(
   const removalPlan =
     proposal.ending === undefined ? planRemoval(proposal.live, { ...app, ...app.config }) : undefined;
   if (removalPlan?.kind === 'refuse') throw removalPlan.error;
-  await accept?.();
+  const closed = closedFor(proposal, context);
+  if (closed !== undefined) throw closed;
+  const approval = await context.approvals.require({
+    action: 'release',
+    mapping,
+    target,
+    argument: id,
+    keys,
+  });
+  await accept();
   return app.audit.exclusively('destroy', async () => {
     // In the meantime, another process has released the change or deleted the target.
     if ((await findAlreadyRemoved([proposal], app)).size > 0) throw notHeld(id, waiting);
-    await context.recorder.release(mapping, target, keys, id);
+    await context.recorder.release(mapping, target, { id, keys, approval });
     return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');
   });
 }

@@ -1,4 +1,5 @@
 import type { App } from '../app/app.ts';
+import type { SyncContextOptions } from '../app/sync-context.ts';
 import { type AuditRecord, commandOf } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
 import type { SyncContext } from '../reconcile/context.ts';
@@ -111,11 +112,18 @@ export async function pinTarget(
   // Refuse a plan of kind `hold` too. It means that no key would be left in the Secret, but a rollback must result in a
   // usable Secret.
   if (plan.kind === 'fail' || plan.kind === 'refuse' || plan.kind === 'hold') {
-    await context.recorder.pin(mapping.name, id, pin, plan.error);
+    await context.recorder.pin(mapping.name, id, pin, { error: plan.error });
     throw plan.error;
   }
+  const approval = await context.approvals.require({
+    action: 'rollback',
+    mapping: mapping.name,
+    target: id,
+    argument: String(to),
+    keys: plan.keys,
+  });
   await accept();
-  await context.recorder.pin(mapping.name, id, pin);
+  await context.recorder.pin(mapping.name, id, pin, { approval });
 }
 
 function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<SyncContext, 'stores'>): Pin {
@@ -135,64 +143,84 @@ export async function unpinTargets(
   accept: () => Promise<void>,
 ): Promise<readonly DesiredTarget[]> {
   const pins = await Promise.all(wanted.map(({ mapping, id }) => context.records.readPin(mapping.name, id)));
-  const pinned = wanted.filter((_, index) => pins[index] !== undefined);
+  const pinned = wanted.flatMap((desired, index) => {
+    const pin = pins[index];
+    return pin === undefined ? [] : [{ desired, to: pin.to }];
+  });
   if (pinned.length === 0)
     throw new AppError('NOT_PINNED', {
       subject: `mapping ${name}`,
       // Name the namespace in the error, because targets in other namespaces may be pinned.
       ...(namespace === undefined ? {} : { detail: `in namespace ${namespace}` }),
     });
+  const approvals = await context.approvals.requireAll(
+    pinned.map(({ desired: { mapping, id }, to }) => {
+      return { action: 'unpin', mapping: mapping.name, target: id, argument: String(to), keys: [] };
+    }),
+  );
   await accept();
-  for (const { mapping, id } of pinned) await context.recorder.pin(mapping.name, id, 'unpin');
-  return pinned;
+  const targets = pinned.map(({ desired }) => desired);
+  for (const [index, { mapping, id }] of targets.entries())
+    await context.recorder.pin(mapping.name, id, 'unpin', { approval: approvals[index] });
+  return targets;
 }
 
 /** Rolls back in this process. Returns a message if the target is ambiguous. */
 export async function rollBackLocally(
   app: App,
   { to, ...selector }: Rollback,
-  signal?: AbortSignal,
+  { by, ...options }: LocalRun = {},
 ): Promise<SyncReport | string> {
   await app.resolve();
   const target = selectOneTarget(app, selector);
   if (typeof target === 'string') return target;
-  const context = await openContext(app);
+  const context = await openContext(app, by);
   const command = commandOf('rollback', selector.mapping, '--to', to);
   await recordingCommand(context.recorder, command, (accept) => pinTarget(app, context, target, to, accept));
-  return run(app, context, [target], signal);
+  return runTargets(app, context, [target], options);
 }
 
 /** Unpins in this process. Returns a message if there is no such target. */
 export async function unpinLocally(
   app: App,
   selector: TargetSelector,
-  signal?: AbortSignal,
+  { by, ...options }: LocalRun = {},
 ): Promise<SyncReport | string> {
   await app.resolve();
   const targets = selectTargetsToUnpin(app, selector);
   if (typeof targets === 'string') return targets;
-  const context = await openContext(app);
+  const context = await openContext(app, by);
   const unpinned = await recordingCommand(context.recorder, commandOf('unpin', selector.mapping), (accept) =>
     unpinTargets(context, targets, selector, accept),
   );
-  return run(app, context, unpinned, signal);
+  return runTargets(app, context, unpinned, options);
 }
 
-async function openContext(app: App): Promise<SyncContext> {
+/** How a command of this process runs. */
+export interface LocalRun {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether to skip the restarts, because the service restarts workloads itself. */
+  readonly skipRestarts?: boolean;
+  /** Who asked for the command, and the request id of its records. Default: this process. */
+  readonly by?: Pick<SyncContextOptions, 'actor' | 'requestId'> | undefined;
+}
+
+async function openContext(app: App, by: LocalRun['by']): Promise<SyncContext> {
   await recoverIntents(app);
-  return app.createContext({ reuseResolved: true });
+  return app.createContext({ ...by, reuseResolved: true });
 }
 
-async function run(
+/** Syncs these targets in this process. */
+export async function runTargets(
   app: App,
   context: SyncContext,
   wanted: readonly DesiredTarget[],
-  signal: AbortSignal | undefined,
+  { signal, skipRestarts = false }: Omit<LocalRun, 'by'>,
 ): Promise<SyncReport> {
   const outcomes: Outcome[] = [];
   for (const { mapping, id } of wanted) outcomes.push(await reconcile(mapping, id, context));
   const targets = await decideProposals(app, context, outcomes);
-  const unrestarted = await runPendingRestarts(app, signal);
+  const unrestarted = skipRestarts ? [] : await runPendingRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, context.recorder.requestId);
   return report(app, { targets, unrestarted, recorder: context.recorder });
 }

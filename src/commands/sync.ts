@@ -1,5 +1,4 @@
 import type { App } from '../app/app.ts';
-import { commandOf } from '../audit/entry.ts';
 import { brokenIncludes } from '../config/config.ts';
 import { abortAfterGrace, undefinedIfStopped } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
@@ -13,25 +12,24 @@ import { expectedReads } from '../reconcile/context.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import { isUnresolved } from '../reconcile/latest-records.ts';
 import type { Unreadable } from '../reconcile/orphans.ts';
-import { OUTCOMES, type Outcome, type OutcomeKind, type Proposal } from '../reconcile/outcome.ts';
+import { type Outcome, type Proposal, type Summary, summaryOf } from '../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
 import { reconcile, recordUndecidable } from '../reconcile/reconcile.ts';
-import { acceptCommand } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/failures.ts';
+import type { WindowOverride } from '../service/approvals.ts';
 import { CallBudget, callsOf } from '../service/runs/call-budget.ts';
 import { logOutcome } from '../service/runs/log-outcome.ts';
 import type { Status } from '../service/service.ts';
 import { SourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
 import { includeStatuses } from './includes.ts';
 import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
+import { acceptSync } from './override.ts';
 import { type Held, selectTargets, targetsOutside, toHeld } from './plan.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import { runPendingRestarts } from './restarts.ts';
 import { runRetentionOnce } from './retention.ts';
-
-export type Summary = Readonly<Record<OutcomeKind, number>>;
 
 export interface SyncReport {
   readonly ok: boolean;
@@ -55,6 +53,8 @@ export interface SyncReport {
 
 export interface SyncOptions {
   readonly only?: string;
+  /** Why changes are made outside of their windows. Default: they wait. */
+  readonly override?: WindowOverride | undefined;
   /** Called after each target. */
   readonly onOutcome?: (outcome: Outcome, done: number, total: number) => void;
   /** When aborted, no further work starts, and running writes finish. */
@@ -65,14 +65,17 @@ export interface SyncOptions {
 
 /** Syncs every target once, with the same code as the service. All deletions are decided together at the end. */
 export async function syncTargets(app: App, options: SyncOptions = {}): Promise<SyncReport> {
-  const { only, signal, wake } = options;
+  const { only, signal, wake, override } = options;
   await recoverIntents(app);
   // After an abort, running writes finish. Their reads are aborted after a short grace period, because a store that
   // does not answer could delay them for minutes.
-  const context = await app.createContext({ signal: abortAfterGrace(signal, wake) });
+  const context = await app.createContext({
+    signal: abortAfterGrace(signal, wake),
+    ...(override === undefined ? {} : { overridesWindow: () => true }),
+  });
   const wanted = selectTargets(app, only);
   const { recorder } = context;
-  await acceptCommand(recorder, commandOf('sync', only));
+  await acceptSync(app, context, only, override);
   app.tracing.tracer.recordTrigger(recorder.requestId, { reason: 'manual' });
   const ages = new SourceAges(app);
   const outcomes = await runTargets(app, context, wanted, ages, options);
@@ -270,7 +273,7 @@ export async function report(
   },
 ): Promise<SyncReport> {
   const ordered = targets.toSorted((a, b) => compareTargets(a.target, b.target));
-  const summary = summarize(targets);
+  const summary = summaryOf((kind) => targets.filter((outcome) => outcome.kind === kind).length);
   const ok = !interrupted && summary.refused + summary.held + summary.failed === 0;
   await recorder.sweep({ targets: targets.length, ...summary }, ok);
   return {
@@ -285,9 +288,4 @@ export async function report(
     ...(unrotated === undefined ? {} : { unrotated }),
     interrupted,
   };
-}
-
-function summarize(outcomes: readonly Outcome[]): Summary {
-  const count = (kind: OutcomeKind): number => outcomes.filter((outcome) => outcome.kind === kind).length;
-  return Object.fromEntries(OUTCOMES.map((kind) => [kind, count(kind)])) as Record<OutcomeKind, number>;
 }

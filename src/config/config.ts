@@ -1,4 +1,6 @@
 import type { z } from 'zod';
+import type { ApprovalRule } from '../core/approval-rules.ts';
+import type { ChangeWindow } from '../core/change-windows.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { Reference } from '../providers/credentials.ts';
 import type { Problem } from './problem.ts';
@@ -41,6 +43,9 @@ export interface Config {
   readonly events?: NonNullable<File['events']> | undefined;
   readonly stores: readonly StoreConfig[];
   readonly mappings: readonly Mapping[];
+  /** The first entry that matches an action decides about it. */
+  readonly approvals: readonly ApprovalRule[];
+  readonly windows: readonly ChangeWindow[];
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
   /**

@@ -13,6 +13,10 @@ export interface ConfigDiff {
   readonly mappings: NamedChanges;
   /** Whether the `access` rules changed. A mapping with other bounds of its `include` counts as changed. */
   readonly access: boolean;
+  /** Whether `approvals` changed. */
+  readonly approvals: boolean;
+  /** Whether `windows` changed. */
+  readonly windows: boolean;
   /** Whether an included file has another state or other problems. */
   readonly includes: boolean;
   /** Whether `events` changed. */
@@ -22,7 +26,15 @@ export interface ConfigDiff {
 }
 
 /** Sections that do not need a restart. The service applies changes to them while it runs. */
-type LiveSection = 'stores' | 'mappings' | 'access' | 'bounds' | 'includes' | 'events';
+type LiveSection =
+  | 'stores'
+  | 'mappings'
+  | 'access'
+  | 'approvals'
+  | 'windows'
+  | 'bounds'
+  | 'includes'
+  | 'events';
 export type Section = Exclude<keyof Config, LiveSection>;
 
 const SECTIONS = {
@@ -50,6 +62,8 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
     stores: diffByName(before.stores, after.stores),
     mappings: diffMappings(before, after),
     access: rulesOf(before) !== rulesOf(after),
+    approvals: canonicalJson(before.approvals) !== canonicalJson(after.approvals),
+    windows: canonicalJson(before.windows) !== canonicalJson(after.windows),
     includes: canonicalJson(before.includes) !== canonicalJson(after.includes),
     events: canonicalJson(before.events) !== canonicalJson(after.events),
     restart: sections.filter((name) => sectionText(before, name) !== sectionText(after, name)),
@@ -62,8 +76,7 @@ export function isEmptyDiff({ stores, mappings, restart, ...others }: ConfigDiff
     ...removed,
     ...changed,
   ]);
-  const { access, includes, events } = others;
-  return names.length === 0 && !access && !includes && !events && restart.length === 0;
+  return names.length === 0 && restart.length === 0 && !Object.values(others).includes(true);
 }
 
 /** Compares only what is not the same object in both. Most mappings are. */

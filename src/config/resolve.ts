@@ -80,6 +80,8 @@ export function resolveConfig(file: Sections, root: Located, deps: ResolveOption
     events: withLocalPaths(file.events, ['events']),
     stores: file.stores.map((store, index) => withLocalPaths(store, ['stores', index])),
     mappings: deps.mappings.map(({ mapping }) => mapping),
+    approvals: file.approvals,
+    windows: file.windows,
     access: file.access,
     bounds: boundsOf(deps),
     includes: deps.includes,

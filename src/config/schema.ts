@@ -4,6 +4,7 @@ import { AzureConfig } from '../providers/azure-key-vault/config.ts';
 import { FilesConfig } from '../providers/files/config.ts';
 import { VaultConfig } from '../providers/vault/config.ts';
 import { Audit, Cluster, Engine, Keys } from './shape/backends.ts';
+import { ApprovalRule, ChangeWindow } from './shape/change-control.ts';
 import { Events } from './shape/events.ts';
 import { duration, Name, rate, wholeNumber } from './shape/fields.ts';
 import { Include } from './shape/include.ts';
@@ -66,6 +67,13 @@ export const ConfigFile = z
       .array(MappingConfig)
       .default([])
       .meta({ description: 'The Secrets to write, and their sources.' }),
+    approvals: z.array(ApprovalRule).default([]).meta({
+      description: 'The actions that need the approval of a second person.',
+    }),
+    windows: z
+      .array(ChangeWindow)
+      .default([])
+      .meta({ description: 'When targets may change. Default: at any time.' }),
     access: z.array(AccessRule).optional().meta({
       description:
         'If set, only sources that a rule allows are read. Any other source is refused before any read.',
@@ -74,7 +82,15 @@ export const ConfigFile = z
   .meta({ title: 'secretbridge configuration' });
 
 /** Sections that several files may contain. Their entries are combined. */
-export const LIST_SECTIONS = ['formerInstances', 'include', 'stores', 'mappings', 'access'] as const;
+export const LIST_SECTIONS = [
+  'formerInstances',
+  'include',
+  'stores',
+  'mappings',
+  'approvals',
+  'windows',
+  'access',
+] as const;
 
 /**
  * Returns the JSON Schema of the configuration, for editors. No section is required, because several files can make up

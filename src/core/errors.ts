@@ -40,6 +40,8 @@ export interface AppErrorOptions {
    * result.
    */
   readonly isRefusal?: boolean;
+  /** The ids of the requests for approval on which the action waits. */
+  readonly requests?: readonly string[];
   /**
    * The original error, for debuggers. It is never printed, serialized or stored, because a vendor's error can contain
    * credentials.
@@ -61,6 +63,8 @@ export class AppError extends Error {
   /** Whether a retry may succeed. True if the code is transient and this case is not known to be permanent. */
   readonly isTransient: boolean;
   readonly isRefusal: boolean;
+  /** The ids of the requests for approval on which the action waits. */
+  readonly requests: readonly string[] | undefined;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     // Subject and detail can contain names from users of a store or a mapping, and are shown on terminals. Escape
@@ -75,6 +79,7 @@ export class AppError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.remedy = options.remedy === undefined ? ERRORS[code].remedy : shown(options.remedy);
     this.isRefusal = options.isRefusal === true;
+    this.requests = options.requests;
     this.isTransient = isTransient(code) && options.needsAction !== true && !this.isRefusal;
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
   }
@@ -92,6 +97,7 @@ export class AppError extends Error {
       remedy: this.remedy,
       needsAction: !this.isTransient,
       isRefusal: this.isRefusal,
+      ...(this.requests === undefined ? {} : { requests: this.requests }),
       cause: this.cause,
     });
   }
@@ -102,9 +108,19 @@ export class AppError extends Error {
   }
 
   /** Returns the JSON form of the error for all machine-readable output. */
-  toJSON(): { readonly code: ErrorCode; readonly message: string; readonly remedy: string } {
-    return { code: this.code, message: this.message, remedy: this.remedy };
+  toJSON(): ErrorData {
+    const { code, message, remedy, requests } = this;
+    return { code, message, remedy, ...(requests === undefined ? {} : { requests }) };
   }
+}
+
+/** An error in machine-readable output. */
+export interface ErrorData {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string;
+  /** The ids of the requests for approval on which the action waits. */
+  readonly requests?: readonly string[];
 }
 
 function sentence({ message }: ErrorKind, about: string | undefined, detail: string | undefined): string {

@@ -2,14 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
-import { AppError, toAppError } from '../core/errors.ts';
+import { AppError, type ErrorData, toAppError } from '../core/errors.ts';
 import { validationDetail } from './request-input.ts';
 
 /** The body of every error response. */
-export interface ErrorBody {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly remedy: string;
+export interface ErrorBody extends ErrorData {
   readonly requestId: string;
 }
 
@@ -30,6 +27,7 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   AUDIT_TRUNCATED: 503,
   CLUSTER_FORBIDDEN: 503,
   CREDENTIAL_MISSING: 503,
+  OUTSIDE_WINDOW: 409,
   INTERNAL: 500,
 };
 
@@ -73,8 +71,12 @@ export function toHttpError(thrown: unknown): HttpError {
 }
 
 /** Returns the error without its subject and its detail, which may name something that the caller must not see. */
-export function withoutDetails({ code, retryAfterMs, cause }: AppError): AppError {
-  return new AppError(code, { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+export function withoutDetails({ code, retryAfterMs, requests, cause }: AppError): AppError {
+  return new AppError(code, {
+    cause,
+    ...(requests && { requests }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
 
 const FRAMEWORK_ERRORS: Readonly<Record<string, readonly [status: number, detail: string]>> = {

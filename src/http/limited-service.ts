@@ -3,6 +3,7 @@ import { AppError } from '../core/errors.ts';
 import type { NamespaceSet } from '../core/roles.ts';
 import type { TargetId } from '../core/target.ts';
 import type {
+  ApprovingRequester,
   MappingStatus,
   OrphansAnswer,
   Requester,
@@ -26,6 +27,7 @@ export function limitService(
 ): ServiceView {
   const limits = new Limits(namespaces);
   const limitedBy = (by: Requester): Requester => ({ ...by, mayUse: namespaces.has });
+  const limitedApprover = (by: ApprovingRequester): ApprovingRequester => ({ ...by, mayUse: namespaces.has });
   const mapping = (name: string): MappingStatus | undefined => {
     const found = service.mapping(name);
     return found && limits.mappings([found])[0];
@@ -45,7 +47,8 @@ export function limitService(
     mappings: () => limits.mappings(service.mappings()),
     mapping,
     held: () => limits.targets(service.held()),
-    sync: (name, by, requestId) => onMapping(name, () => service.sync(name, limitedBy(by), requestId)),
+    sync: (name, by, requestId, override) =>
+      onMapping(name, () => service.sync(name, limitedBy(by), requestId, override)),
     rollback: (name, request, by, requestId) =>
       onMapping(name, async () => {
         if ((await audit.get(request.to)) === undefined)
@@ -58,6 +61,12 @@ export function limitService(
       limits.syncAnswer(await onAll(() => service.release(id, limitedBy(by), requestId))),
     orphans: async (by, requestId) =>
       limits.orphans(await onAll(() => service.orphans(limitedBy(by), requestId))),
+    approvals: async () => limits.targets(await service.approvals()),
+    approve: async (id, by, requestId, note) => {
+      const { approval, ...answer } = await service.approve(id, limitedApprover(by), requestId, note);
+      return { ...limits.syncAnswer(answer), approval };
+    },
+    reject: (id, by, requestId, note) => service.reject(id, limitedApprover(by), requestId, note),
     async prune(by, requestId) {
       const answer = await onAll(() => service.prune(limitedBy(by), requestId));
       const { waiting: _, unseen: __, ...rest } = answer;

@@ -1,4 +1,6 @@
 import { ACTOR_KINDS } from '../audit/entry.ts';
+import { APPROVAL_ACTIONS } from '../core/approval-rules.ts';
+import { APPROVAL_STATES } from '../service/approvals.ts';
 
 // Parts of the schemas of API responses.
 
@@ -61,8 +63,16 @@ export const actor = object(
   ['name', 'subject', 'aliases', 'address'],
 );
 
-/** Members that only the records of reads and of configurations have. */
+/** Members that only the records of requests, reads and configurations have. */
 export const recordExtras = {
+  requested: {
+    ...object({ action: { type: 'string', enum: APPROVAL_ACTIONS }, argument: text, until: time }),
+    description: 'For a `request`: what waits for approval.',
+  },
+  approval: {
+    ...integer,
+    description: 'The sequence of the `request` that the record decides about, or that allowed the action.',
+  },
   count: integer,
   since: time,
   changes: list(object({ path: text, before: text, after: text }, ['before', 'after'])),
@@ -79,3 +89,40 @@ export const pinned = {
 
 /** What works, but needs attention. Warnings about the service have no target. */
 export const warnings = list(object({ code: text, ...target, message: text }, Object.keys(target)));
+
+/** A request for approval. */
+export const approval = object(
+  {
+    id: text,
+    sequence: { ...integer, description: "The sequence of the request's record." },
+    action: { type: 'string', enum: APPROVAL_ACTIONS },
+    command: { ...text, description: 'The action as a command.' },
+    ...target,
+    keys: object({ added: list(text), changed: list(text), removed: list(text) }),
+    state: { type: 'string', enum: APPROVAL_STATES },
+    requestedBy: text,
+    requestedAt: time,
+    until: { ...time, description: 'The request is open until this time.' },
+    requestId: text,
+    decidedBy: text,
+    decidedAt: time,
+  },
+  ['decidedBy', 'decidedAt'],
+);
+
+export const requests = {
+  ...list(text),
+  description: 'With `APPROVAL_NEEDED`: the ids of the requests for approval.',
+} as const;
+
+/** The outcomes of targets in a run. */
+export const RUN_OUTCOMES = [
+  'created',
+  'updated',
+  'deleted',
+  'unchanged',
+  'waiting',
+  'refused',
+  'held',
+  'failed',
+] as const;

@@ -2,6 +2,7 @@ import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import {
   actor,
+  approval,
   auditDoubt,
   boolean,
   health,
@@ -11,8 +12,10 @@ import {
   object,
   pinned,
   problem,
+  RUN_OUTCOMES,
   recordExtras,
   reference,
+  requests,
   searches,
   skipped,
   target,
@@ -27,8 +30,6 @@ import { signInSchemas } from './sign-in-schemas.ts';
 
 const error = { code: text, message: text, remedy: text } as const;
 const component = { kind: text, state: health } as const;
-
-const RUN_OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
 
 const run = {
   ok: boolean,
@@ -120,7 +121,7 @@ const recordOptional = [
 ];
 
 export const SCHEMAS = {
-  Error: object({ ...error, requestId: text }),
+  Error: object({ ...error, requests, requestId: text }, ['requests']),
   Liveness: object({ ok: boolean, stalled: list(text), instance: text }, ['instance']),
   Readiness: object({ ok: boolean }),
   Key: object(
@@ -137,6 +138,9 @@ export const SCHEMAS = {
     ['reason', 'since'],
   ),
   HeldList: object({ held: list(reference('Held')), next: text }, ['next']),
+  Approval: approval,
+  ApprovalList: object({ approvals: list(reference('Approval')), next: text }, ['next']),
+  ApproveAnswer: object({ ...run, approval: reference('Approval') }),
   Target: object(
     {
       ...target,

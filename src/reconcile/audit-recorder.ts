@@ -2,7 +2,6 @@ import { type AuditRecord, type Command, commandEntry, type Entry, NO_KEYS } fro
 import type { AppError } from '../core/errors.ts';
 import type { PendingRecord, ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/drift.ts';
 import type { Pin } from '../sync/pin.ts';
 import {
   type Change,
@@ -27,9 +26,11 @@ import { ReadRecorder } from './read-records.ts';
 import type {
   ChangeResult,
   CurrentTarget,
+  PinDecision,
   RecordedState,
   Recorder,
   RecorderDeps,
+  ReleasedChange,
   RestartsNeeded,
   TargetFailure,
 } from './recorder.ts';
@@ -195,20 +196,27 @@ export class AuditRecorder implements Recorder {
     return lateOutcome !== undefined;
   }
 
-  release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void> {
+  release(mapping: string, target: TargetId, { id, keys, approval }: ReleasedChange): Promise<void> {
     return this.#recordTarget(mapping, target, {
       action: 'release',
       outcome: 'ok',
       keys: changesOf(keys),
       note: id,
+      ...(approval === undefined ? {} : { approval }),
     });
   }
 
-  pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void> {
+  pin(
+    mapping: string,
+    target: TargetId,
+    pin: Pin | 'unpin',
+    { error, approval }: PinDecision = {},
+  ): Promise<void> {
     return this.#recordTarget(mapping, target, {
       action: pin === 'unpin' ? 'unpin' : 'rollback',
       ...(pin === 'unpin' ? {} : { sources: pin.sources, note: pinNote(pin) }),
       ...(error === undefined ? { outcome: 'ok' } : { outcome: 'refused', code: error.code }),
+      ...(approval === undefined ? {} : { approval }),
     });
   }
 
@@ -248,7 +256,7 @@ export class AuditRecorder implements Recorder {
   }
 
   #changeEntry(change: Change): Omit<Entry, 'phase' | 'outcome'> {
-    const { action, mapping, target, sources, keys, values, before, after, note, attempt } = change;
+    const { action, mapping, target, sources, keys, values, before, after, note, attempt, approval } = change;
     return {
       actor: this.#deps.actor,
       requestId: this.requestId,
@@ -261,6 +269,7 @@ export class AuditRecorder implements Recorder {
       ...(before === undefined ? {} : { before }),
       ...(after === undefined ? {} : { after }),
       ...(note === undefined ? {} : { note }),
+      ...(approval === undefined ? {} : { approval }),
       durationMs: this.#deps.clock.now() - change.startedAt,
       attempt,
     };

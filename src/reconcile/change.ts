@@ -34,6 +34,8 @@ export interface Change {
   readonly attempt: number;
   readonly startedAt: number;
   readonly note?: string;
+  /** The sequence of the request that allows the change. */
+  readonly approval?: number | undefined;
   /** The workloads to restart after the change, if their pods may have read the previous content. */
   readonly restart?: readonly Workload[];
 }

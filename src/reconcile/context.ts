@@ -1,3 +1,4 @@
+import type { Actor } from '../audit/entry.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { TargetId } from '../core/target.ts';
@@ -8,6 +9,8 @@ import type { ReconcileDeps } from './reconcile.ts';
 
 /** State that the runs of one request share: the values read, and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
+  /** Who asked for the runs. */
+  readonly actor: Actor;
   /**
    * Returns functions that read from the stores. These functions reuse a value of this context only if the request for
    * the value was sent after the given time, in milliseconds since 1970.

@@ -3,17 +3,16 @@ import type { Cluster, WriteOptions } from '../cluster/cluster.ts';
 import { AppError, isClusterOutage, MAX_UNANSWERED_CALLS, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
-import { mapConcurrently } from '../core/semaphore.ts';
-import { formatTarget } from '../core/target.ts';
 import { type BrakeDeps, brakeReason, type Population } from './brake.ts';
-import { type Change, changesOf, type Removal } from './change.ts';
-import { lateRemoval, possibleLateRemovals } from './late-writes.ts';
+import { type Change, changesOf } from './change.ts';
+import { closedWindow, type WindowDeps } from './guard.ts';
+import { lookUpEach, possiblyLateRemovals, recordLateRemovals } from './late-removals.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
 import { applyPlan, dryRunRefusal, dryRunWrite } from './write.ts';
-import { resolveFailedWrite, verifyWrite, type WriteResult } from './write-verification.ts';
+import { resolveFailedWrite, type WriteResult } from './write-verification.ts';
 
-export interface DestroyDeps extends BrakeDeps {
+export interface DestroyDeps extends BrakeDeps, WindowDeps {
   readonly audit: BrakeDeps['audit'] & Pick<AuditStore, 'exclusively'>;
   readonly cluster: Cluster;
   readonly recorder: Recorder;
@@ -43,7 +42,8 @@ export async function destroy(
   return deps.audit.exclusively('destroy', async () => {
     const clusterError = await recordLateRemovals(await readLateRemovals(), deps);
     const alreadyRemoved = await findAlreadyRemoved(proposals, deps);
-    const unheld = proposals.filter((proposal) => !proposal.held && !alreadyRemoved.has(proposal));
+    const isDue = (proposal: Proposal) => !proposal.held && closedFor(proposal, deps) === undefined;
+    const unheld = proposals.filter((proposal) => isDue(proposal) && !alreadyRemoved.has(proposal));
     const braked = await brakeReason(unheld, population, deps);
     if (braked === undefined && unheld.length > 0) await deps.accept?.();
     const outcomes: Outcome[] = [];
@@ -52,59 +52,14 @@ export async function destroy(
       // Check this now, not only before the first removal: with many proposals, the last removal begins minutes later.
       if (deps.isStillWanted?.(proposal) === false) continue;
       const removal = alreadyRemoved.get(proposal);
+      const closed = proposal.held ? undefined : closedFor(proposal, deps);
       if (removal !== undefined) outcomes.push({ ...outcomeOf(proposal, 'unchanged'), ...removal, keys: [] });
+      else if (closed !== undefined) outcomes.push(await recordWait(proposal, closed, deps));
       else if (braked === undefined && !proposal.held) outcomes.push(await removeUntilAway(proposal));
       else outcomes.push(await recordHold(proposal, braked, deps, note));
     }
     return outcomes;
   });
-}
-
-function possiblyLateRemovals({ audit, clock, brake, instances }: BrakeDeps): Promise<readonly Removal[]> {
-  const since = new Date(clock.now() - brake.windowMs).toISOString();
-  return possibleLateRemovals(audit, since, instances);
-}
-
-/**
- * Returns the number of removals that took effect after they were recorded as failed. The next deletion step will
- * record their outcomes.
- */
-export async function countLateRemovals(
-  deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },
-): Promise<number> {
-  const { made: applied } = await findLateRemovals(await possiblyLateRemovals(deps), deps);
-  const entries = await Promise.all(
-    applied.map((removal) => lateRemoval(deps.audit, removal, deps.instances)),
-  );
-  return entries.filter((entry) => entry !== undefined).length;
-}
-
-/**
- * Records the outcomes of removals that took effect after they were recorded as failed. The next deletion step checks
- * the targets that cannot be read now. If the cluster is unavailable, returns an error, because the brake cannot count
- * such removals.
- */
-async function recordLateRemovals(
-  removals: readonly Removal[],
-  { cluster, recorder }: Pick<DestroyDeps, 'cluster' | 'recorder'>,
-): Promise<AppError | undefined> {
-  const { made: applied, away } = await findLateRemovals(removals, { cluster });
-  for (const removal of applied) await recorder.recordRemoval(removal);
-  return away;
-}
-
-async function findLateRemovals(
-  removals: readonly Removal[],
-  { cluster }: { readonly cluster: Pick<Cluster, 'read'> },
-): Promise<{ readonly made: readonly Removal[]; readonly away: AppError | undefined }> {
-  let away: AppError | undefined;
-  const lookups = await lookUpEach(removals, async (removal) => {
-    const verification = await verifyWrite({ ...removal, sources: [] }, cluster);
-    if (verification.kind !== 'unknown' || !verification.isAway) return verification;
-    away = new AppError('CLUSTER_UNAVAILABLE', { subject: formatTarget(removal.target) });
-    return 'away';
-  });
-  return { made: removals.filter((_, index) => lookups[index]?.kind === 'applied'), away };
 }
 
 /**
@@ -154,25 +109,6 @@ export async function findAlreadyRemoved(
     if (lookup !== undefined) alreadyRemoved.set(proposal, lookup);
   }
   return alreadyRemoved;
-}
-
-/** The number of concurrent reads. */
-const READS = 16;
-
-/**
- * Looks up the items concurrently. Returns the results in their order. Stops after several reads without an answer.
- */
-async function lookUpEach<In, Out>(
-  items: readonly In[],
-  lookUp: (item: In) => Promise<Out | 'away'>,
-): Promise<readonly (Out | undefined)[]> {
-  let unanswered = 0;
-  return mapConcurrently(items, READS, async (item) => {
-    if (unanswered >= MAX_UNANSWERED_CALLS) return undefined;
-    const result = await lookUp(item);
-    unanswered = result === 'away' ? unanswered + 1 : 0;
-    return result === 'away' ? undefined : result;
-  });
 }
 
 /** Carries out a proposal: ends a merge, or deletes the target and then creates the replacement if there is one. */
@@ -228,7 +164,7 @@ async function endMerge(
 }
 
 function changeOf(
-  { mapping, live, keys, replacement }: Proposal,
+  { mapping, live, keys, replacement, approval }: Proposal,
   action: 'delete' | 'update',
   before: LiveSecret['data'],
   { clock, fingerprints }: DestroyDeps,
@@ -245,6 +181,7 @@ function changeOf(
     ...(replacementData === undefined ? {} : { after: fingerprints.target(live.id, replacementData) }),
     replaces: live.resourceVersion,
     uid: live.uid,
+    approval,
     attempt: 1,
     startedAt: clock.now(),
   };
@@ -283,6 +220,24 @@ async function recordChange(
     if (error.code === 'AUDIT_UNAVAILABLE') throw error;
     return resolveFailedWrite(error, change, { recorder, cluster });
   }
+}
+
+/** Returns the error of a removal that must wait for its window. */
+export function closedFor(
+  { mapping, live: { id } }: Proposal,
+  deps: Pick<DestroyDeps, 'windows' | 'clock'>,
+): AppError | undefined {
+  return closedWindow({ mapping, namespace: id.namespace, isExempt: false }, deps);
+}
+
+async function recordWait(
+  proposal: Proposal,
+  error: AppError,
+  { recorder }: Pick<DestroyDeps, 'recorder'>,
+): Promise<Outcome> {
+  const { mapping, live, keys } = proposal;
+  await recorder.recordFailure(mapping, live.id, { kind: 'refused', error, keys });
+  return outcomeOf(proposal, 'waiting', error);
 }
 
 async function recordHold(

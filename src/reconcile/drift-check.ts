@@ -110,7 +110,7 @@ async function missingNamespace(
  * Whether the Secret contains nothing of a merge. Either the keys were never merged, or another client replaced the
  * whole Secret.
  */
-function isMergeMissing(
+export function isMergeMissing(
   { keys, live }: Extract<Plan, { kind: 'merge' }>,
   { instance, mapping }: { readonly instance: string; readonly mapping: string },
 ): boolean {

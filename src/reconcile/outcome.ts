@@ -9,8 +9,31 @@ import { foundNothing } from '../sync/find.ts';
 import type { Plan } from '../sync/plan-types.ts';
 
 /** The outcome kinds, in the order in which a summary prints them. */
-export const OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
+export const OUTCOMES = [
+  'created',
+  'updated',
+  'deleted',
+  'unchanged',
+  'waiting',
+  'refused',
+  'held',
+  'failed',
+] as const;
 export type OutcomeKind = (typeof OUTCOMES)[number];
+
+/** How many targets have each outcome. `waiting` is present only if a change waits for its window. */
+export type Summary = Readonly<Record<Exclude<OutcomeKind, 'waiting'>, number>> & {
+  readonly waiting?: number;
+};
+
+/** @param countOf Returns the number of targets with an outcome. */
+export function summaryOf(countOf: (kind: OutcomeKind) => number): Summary {
+  const { waiting, ...others } = Object.fromEntries(OUTCOMES.map((kind) => [kind, countOf(kind)])) as Record<
+    OutcomeKind,
+    number
+  >;
+  return waiting === 0 ? others : { ...others, waiting };
+}
 
 /** A proposal to destroy a target. The job of a target makes the proposal, and the deletion step decides about it. */
 export interface Proposal {
@@ -24,6 +47,8 @@ export interface Proposal {
    * Set if the Secret belongs to another owner. In this case, only our keys are removed, and the Secret itself stays.
    */
   readonly ending?: MergeManifest;
+  /** The sequence of the request that allows the removal. */
+  readonly approval?: number | undefined;
   /** The Secret to create immediately after the deletion. */
   readonly replacement?: Replacement;
 }

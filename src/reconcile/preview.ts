@@ -1,13 +1,16 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
+import type { ApprovalGate } from './approvals.ts';
 import type { DecideDeps, Decision } from './decide.ts';
+import type { WindowDeps } from './guard.ts';
 import type { Proposal } from './outcome.ts';
 import { type DesiredTarget, decideTarget } from './targets.ts';
 import { dryRunWrite } from './write.ts';
 
-export interface PreviewDeps extends DecideDeps {
+export interface PreviewDeps extends DecideDeps, WindowDeps {
   readonly cluster: Cluster;
+  readonly approvals: ApprovalGate;
 }
 
 /** Decides about a target as a sync does, and changes nothing. */

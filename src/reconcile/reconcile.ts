@@ -1,25 +1,21 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { Instances, TargetId } from '../core/target.ts';
 import type { Plan } from '../sync/plan-types.ts';
-import {
-  type DecideDeps,
-  type Decision,
-  decideBeforeRecorded,
-  isPresentAndOurs,
-  type PendingDecision,
-} from './decide.ts';
-import { type Comparison, compareWithLastWrite, type DriftReport, reportDrift } from './drift-check.ts';
+import type { ApprovalGate } from './approvals.ts';
+import { type DecideDeps, type Decision, isPresentAndOurs, type PendingDecision } from './decide.ts';
+import { type Comparison, type DriftReport, reportDrift } from './drift-check.ts';
+import { closedWindow, type Guarded, guardChange, type Postponed, type WindowDeps } from './guard.ts';
+import { type Observation, observe, observeMissing } from './observe.ts';
 import { type Outcome, type OutcomeKind, outcomeDetails, type Proposal } from './outcome.ts';
 import type { RecordedState, Recorder } from './recorder.ts';
 import { applyPlan, stillRefused, type WritePlan } from './write.ts';
 
-export interface ReconcileDeps extends DecideDeps {
+export interface ReconcileDeps extends DecideDeps, WindowDeps {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
-  readonly clock: Clock;
+  readonly approvals: ApprovalGate;
   /** Whether a recent list of Secrets shows that a target does not exist. Absent if there is no such list. */
   readonly isMissing?: ((id: TargetId) => boolean) | undefined;
 }
@@ -102,6 +98,11 @@ async function carryOut(
     case 'delete':
     case 'recreate':
     case 'hold': {
+      const closed =
+        plan.kind === 'hold'
+          ? undefined
+          : closedWindow({ mapping: run.mapping.name, namespace: run.id.namespace, isExempt: false }, deps);
+      if (closed !== undefined) return postpone({ kind: 'waiting', error: closed }, run, decision, deps);
       const proposal = proposalOf(run.mapping, decision, plan);
       return { ...outcomeOf('held', run, decision, deps, new AppError('HELD')), proposal };
     }
@@ -190,8 +191,11 @@ async function write(
     await recorder.recordFailure(mapping.name, id, { kind: 'failed', error: refused, keys: plan.keys });
     return outcomeOf('failed', run, decision, deps, refused);
   }
+  const guard = await guardWrite(run, { plan, decision, comparison }, deps);
+  if (guard.postponed !== undefined) return postpone(guard.postponed, run, decision, deps);
   const { isDrift: isRepair, previousContent } = comparison;
   const job = {
+    approval: guard.approval,
     mapping,
     id,
     attempt,
@@ -212,6 +216,30 @@ async function write(
   return outcomeOf('failed', run, decision, deps, error);
 }
 
+/** Asks for the window and the approval of a write. */
+function guardWrite(
+  { mapping, id }: Attempt,
+  { plan, decision, comparison }: Pick<Write, 'plan' | 'decision' | 'comparison'>,
+  deps: ReconcileDeps,
+): Promise<Guarded> {
+  const isFirst = plan.kind === 'create' || (plan.kind === 'merge' && comparison.isGone === true);
+  const isExempt = comparison.isDrift || isFirst || decision.pinned !== undefined;
+  return guardChange({ mapping: mapping.name, id, plan, isExempt }, deps);
+}
+
+/** Records and returns the outcome of a change that must wait for its window, or for a second person. */
+async function postpone(
+  { kind, error }: Postponed,
+  run: Attempt,
+  decision: PendingDecision,
+  deps: ReconcileDeps,
+): Promise<Outcome> {
+  await decision.whenRecorded();
+  const { keys } = decision.plan;
+  await deps.recorder.recordFailure(run.mapping.name, run.id, { kind: 'refused', error, keys });
+  return outcomeOf(kind, run, decision, deps, error);
+}
+
 function outcomeOf(
   kind: OutcomeKind,
   { mapping, id }: Attempt,
@@ -230,43 +258,6 @@ function outcomeOf(
     ...(pinned === undefined ? {} : { pinned }),
     ...outcomeDetails(plan, live, desired, error === undefined),
   };
-}
-
-interface Observation {
-  readonly decision: PendingDecision;
-  readonly comparison: Comparison;
-}
-
-/**
- * @param isSure Whether the cluster itself was read to find that a target is missing. False if only a list was used,
- * which may be stale.
- */
-async function observe(
-  mapping: Mapping,
-  id: TargetId,
-  deps: ReconcileDeps,
-  isSure = true,
-): Promise<Observation> {
-  const decision = await decideBeforeRecorded(mapping, id, deps);
-  return { decision, comparison: await compareWithLastWrite(decision, mapping, id, deps, isSure) };
-}
-
-/**
- * Observes a target that is missing from a list, without reading it. This is enough for a target that was never
- * written: if the Secret exists after all, its creation fails and the target is read. Returns undefined for a target
- * that may have been written, because it must be read first.
- */
-async function observeMissing(
-  mapping: Mapping,
-  id: TargetId,
-  deps: ReconcileDeps,
-): Promise<Observation | undefined> {
-  if (mapping.target.mode !== 'own' || deps.isMissing?.(id) !== true) return undefined;
-  const cluster = { ...deps.cluster, read: async () => undefined };
-  const observation = await observe(mapping, id, { ...deps, cluster }, false);
-  return observation.decision.plan.kind === 'create' && !observation.comparison.isGone
-    ? observation
-    : undefined;
 }
 
 type DestructivePlan = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;

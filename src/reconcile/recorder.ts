@@ -74,10 +74,24 @@ export interface Recorder {
    */
   recordRemoval(removal: Removal): Promise<boolean>;
   /** Records that a person releases a held change. */
-  release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
-  /** Records that a person pins or unpins a target. If `error` is given, records that this request was refused. */
-  pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void>;
+  release(mapping: string, target: TargetId, change: ReleasedChange): Promise<void>;
+  /** Records that a person pins or unpins a target. */
+  pin(mapping: string, target: TargetId, pin: Pin | 'unpin', decision?: PinDecision): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
+}
+
+export interface ReleasedChange {
+  readonly id: string;
+  readonly keys: readonly KeyPlan[];
+  /** The sequence of the request that allows the release. */
+  readonly approval: number | undefined;
+}
+
+export interface PinDecision {
+  /** Why the request was refused. */
+  readonly error?: AppError;
+  /** The sequence of the request that allows it. */
+  readonly approval?: number | undefined;
 }
 
 /** The result of a change, as needed for its outcome record. */

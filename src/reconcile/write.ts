@@ -29,6 +29,8 @@ export interface WriteJob {
   readonly attempt: number;
   /** Whether the write undoes a manual change. */
   readonly isRepair: boolean;
+  /** The sequence of the request that allows the write. */
+  readonly approval?: number | undefined;
   /** The fingerprint of the previous content, if the target or our part of it was lost. */
   readonly previousContent?: string;
   /** Called when the target is written, before the outcome is recorded. */
@@ -161,7 +163,7 @@ async function merge(
 function describeChange(
   plan: WritePlan,
   { desired, live }: Decision,
-  { mapping, id, attempt, isRepair, previousContent }: WriteJob,
+  { mapping, id, attempt, isRepair, previousContent, approval }: WriteJob,
   { fingerprints, clock, cluster }: WriteDeps,
 ): Change {
   const [before, after] = dataOf(plan);
@@ -177,6 +179,7 @@ function describeChange(
     keys: changesOf(plan.keys),
     values: valuesOf(plan.keys, plan.kind === 'create' || (plan.kind === 'update' && plan.adopts)),
     startedAt: clock.now(),
+    approval,
     ...(previous === undefined ? {} : { before: previous }),
     ...(live === undefined ? {} : { replaces: live.resourceVersion }),
     after: fingerprints.target(id, after),

@@ -230,6 +230,7 @@ export class Controller {
     intervals.every(TICK_MS, () => unresolved.checkNext(resync));
     intervals.every(RESYNC_INTERVAL_MS, () => this.#resync());
     intervals.every(RECOVERY_INTERVAL_MS, this.#recovery());
+    intervals.every(RECOVERY_INTERVAL_MS, () => this.#parts.steps.resumeApproved());
     intervals.every(AUDIT_PROBE_MS, () => this.#probeAudit());
     intervals.every(HOUR_MS, () => {
       deletion.requestOrphanCheck();

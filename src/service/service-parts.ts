@@ -61,6 +61,8 @@ interface Steps {
   readonly destroy: DeletionStepDeps['destroy'];
   /** Restarts pending workloads. Returns the delay until the next check. */
   readonly restart: (signal: AbortSignal) => Promise<number | undefined>;
+  /** Carries out approved actions that a crash has interrupted. */
+  readonly resumeApproved: () => Promise<void>;
   /** Resolves intents without an outcome. */
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
   /** Whether the latest record of a target is a failure. */

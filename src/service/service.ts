@@ -1,8 +1,10 @@
 import type { AppError } from '../core/errors.ts';
 import type { Person } from '../core/person.ts';
+import type { Role } from '../core/roles.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Origin } from '../events/hint.ts';
 import type { KeyPlan } from '../sync/drift.ts';
+import type { ApprovalStatus, WindowOverride } from './approvals.ts';
 
 export type Health = 'up' | 'degraded' | 'down';
 
@@ -84,6 +86,15 @@ export interface HeldStatus {
   /** RFC 3339: when the change was first held. */
   readonly since?: string;
 }
+
+/** A person who decides about a request. */
+export interface ApprovingRequester extends Requester {
+  /** Whether the person has the role in this namespace. */
+  hasRole(role: Role, namespace: string): Promise<boolean>;
+}
+
+/** The result of an approved action, with its request. */
+export type ApproveAnswer = SyncAnswer & { readonly approval: ApprovalStatus };
 
 /** A warning about the service, or about one target. */
 export interface StatusWarning extends Partial<TargetId> {
@@ -212,7 +223,12 @@ export interface Service {
   mapping(name: string): MappingStatus | undefined;
   held(): readonly HeldStatus[];
   /** @throws AppError QUEUE_UNAVAILABLE and others. Returns `undefined` for an unknown mapping. */
-  sync(mapping: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined>;
+  sync(
+    mapping: string,
+    by: Requester,
+    requestId: string,
+    override?: WindowOverride,
+  ): Promise<SyncAnswer | undefined>;
   /**
    * Pins one target to the source versions in a record, and writes them.
    *
@@ -238,6 +254,22 @@ export interface Service {
   orphans(by: Requester, requestId: string): Promise<OrphansAnswer>;
   /** Deletes the orphaned targets. The brake applies as for all other deletions. */
   prune(by: Requester, requestId: string): Promise<PruneAnswer>;
+  /** Returns the requests for approval of the last days, by namespace and name. */
+  approvals(): Promise<readonly ApprovalStatus[]>;
+  /** Approves a request and carries out its action. @throws AppError NOT_FOUND, FORBIDDEN, APPROVAL_CLOSED */
+  approve(
+    id: string,
+    by: ApprovingRequester,
+    requestId: string,
+    note: string | undefined,
+  ): Promise<ApproveAnswer>;
+  /** @throws AppError NOT_FOUND, FORBIDDEN, APPROVAL_CLOSED */
+  reject(
+    id: string,
+    by: ApprovingRequester,
+    requestId: string,
+    note: string | undefined,
+  ): Promise<ApprovalStatus>;
   /** Returns all loops, for `livez`. */
   loops(): readonly LoopState[];
   /** Returns the reason why the service is not ready: no configuration is loaded, or the audit cannot be written. */

@@ -153,6 +153,7 @@ function stateOf(
   if (targetState.drifted) return 'drifted';
   if (targetState.proposed || targetState.kind === 'held') return 'held';
   if (targetState.kind === 'refused') return 'refused';
+  if (targetState.kind === 'waiting') return 'waiting';
   // The Secret was deleted because its source is missing. The next run will report the missing source.
   if (targetState.kind === 'deleted') return 'waiting';
   if (targetState.kind === 'failed') {

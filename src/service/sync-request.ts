@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { compareTargets, type TargetId } from '../core/target.ts';
 import { withoutSuffix } from '../core/tracer.ts';
-import { OUTCOMES } from '../reconcile/outcome.ts';
+import { summaryOf } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { targetKey } from './config-snapshot.ts';
 import type { Controller } from './controller.ts';
@@ -117,11 +117,12 @@ function answerOf(
 ): SyncAnswer {
   const sorted = states.toSorted((a, b) => compareTargets(a.target, b.target));
   return {
-    ok: pending === 0 && held.length === 0 && sorted.every(({ error }) => error === undefined),
+    ok:
+      pending === 0 &&
+      held.length === 0 &&
+      sorted.every(({ error, kind }) => error === undefined || kind === 'waiting'),
     requestId,
-    summary: Object.fromEntries(
-      OUTCOMES.map((outcome) => [outcome, sorted.filter(({ kind }) => kind === outcome).length]),
-    ),
+    summary: summaryOf((outcome) => sorted.filter(({ kind }) => kind === outcome).length),
     targets: sorted.map(({ mapping, target, kind, error, keys, pinned }) => ({
       mapping,
       ...target,

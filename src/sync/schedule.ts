@@ -10,6 +10,7 @@ export interface RunResult {
     | 'updated'
     | 'deleted'
     | 'unchanged'
+    | 'waiting'
     | 'refused'
     | 'held'
     | 'failed'
@@ -33,6 +34,8 @@ const MINUTE = 60 * SECOND;
 const MIN_DELAY = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
+/** A run that begins just before its window opens runs again soon. */
+const MIN_WINDOW_WAIT = SECOND / 10;
 /** The longest delay after a failure that a person must fix, unless the refresh interval is longer. */
 export const MAX_PERSON_DELAY_MS = 15 * MINUTE;
 /**
@@ -66,6 +69,9 @@ export function nextRun(
     case 'held':
     case 'contested':
       return roundUp(refresh);
+    case 'waiting':
+      // The limit also covers a clock that was set, and a window that was removed.
+      return roundUp(clamp(result.retryAfterMs, MIN_WINDOW_WAIT, MAX_RETRY_AFTER_MS, MAX_RETRY_AFTER_MS));
     case 'failed':
     case 'refused':
       if (result.code === 'NAMESPACE_MISSING' || result.code === 'SECRET_MISSING')

@@ -64,6 +64,11 @@ export const METRICS = {
     labels: [...TARGET, 'code'],
     help: '1 while the target has this error',
   },
+  secretbridge_target_waiting: {
+    type: 'gauge',
+    labels: TARGET,
+    help: '1 while a change of the target waits for its window in `windows`',
+  },
   secretbridge_source_changed_timestamp_seconds: {
     type: 'gauge',
     labels: TARGET,

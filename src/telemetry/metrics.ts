@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import { type HistogramName, METRICS, type MetricName } from './metric-names.ts';
 import {
   createSeriesByName,
@@ -180,6 +181,7 @@ function createInstruments(registry: Registry) {
     writes: counter('secretbridge_cluster_writes_total'),
     stale: gauge('secretbridge_target_stale_seconds'),
     errors: gauge('secretbridge_target_errors'),
+    waiting: gauge('secretbridge_target_waiting'),
     changed: gauge('secretbridge_source_changed_timestamp_seconds'),
     expiry: gauge('secretbridge_certificate_expiry_timestamp_seconds'),
     storeUp: gauge('secretbridge_store_up'),
@@ -215,6 +217,8 @@ function removeOtherSeries({ ofTargets, ofStores }: ConfiguredSeries, snapshot: 
   removeOthers(ofStores, new Set(snapshot.stores.map(({ name }) => name)));
 }
 
+const WAITING: ErrorCode = 'OUTSIDE_WINDOW';
+
 /** Updates the gauges synchronously, so that concurrent scrapes never see a partial update. */
 function setGauges(
   gauges: Instruments,
@@ -222,11 +226,13 @@ function setGauges(
   staleSecondsOf: (target: StalenessInput) => number,
 ): void {
   const { stale, errors, storeUp, breakerOpen, jobs, stalled } = gauges;
-  for (const metric of [stale, errors, storeUp, breakerOpen, jobs, stalled]) metric.reset();
+  for (const metric of [stale, errors, gauges.waiting, storeUp, breakerOpen, jobs, stalled]) metric.reset();
   for (const target of snapshot.targets) {
     const { mapping, namespace, code } = target;
     stale.set({ mapping, namespace }, staleSecondsOf(target));
-    if (code !== undefined) errors.set({ mapping, namespace, code }, 1);
+    // A change that waits for its window is no error.
+    if (code === WAITING) gauges.waiting.set({ mapping, namespace }, 1);
+    else if (code !== undefined) errors.set({ mapping, namespace, code }, 1);
   }
   for (const store of snapshot.stores) {
     storeUp.set({ store: store.name }, Number(store.state !== 'down'));

@@ -29,6 +29,8 @@ function diffOf(some: Partial<ConfigDiff>): ConfigDiff {
     stores: NONE,
     mappings: NONE,
     access: false,
+    approvals: false,
+    windows: false,
     includes: false,
     events: false,
     restart: [],

@@ -90,6 +90,7 @@ async function open(openChannel: OpenChannel) {
       resolve: () => resolveTargets(app.config.mappings, cluster, undefined),
     },
     steps: {
+      resumeApproved: async () => undefined,
       heldId: () => 'held',
       openContext: async () => app.createContext(),
       destroy: async () => [],

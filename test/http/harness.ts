@@ -1,4 +1,5 @@
 import { systemClock } from '../../src/core/clock.ts';
+import { AppError } from '../../src/core/errors.ts';
 import type { Role } from '../../src/core/roles.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { startBackgroundTimer } from '../../src/core/timer.ts';
@@ -219,6 +220,13 @@ function fakeService(calls: { what: string; by: Requester; requestId: string }[]
     async prune(by, requestId) {
       calls.push({ what: 'prune', by, requestId });
       return done(requestId);
+    },
+    approvals: async () => [],
+    async approve() {
+      throw new AppError('NOT_FOUND');
+    },
+    async reject() {
+      throw new AppError('NOT_FOUND');
     },
     loops: () => [{ name: 'queue', ageMs: 1, deadlineMs: 60_000, stalled: false }],
     notReady: async () => undefined,

@@ -20,8 +20,10 @@ import {
   type SourceReader,
 } from '../../src/providers/source-reader.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
+import { NO_APPROVALS } from '../../src/reconcile/approvals.ts';
 import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
+import { NO_WINDOWS } from '../../src/reconcile/guard.ts';
 import { createRecordLookup } from '../../src/reconcile/record-lookup.ts';
 import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
@@ -106,6 +108,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       recordKeys: RECORD_KEYS,
       sealer: SEALER,
       pins: pinsOf(log, [config.instance]),
+      approvalLog: { requests: async () => [] },
       checkpoints: undefined,
       tracing: noTracing,
       cluster,
@@ -159,6 +162,9 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           stores,
           clock,
           recorder,
+          actor,
+          approvals: NO_APPROVALS,
+          windows: NO_WINDOWS,
           isDesired: desiredIndex(targets),
           records: createRecordLookup(log, {
             instances: [config.instance],

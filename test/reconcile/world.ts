@@ -1,10 +1,12 @@
 import type { App } from '../../src/app/app.ts';
 import { absenceRuleOf } from '../../src/app/stores.ts';
+import { createApprovalLog } from '../../src/audit/approval-log.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { type SyncOptions, syncTargets } from '../../src/commands/sync.ts';
 import type { Config } from '../../src/config/config.ts';
+import { waitsUntil } from '../../src/core/change-windows.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
@@ -17,6 +19,7 @@ import {
   type ReaderOptions,
   type SourceReader,
 } from '../../src/providers/source-reader.ts';
+import { createApprovalGate } from '../../src/reconcile/approvals.ts';
 import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
 import { createRecordLookup } from '../../src/reconcile/record-lookup.ts';
@@ -167,12 +170,16 @@ mappings:${wanted}`);
     const current = config;
     const unresolvedIntents = createUnresolvedIntents();
     let targets = unresolvedTargets(current.mappings);
-    const requestId = request ?? `request-${processes}`;
+    const defaultRequestId = `request-${processes}`;
     const own = await openAudit?.(`process-${processes}`, clock);
     const memory = log.another(`process-${processes}`);
     const audit = faulty('audit', own?.audit ?? memory, watch);
     const watched = faulty('cluster', witnessed, watch);
     const opened = faulty('store', provider, watch);
+    const instances = [config.instance, ...config.formerInstances];
+    const approvalLog = createApprovalLog({
+      ...{ audit, keys: RECORD_KEYS, instances, now: () => clock.now(), maxAgeMs: () => 30 * 86_400_000 },
+    });
     const pins = own?.pins ?? pinsOf(audit, [config.instance, ...config.formerInstances]);
     const app: App = {
       config,
@@ -183,6 +190,7 @@ mappings:${wanted}`);
       recordKeys: RECORD_KEYS,
       sealer: SEALER,
       pins,
+      approvalLog,
       checkpoints: own?.checkpoints,
       tracing: noTracing,
       cluster: watched,
@@ -199,9 +207,9 @@ mappings:${wanted}`);
         return targets;
       },
       async reconfigure() {},
-      async createContext({ signal } = {}) {
+      async createContext({ signal, overridesWindow, ...by } = {}) {
         targets = await resolveTargets(current.mappings, watched, undefined);
-        const actor = { kind: 'cli', name: 'ann' } as const;
+        const { actor = { kind: 'cli', name: 'ann' }, requestId = request ?? defaultRequestId } = by;
         const recorder = new AuditRecorder({
           audit,
           actor,
@@ -234,6 +242,14 @@ mappings:${wanted}`);
           stores: definitions,
           clock,
           recorder,
+          actor,
+          approvals: createApprovalGate({
+            ...{ audit, log: approvalLog, rules: () => current.approvals, clock, actor, requestId },
+          }),
+          windows: {
+            waitsUntil: (change) =>
+              overridesWindow?.(change) ? undefined : waitsUntil(current.windows, change, clock.now()),
+          },
           isDesired: desiredIndex(targets),
           records: createRecordLookup(audit, {
             instances: [config.instance, ...config.formerInstances],

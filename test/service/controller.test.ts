@@ -78,6 +78,7 @@ async function open(
     },
     steps: {
       heldId: () => 'held',
+      resumeApproved: async () => undefined,
       openContext: async () => ({
         ...(await app.createContext()),
         versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),

@@ -48,6 +48,8 @@ const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, revie
   ['configHash', ({ configHash }) => configHash],
   ['revision', ({ revision }) => revision],
   ['actorSubject', ({ actor }) => actor.subject],
+  ['requested', ({ requested }) => (requested === undefined ? '' : JSON.stringify(requested))],
+  ['approval', ({ approval }) => approval],
 ];
 
 export function csvHeader(): string {

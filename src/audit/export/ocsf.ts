@@ -166,7 +166,7 @@ function entityName(record: AuditRecord): string {
 
 function unmapped(record: AuditRecord, review: Review | undefined): object {
   const { action, phase, outcome, mapping, keys, values, sources, counts, attempt, previousHash } = record;
-  const { count, since, changes, configHash, revision } = record;
+  const { count, since, changes, configHash, revision, requested, approval } = record;
   const reviewed = action === 'review' ? record.review : { state: 'unreviewed', ...review };
   return {
     actor_kind: record.actor.kind,
@@ -184,6 +184,8 @@ function unmapped(record: AuditRecord, review: Review | undefined): object {
     ...(changes === undefined ? {} : { changes }),
     ...(configHash === undefined ? {} : { config_hash: configHash }),
     ...(revision === undefined ? {} : { revision }),
+    ...(requested === undefined ? {} : { requested }),
+    ...(approval === undefined ? {} : { approval }),
     review: reviewed,
   };
 }

@@ -64,7 +64,7 @@ export async function rollbackCommand(
   if (server !== undefined) return letService(context, server, options, { kind: 'rollback', to });
   return withApp(context, options, async (app) => {
     const { rollBackLocally } = await import('../../commands/rollback.ts');
-    const report = await rollBackLocally(app, options, context.signal);
+    const report = await rollBackLocally(app, options, { signal: context.signal });
     return printOrRefuse(context, options, report);
   });
 }
@@ -83,7 +83,7 @@ export async function unpinCommand(context: Context, options: Options): Promise<
   if (server !== undefined) return letService(context, server, options, { kind: 'unpin' });
   const { unpinLocally } = await import('../../commands/rollback.ts');
   return withApp(context, options, async (app) =>
-    printOrRefuse(context, options, await unpinLocally(app, options, context.signal)),
+    printOrRefuse(context, options, await unpinLocally(app, options, { signal: context.signal })),
   );
 }
 

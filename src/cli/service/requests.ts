@@ -1,7 +1,8 @@
 import { AppError } from '../../core/errors.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { compareTargets, formatTarget, type TargetId } from '../../core/target.ts';
-import { OUTCOMES } from '../../reconcile/outcome.ts';
+import { summaryOf } from '../../reconcile/outcome.ts';
+import type { WindowOverride } from '../../service/approvals.ts';
 import { UsageError } from '../errors.ts';
 import type { Progress } from '../texts/output.ts';
 import { type Held, HeldList, MappingList, OrphansAnswer, PruneResult, SyncResult } from './answers.ts';
@@ -15,20 +16,22 @@ export async function syncThrough(
   client: Client,
   only: string | undefined,
   progress: Progress,
+  override?: WindowOverride,
 ): Promise<SyncResult> {
+  const body = override && { override: true, ...override };
   const result =
     only === undefined
-      ? withHeld(await syncEach(client, progress), await listHeld(client))
-      : await forMapping(only, client.post(syncPath(only), SyncResult));
+      ? withHeld(await syncEach(client, progress, body), await listHeld(client))
+      : await forMapping(only, client.post(syncPath(only), SyncResult, body));
   // An older service reports `ok: true` even if a change is held.
   return { ...result, ok: result.ok && result.held.length === 0 };
 }
 
-async function syncEach(client: Client, progress: Progress): Promise<SyncResult> {
+async function syncEach(client: Client, progress: Progress, body: object | undefined): Promise<SyncResult> {
   const names = await mappingNames(client);
   let done = 0;
   const results = await mapConcurrently(names, AT_ONCE, async (name) => {
-    const result = await syncIfThere(client, name);
+    const result = await syncIfThere(client, name, body);
     done += 1;
     progress.step(done, names.length, name);
     return result;
@@ -77,9 +80,13 @@ function syncPath(mapping: string): string {
 /**
  * Syncs a mapping. Returns undefined if the mapping was removed from the configuration after the mappings were listed.
  */
-async function syncIfThere(client: Client, mapping: string): Promise<SyncResult | undefined> {
+async function syncIfThere(
+  client: Client,
+  mapping: string,
+  body: object | undefined,
+): Promise<SyncResult | undefined> {
   try {
-    return await client.post(syncPath(mapping), SyncResult);
+    return await client.post(syncPath(mapping), SyncResult, body);
   } catch (error) {
     if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined;
     throw error;
@@ -109,7 +116,7 @@ function mergeResults(results: readonly SyncResult[]): SyncResult {
   return {
     ok: results.every(({ ok }) => ok),
     requestId: results.at(-1)?.requestId ?? '',
-    summary: Object.fromEntries(OUTCOMES.map((kind) => [kind, sum(kind)])),
+    summary: { ...summaryOf(sum) },
     targets: results.flatMap(({ targets }) => targets).toSorted(compareTargets),
     held: results.flatMap(({ held }) => held).toSorted(compareTargets),
     warnings: results.flatMap(({ warnings }) => warnings).toSorted(compareTargets),

@@ -136,6 +136,12 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   IMMUTABLE:
     'Kubernetes does not change the type of a Secret, or the data of an immutable Secret. With `recreate: true`, secretbridge deletes and recreates the Secret, unless `brake` holds the deletion.',
   HELD: 'The change exceeds `brake`, would delete the last target, or would leave no key in a target. See [what to do when something is held](../how-to/troubleshooting.md#something-is-held).',
+  APPROVAL_NEEDED:
+    'The message names the id of the request. `approvals` says who may approve, and the person who asked may not. See [how to approve](../how-to/approve-changes.md).',
+  APPROVAL_CLOSED:
+    'Somebody has decided about the request, its time is over, or its action is not possible any more. An approval counts once.',
+  OUTSIDE_WINDOW:
+    'The message says when the window opens. Repairs, first syncs and rollbacks wait only for windows with `all: true`. See [how windows work](../how-to/change-windows.md).',
   NOT_HELD: 'Usually somebody has released the change already, or the Secret has changed since then.',
   SECRET_MISSING: 'Only mappings with `mode: merge` wait for a Secret.',
   NOT_ALLOWED:

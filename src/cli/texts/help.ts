@@ -48,7 +48,7 @@ export const COMMON = 'Common options:';
 export const GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
   ['Get started:', ['init', 'validate', 'doctor']],
   ['Inspect:', ['plan', 'status', 'explain', 'explain-error']],
-  ['Change:', ['sync', 'serve', 'release', 'prune', 'rollback', 'unpin']],
+  ['Change:', ['sync', 'serve', 'release', 'prune', 'rollback', 'unpin', 'approvals']],
   ['Audit:', ['audit']],
   ['Sign in to a service:', ['login', 'logout', 'whoami']],
   ['Set up and migrate:', ['rbac', 'import']],

@@ -6,6 +6,8 @@ import { authenticAudit } from '../../audit/authentic-audit.ts';
 import { createLastPins } from '../../audit/last-pins.ts';
 import { formatTarget, instancesOf } from '../../core/target.ts';
 import type { SourceReader } from '../../providers/source-reader.ts';
+import { NO_APPROVALS } from '../../reconcile/approvals.ts';
+import { NO_WINDOWS } from '../../reconcile/guard.ts';
 import { createRecordLookup } from '../../reconcile/record-lookup.ts';
 import { planInContext } from '../plan.ts';
 import type { PlannedTarget } from '../planned-targets.ts';
@@ -37,7 +39,9 @@ export async function checkTargets(
     checkStore: async () => undefined,
   });
   const context = {
-    ...{ instance, formerInstances, cluster, fingerprints },
+    ...{ instance, formerInstances, cluster, fingerprints, clock },
+    // A target that waits for a window or an approval needs no correction.
+    ...{ approvals: NO_APPROVALS, windows: NO_WINDOWS },
     stores: stores.definitions,
     isDesired: current.claims,
     records: createRecordLookup(audit, {

@@ -16,9 +16,11 @@ const MAX_NAMES = 20;
 export function describeDiff({ stores, mappings, restart, ...changed }: ConfigDiff): string {
   const part = (what: string, { added, changed, removed }: NamedChanges): string =>
     `${what}: ${countText(added, 'added')}, ${countText(changed, 'changed')}, ${countText(removed, 'removed')}`;
-  const { access, includes, events } = changed;
+  const { access, approvals, windows, includes, events } = changed;
   const sections = [
     ...(access ? ['access'] : []),
+    ...(approvals ? ['approvals'] : []),
+    ...(windows ? ['windows'] : []),
     ...(includes ? ['include'] : []),
     ...(events ? ['events'] : []),
     ...restart,

@@ -63,6 +63,9 @@ export function serviceOf(opened: OpenedParts): Service {
     release: async (...args) => service().release(...args),
     orphans: async (...args) => service().orphans(...args),
     prune: async (...args) => service().prune(...args),
+    approvals: async () => service().approvals(),
+    approve: async (...args) => service().approve(...args),
+    reject: async (...args) => service().reject(...args),
     loops: () => opened.now.service?.loops() ?? [],
     notReady: async () => {
       if (opened.now.service === undefined) return opened.startupError();

@@ -1,15 +1,15 @@
 import type { App } from '../../app/app.ts';
-import { type Actor, commandEntry, commandOf } from '../../audit/entry.ts';
+import { commandEntry, commandOf } from '../../audit/entry.ts';
 import { brokenIncludes } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
-import { personOf } from '../../core/person.ts';
-import { compareTargets, compareText, type TargetId } from '../../core/target.ts';
+import { compareTargets, type TargetId } from '../../core/target.ts';
 import { within } from '../../core/timer.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { recordingCommand } from '../../reconcile/recorder.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import type { FailedRestarts } from '../../restart/failed-restarts.ts';
+import type { WindowOverride } from '../../service/approvals.ts';
 import type { Controller } from '../../service/controller.ts';
 import type {
   HeldStatus,
@@ -20,23 +20,23 @@ import type {
   RollbackRequest,
   Service,
   Status,
-  StoreStatus,
   SyncAnswer,
 } from '../../service/service.ts';
 import { heldStatuses, mappingStatuses, targetStatuses, targetWarnings } from '../../service/status.ts';
 import { requestSync } from '../../service/sync-request.ts';
 import type { TargetState } from '../../service/target-state.ts';
-import { expectedCalls } from '../expected-calls.ts';
 import { includeStatuses, KeptTargets } from '../includes.ts';
+import { recordOverride } from '../override.ts';
 import { toHeld } from '../plan.ts';
 import { findHeldOrphan, listOrphansForCommand, pruneOrphans } from '../prune.ts';
 import { releaseCommand, releaseHeld } from '../release.ts';
 import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '../rollback.ts';
 import type { SyncReport } from '../sync.ts';
 import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
+import { actorOf, commandContext, mayUse, ServiceApprovals } from './approvals.ts';
 import { createAuditStatus, QUERY_TIMEOUT_MS } from './audit-trust.ts';
 import { auditWarnings, type ChainState } from './audit-warnings.ts';
-import { callsStatus, clusterState, stateOf, unverifiableCount } from './part-states.ts';
+import { clusterState, stateOf, storeStatuses, unverifiableCount } from './part-states.ts';
 
 export interface RunningServiceOptions {
   readonly queue: Queue;
@@ -60,6 +60,7 @@ export class RunningService implements Service {
   readonly #options: RunningServiceDeps;
   readonly #auditStatus: () => Promise<Status['audit']>;
   readonly #kept: KeptTargets;
+  readonly #approvals: ServiceApprovals;
 
   constructor(app: App, controller: Controller, options: RunningServiceDeps) {
     this.#app = app;
@@ -67,6 +68,7 @@ export class RunningService implements Service {
     this.#options = options;
     this.#auditStatus = createAuditStatus(app, controller);
     this.#kept = new KeptTargets(app);
+    this.#approvals = new ServiceApprovals(app, this);
     // Start the search, so that the first answer contains its result.
     this.#kept.rows();
   }
@@ -90,7 +92,7 @@ export class RunningService implements Service {
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
       includes: includeStatuses(config),
-      stores: this.#storeStatuses(),
+      stores: storeStatuses(this.#app, this.#controller.snapshot().targets),
       events: intakes(),
       targets: this.#targets(),
       held: this.held(),
@@ -111,13 +113,25 @@ export class RunningService implements Service {
     return heldStatuses({ states: this.#controller.states, idOf: (state) => heldId(this.#app, state) });
   }
 
-  async sync(name: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined> {
+  async sync(
+    name: string,
+    by: Requester,
+    requestId: string,
+    override?: WindowOverride,
+  ): Promise<SyncAnswer | undefined> {
     if (!this.#isInForce(name)) return undefined;
     const all = this.#controller
       .snapshot()
       .targets.filter(({ mapping, id }) => mapping.name === name && mayUse(by, id));
     const wanted = all.filter(({ error }) => error === undefined);
-    await this.#app.audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
+    const actor = actorOf(by);
+    if (override === undefined)
+      await this.#app.audit.append([commandEntry(commandOf('sync', name), actor, requestId)]);
+    else {
+      const namespaces = by.mayUse && [...new Set(wanted.map(({ id }) => id.namespace))];
+      const { reason } = override;
+      await recordOverride(this.#app, { actor, requestId, mapping: name, namespaces, reason });
+    }
     const answer = await this.#request(wanted, by, requestId, { wholeMapping: name });
     // Report each failed selector as one failed target, because its number of targets is unknown.
     const unknown = all.flatMap(({ id, error }) =>
@@ -162,7 +176,6 @@ export class RunningService implements Service {
   }
 
   async release(id: string, by: Requester, requestId: string): Promise<SyncAnswer> {
-    const entry = (refusal?: AppError) => commandEntry(releaseCommand(id), operator(by), requestId, refusal);
     // If no target state contains the change, `prune` may have held it. No job proposes such changes, so search for
     // them on each request.
     const heldChange =
@@ -171,26 +184,36 @@ export class RunningService implements Service {
     // Do not include the id in the error, because it may be any text.
     if (heldChange === undefined || !mayUse(by, heldChange)) {
       const refusal = new AppError('NOT_HELD');
-      await this.#app.audit.append([entry(refusal)]);
+      await this.#app.audit.append([commandEntry(releaseCommand(id), actorOf(by), requestId, refusal)]);
       throw refusal;
     }
-    await this.#app.audit.append([entry()]);
     const { mapping } = heldChange;
     const report = await releaseHeld(this.#app, id, {
       ...(this.#isMapping(mapping) ? { only: mapping } : {}),
       skipRestarts: true,
-      isRecorded: true,
       ...commandContext(by, requestId),
     });
     this.#noteDeletions(report, requestId);
     return syncAnswer(report, this.held());
   }
 
+  approvals(): ReturnType<Service['approvals']> {
+    return this.#approvals.list();
+  }
+
+  approve(...args: Parameters<Service['approve']>): ReturnType<Service['approve']> {
+    return this.#approvals.approve(...args);
+  }
+
+  reject(...args: Parameters<Service['reject']>): ReturnType<Service['reject']> {
+    return this.#approvals.reject(...args);
+  }
+
   async orphans(by: Requester, requestId: string): Promise<OrphansAnswer> {
     return orphansAnswer(await listOrphansForCommand(this.#app, commandContext(by, requestId)));
   }
 
-  async prune(by: Requester, requestId: string): Promise<PruneAnswer> {
+  async prune(by: Requester, requestId: string, only?: TargetId): Promise<PruneAnswer> {
     const check = () => {
       const [other] = this.#options.differing();
       if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
@@ -199,6 +222,7 @@ export class RunningService implements Service {
       ...commandContext(by, requestId),
       check,
       mayUse: by.mayUse,
+      only,
     });
     this.#noteDeletions(report, requestId);
     return pruneAnswer(report);
@@ -222,27 +246,6 @@ export class RunningService implements Service {
     const failedRestarts = this.#options.failedRestarts.current();
     const rows = targetStatuses({ snapshot, states, clock: this.#app.clock, failedRestarts });
     return kept.length === 0 ? rows : [...rows, ...kept].toSorted(compareTargets);
-  }
-
-  #storeStatuses(): readonly StoreStatus[] {
-    const { config, stores } = this.#app;
-    const taken = (store: string) => stores.usage(store)?.ways ?? [];
-    const all = expectedCalls(config, this.#controller.snapshot().targets, { taken });
-    const expected = new Map(all.map((storeCalls) => [storeCalls.store, storeCalls]));
-    return config.stores
-      .toSorted((a, b) => compareText(a.name, b.name))
-      .map(({ name, kind }) => {
-        const { state, lastSuccess, error, breakerOpen } = stores.state(name);
-        return {
-          name,
-          kind,
-          state,
-          lastSuccess: lastSuccess === undefined ? null : new Date(lastSuccess).toISOString(),
-          ...(error === undefined ? {} : { code: error.code }),
-          breakerOpen,
-          ...callsStatus(expected.get(name), stores.usage(name)?.lastHour),
-        };
-      });
   }
 
   #isMapping(name: string): boolean {
@@ -270,22 +273,6 @@ export class RunningService implements Service {
   #noteDeletions({ targets }: SyncReport, requestId: string): void {
     for (const outcome of targets) this.#controller.noteDeletion(outcome, requestId);
   }
-}
-
-function mayUse(by: Requester, { namespace }: Pick<TargetId, 'namespace'>): boolean {
-  return by.mayUse?.(namespace) ?? true;
-}
-
-function operator({ address, ...person }: Requester): Actor {
-  return { kind: 'operator', ...personOf(person), ...(address === undefined ? {} : { address }) };
-}
-
-/**
- * Uses the namespaces that the watch has reported. A separate list of namespaces could be older, and would replace the
- * reported ones.
- */
-function commandContext(by: Requester, requestId: string) {
-  return { requestId, actor: operator(by), reuseResolved: true };
 }
 
 /** Returns the id with which a person releases a held change of this target. */

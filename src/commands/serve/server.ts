@@ -85,8 +85,9 @@ export class Server {
         : next.mappings.filter((mapping) => storesOfMappings([mapping]).some(isReplaced));
     const { added, changed, removed } = diff.mappings;
     const mappings = new Set([...added, ...changed, ...users.map(({ name }) => name)]);
-    const isAddition = changed.length + removed.length === 0 && !diff.includes && !diff.access;
-    await controller.applyConfigChange({ mappings, all: diff.access, isAddition }, async () => {
+    const all = diff.access || diff.approvals || diff.windows;
+    const isAddition = changed.length + removed.length === 0 && !diff.includes && !all;
+    await controller.applyConfigChange({ mappings, all, isAddition }, async () => {
       await app.reconfigure(next);
       // Announce the new configuration before any replica looks for orphans.
       presence.announce();

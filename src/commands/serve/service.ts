@@ -13,7 +13,9 @@ import { type Controller, startController } from '../../service/controller.ts';
 import type { Service } from '../../service/service.ts';
 import type { StoreParts } from '../../service/service-parts.ts';
 import { destroyProposed } from '../destroy.ts';
+import { overriddenBy } from '../override.ts';
 import { isRestartConfigured } from '../restarts.ts';
+import { createResume } from '../run-approved.ts';
 import { createMappingHash } from './configuration-records.ts';
 import { heldId, RunningService, type RunningServiceOptions } from './running-service.ts';
 
@@ -66,7 +68,11 @@ async function openController(
       resolve: () => app.resolve(),
     },
     steps: {
-      openContext: (request) => app.createContext({ ...request, reuseResolved: true, boundToConfig: true }),
+      async openContext(request) {
+        const isPerson = request.actor.kind === 'operator' || request.actor.kind === 'cli';
+        const overridesWindow = isPerson ? await overriddenBy(app, request.requestId) : undefined;
+        return app.createContext({ ...request, overridesWindow, reuseResolved: true, boundToConfig: true });
+      },
       destroy: (context, inputs) => destroyProposed(app, context, inputs),
       async restart(signal) {
         const done = await restarts?.run({ ...app.config.restarts, missingMs: MISSING_MS, signal });
@@ -75,6 +81,7 @@ async function openController(
         const next = smallest([done?.nextMs, checkMs].filter((ms) => ms !== undefined));
         return Number.isFinite(next) ? next : undefined;
       },
+      resumeApproved: createResume(app),
       recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
       hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
       heldId: (state) => heldId(app, state),

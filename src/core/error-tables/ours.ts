@@ -22,6 +22,27 @@ export const OURS = {
     remedy:
       'Check what would be lost. Then approve the change with `secretbridge release ID`, or correct the mapping.',
   },
+  APPROVAL_NEEDED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'a second person must approve this action',
+    remedy:
+      'Ask a person whom `approvals` names to run `secretbridge approvals approve ID`. The action is then carried out, so do not repeat it.',
+  },
+  APPROVAL_CLOSED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'the request for approval is not open any more',
+    remedy:
+      'If the action is still wanted, ask for it again. `secretbridge approvals list` shows the open requests.',
+  },
+  OUTSIDE_WINDOW: {
+    group: 'ours',
+    category: 'wait',
+    message: 'the change waits until its window in `windows` opens',
+    remedy:
+      'No action needed. If the change cannot wait, an operator can run `secretbridge sync --override --reason TEXT`.',
+  },
   CONFIG_INVALID: {
     group: 'ours',
     category: 'fix-config',

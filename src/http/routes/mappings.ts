@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../../core/errors.ts';
+import { MAX_REASON_LENGTH, type WindowOverride } from '../../service/approvals.ts';
 import type { RollbackRequest } from '../../service/service.ts';
 import { requesterOf, viewOf } from '../access-control.ts';
 import type { RequestedCommand } from '../deps.ts';
@@ -62,7 +63,7 @@ function addMappingLists(app: FastifyInstance): void {
 }
 
 function addSyncRoute(app: FastifyInstance): void {
-  app.post<Named>(
+  app.post<Named & { Body: SyncBody | null | undefined }>(
     '/api/v1/mappings/:name/sync',
     {
       config: { access: 'operator', command: aboutMapping('sync') },
@@ -74,14 +75,16 @@ function addSyncRoute(app: FastifyInstance): void {
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },
-        body: NO_BODY,
+        body: SYNC_BODY,
         answer: 'SyncAnswer',
         otherAnswers: { 404: 'Error', 503: 'Error' },
       }),
     },
     async (request) => {
       const { service } = viewOf(request);
-      const answer = await service.sync(request.params.name, requesterOf(request), request.id);
+      const { name } = request.params;
+      const override = overrideIn(request.body ?? {});
+      const answer = await service.sync(name, requesterOf(request), request.id, override);
       return answer ?? unknownMapping();
     },
   );
@@ -144,6 +147,35 @@ const NAMESPACE = {
   maxLength: 63,
   description: 'One namespace of a mapping with several targets.',
 } as const;
+
+interface SyncBody {
+  readonly override?: boolean;
+  readonly reason?: string;
+}
+
+const SYNC_BODY = {
+  ...NO_BODY,
+  properties: {
+    override: {
+      type: 'boolean',
+      description:
+        'Whether to make changes outside of their `windows`. The records of the request are flagged.',
+    },
+    reason: {
+      type: 'string',
+      minLength: 1,
+      maxLength: MAX_REASON_LENGTH,
+      description: 'Why. Required with `override`. Do not include values.',
+    },
+  },
+} as const;
+
+/** @throws AppError INVALID_REQUEST if only one of the members is given. */
+function overrideIn({ override = false, reason = '' }: SyncBody): WindowOverride | undefined {
+  if (override !== (reason.trim() !== ''))
+    throw new AppError('INVALID_REQUEST', { detail: '`override` and `reason` must be given together' });
+  return override ? { reason: reason.trim() } : undefined;
+}
 
 const ROLLBACK_BODY = {
   type: 'object',

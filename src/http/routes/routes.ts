@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import type { Limits, RouteDeps } from '../deps.ts';
 import { acceptJsonOnly, parseParameters } from '../request-input.ts';
+import { addApprovalRoutes } from './approvals.ts';
 import { addAuditRoutes, addReviewRoute } from './audit.ts';
 import { addExportRoute } from './audit-export.ts';
 import { addHeldRoutes, addPruneRoutes } from './decisions.ts';
@@ -21,6 +22,7 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   addMappingRoutes(app);
   addHeldRoutes(app);
   addPruneRoutes(app);
+  addApprovalRoutes(app);
   addAuditRoutes(app, deps);
   addReviewRoute(app);
   addExportRoute(app, deps);

@@ -75,6 +75,9 @@ const AWAITED_RETRY_MS = 300_000;
  */
 const DISAGREEMENT_RETRY_MS = 15_000;
 
+/** The longest wait for the window of an orphan, in case the clock is set. */
+const MAX_WAIT_MS = 3_600_000;
+
 /** Returns the delay after a failed deletion. It doubles with each failure, up to an hour. */
 export function deletionBackoff(times: number): number {
   return Math.min(3_600_000, 60_000 * 2 ** times);
@@ -219,9 +222,10 @@ export class DeletionStep {
     this.#completedCheck = check;
     this.#forgetReleased(outcomes);
     // Schedule another orphan check after a failed deletion, because an orphan has no job of its own that would retry.
-    const hasFailed = outcomes.some(
-      (outcome) => outcome.error?.isTransient === true && !this.#isDesired(outcome),
-    );
+    const orphans = outcomes.filter((outcome) => !this.#isDesired(outcome));
+    for (const { kind, error } of orphans)
+      if (kind === 'waiting') retries.push(Math.min(error?.retryAfterMs ?? MAX_WAIT_MS, MAX_WAIT_MS));
+    const hasFailed = orphans.some(({ kind, error }) => kind !== 'waiting' && error?.isTransient === true);
     this.#failedRounds = hasFailed ? this.#failedRounds + 1 : 0;
     if (hasFailed) retries.push(deletionBackoff(this.#failedRounds - 1));
     // While the replicas had different configurations, some orphans may have been skipped.

@@ -32,7 +32,8 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
     const before = states.get(mapping, target);
     logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
     const desired = desiredIn(deps.snapshot(), outcome);
-    if (!alive && desired === undefined) {
+    // An orphan that waits for its window has no state, because the deletion step finds it again.
+    if (desired === undefined && (!alive || kind === 'waiting')) {
       states.forget(mapping, target);
       return;
     }

@@ -23,6 +23,7 @@ export function logOutcome(
     else if (kind === 'unchanged') logger.debug('target is in sync', fields);
     else logger.info('target changed', fields);
   } else if (error.code === before) logger.debug('target is still not in sync', { ...fields, error });
+  else if (kind === 'waiting') logger.info('target waits for its window', { ...fields, error });
   else if (isTransient(error.code)) logger.warn('target not in sync, will be retried', { ...fields, error });
   else logger.error('target not in sync, an operator must act', { ...fields, error });
 }

@@ -1,3 +1,4 @@
+import type { Action } from '../../audit/entry.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { TargetId } from '../../core/target.ts';
@@ -20,6 +21,9 @@ const MAX_RECORDS = 20;
 
 /** The first words of the commands that request runs. */
 const COMMANDS: readonly (string | undefined)[] = ['sync', 'rollback', 'unpin'];
+
+/** The actions that record what a person wants, before a run. */
+const DECISIONS: readonly Action[] = ['request', 'rollback', 'unpin'];
 
 /**
  * Treats a job as a person's request only if this process has placed the order, or if the audit contains the person's
@@ -47,7 +51,5 @@ async function isRequested(target: TargetId, requestId: string, deps: RequesterD
   if (!isRecent || !isAboutTarget) return false;
   // The request has ended with its first outcome for the target. The records of the command itself do not count.
   const records = await audit.list({ request, ...target }, { limit: MAX_RECORDS });
-  return records.every(
-    ({ action, phase }) => phase === 'intent' || action === 'rollback' || action === 'unpin',
-  );
+  return records.every(({ action, phase }) => phase === 'intent' || DECISIONS.includes(action));
 }

@@ -1,0 +1,72 @@
+import type { ChangeKind } from '../core/change-windows.ts';
+import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
+import type { TargetId } from '../core/target.ts';
+import { type ApprovalGate, adoptionArgument } from './approvals.ts';
+import type { WritePlan } from './write.ts';
+
+// The last questions before a change: whether its window is open, and whether it needs a second person.
+
+/** Every change of a target asks this gate, directly before it is made. */
+export interface WindowGate {
+  /** Returns when the target may change, in milliseconds since 1970. Undefined: it may change now. */
+  waitsUntil(change: ChangeKind): number | undefined;
+}
+
+export interface WindowDeps {
+  readonly windows: WindowGate;
+  readonly clock: Clock;
+}
+
+/** Lets every change pass. */
+export const NO_WINDOWS: WindowGate = { waitsUntil: () => undefined };
+
+/** Returns the error of a change that must wait for its window. */
+export function closedWindow(change: ChangeKind, { windows, clock }: WindowDeps): AppError | undefined {
+  const opensAt = windows.waitsUntil(change);
+  if (opensAt === undefined) return undefined;
+  return new AppError('OUTSIDE_WINDOW', {
+    detail: `it opens at ${new Date(opensAt).toISOString().replace('.000Z', 'Z')}`,
+    retryAfterMs: Math.max(0, opensAt - clock.now()),
+  });
+}
+
+/** A write that must wait for its window, or for a second person. */
+export interface Postponed {
+  readonly kind: 'waiting' | 'refused';
+  readonly error: AppError;
+}
+
+export interface Guarded {
+  readonly postponed?: Postponed;
+  /** The sequence of the request that allows the write. */
+  readonly approval?: number | undefined;
+}
+
+interface GuardedWrite {
+  readonly mapping: string;
+  readonly id: TargetId;
+  readonly plan: WritePlan;
+  /** Whether the write is a repair, a first sync or a rollback. */
+  readonly isExempt: boolean;
+}
+
+/** Returns whether a write may happen now. Only adoptions need an approval. */
+export async function guardChange(
+  { mapping, id, plan, isExempt }: GuardedWrite,
+  deps: WindowDeps & { readonly approvals: ApprovalGate },
+): Promise<Guarded> {
+  const closed = closedWindow({ mapping, namespace: id.namespace, isExempt }, deps);
+  if (closed !== undefined) return { postponed: { kind: 'waiting', error: closed } };
+  if (plan.kind !== 'update' || !plan.adopts) return {};
+  try {
+    const argument = adoptionArgument(plan.live.uid, plan.keys);
+    const { keys } = plan;
+    return {
+      approval: await deps.approvals.require({ action: 'adopt', mapping, target: id, argument, keys }),
+    };
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== 'APPROVAL_NEEDED') throw thrown;
+    return { postponed: { kind: 'refused', error: thrown } };
+  }
+}

@@ -1,0 +1,266 @@
+import { describe, expect, it } from 'vitest';
+import type { Actor } from '../../src/audit/entry.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import { approve, listApprovals, openApprovals, reject } from '../../src/commands/approvals.ts';
+import { pruneOrphans } from '../../src/commands/prune.ts';
+import { releaseHeld } from '../../src/commands/release.ts';
+import { rollBackLocally, unpinLocally } from '../../src/commands/rollback.ts';
+import {
+  approveLocally,
+  codesOf,
+  createResume,
+  rejectLocally,
+  runApproved,
+} from '../../src/commands/run-approved.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { Crash, failing } from '../fakes/faulty.ts';
+import { APPS_DB, base64, DB_ONLY, openWorld, type Process, type World } from '../reconcile/world.ts';
+
+const DAY = 86_400_000;
+const rules = (actions: string, approvers = '{ roles: [operator] }') =>
+  `approvals: [ { actions: [${actions}], approvers: ${approvers}, within: 24h } ]`;
+const BOB: Actor = { kind: 'operator', name: 'bob' };
+/** The default actor of the world is `ann`. */
+const ANN_BY_OIDC: Actor = { kind: 'operator', name: 'a.smith', subject: 'https://idp#1', aliases: ['ann'] };
+
+async function open(more: string, options: Parameters<typeof openWorld>[0] = {}): Promise<World> {
+  return openWorld({ mappings: DB_ONLY, more, ...options });
+}
+
+async function neededBy(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ code: 'APPROVAL_NEEDED' });
+  const [id = ''] = error instanceof AppError ? (error.requests ?? []) : [];
+  expect(id).toMatch(/^[0-9a-f]{12}$/);
+  return id;
+}
+
+const decide = (
+  process: Process,
+  id: string,
+  actor: Actor,
+  more: Partial<{ groups: string[]; role: boolean }> = {},
+) =>
+  approve(
+    process.app,
+    {
+      id,
+      requestId: 'approving',
+      by: { actor, groups: more.groups ?? [], hasRole: async () => more.role ?? true },
+    },
+    async (request) => codesOf(await runApproved(process.app, request)),
+  );
+
+const code = (work: Promise<unknown>) =>
+  work.then(
+    () => 'done',
+    (thrown: unknown) => (thrown instanceof AppError ? thrown.code : String(thrown)),
+  );
+
+/** Writes `first` and then `second`, and returns the sequence of the first write. */
+async function rotated(world: World): Promise<number> {
+  await world.sync();
+  const first = world.records.findLast(({ phase, action }) => phase === 'outcome' && action === 'create');
+  world.store.put('db', '{"user":"ann","password":"second"}', '2');
+  await world.sync();
+  return first?.sequence ?? 0;
+}
+
+const value = (world: World, key: string) => {
+  const encoded = objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data')?.[key];
+  return typeof encoded === 'string' ? Buffer.from(encoded, 'base64').toString() : undefined;
+};
+const password = (world: World) => value(world, 'PASSWORD');
+
+describe('approvals', () => {
+  it('a rollback happens only after a second person has approved it, once and with both names in the audit', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    expect(password(world)).toBe('second');
+    // A repetition records no second request.
+    expect(await neededBy(rollBackLocally(process.app, { mapping: 'db', to }))).toBe(id);
+    expect(openApprovals(await listApprovals(process.app))).toMatchObject([
+      {
+        id,
+        action: 'rollback',
+        command: `rollback db --to ${to}`,
+        ...APPS_DB,
+        requestedBy: 'ann',
+        state: 'pending',
+      },
+    ]);
+    await decide(process, id, BOB);
+    expect(password(world)).toBe('first');
+    const about = world.records.filter(
+      ({ approval, action }) => approval !== undefined || action === 'request',
+    );
+    const request = about[0]?.sequence;
+    expect(about.map(({ action, actor, approval }) => [action, actor.name, approval])).toEqual([
+      ['request', 'ann', undefined],
+      ['approve', 'bob', request],
+      ['rollback', 'ann', request],
+    ]);
+    // The approval is used up.
+    expect(await listApprovals(process.app)).toMatchObject([{ state: 'done', decidedBy: 'bob' }]);
+    const again = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    expect(again).not.toBe(id);
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+  });
+
+  it('the person who asked cannot approve, by any of their identities', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    for (const actor of [{ kind: 'operator', name: 'Ann' } as const, ANN_BY_OIDC])
+      expect(await code(decide(process, id, actor))).toBe('FORBIDDEN');
+    expect(await code(approveLocally(process.app, { id, actor: { kind: 'cli', name: 'ann' } }))).toBe(
+      'FORBIDDEN',
+    );
+    expect(world.records.at(-1)).toMatchObject({
+      action: 'command',
+      outcome: 'refused',
+      code: 'FORBIDDEN',
+      note: `approvals approve ${id}`,
+    });
+    expect(password(world)).toBe('second');
+  });
+
+  it('only people with a role or a group of the rule may approve', async () => {
+    const world = await open(rules('rollback', '{ groups: [sec] }'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    expect(await code(decide(process, id, BOB, { groups: ['dev'] }))).toBe('FORBIDDEN');
+    expect(await code(approveLocally(process.app, { id, actor: { kind: 'cli', name: 'root' } }))).toBe(
+      'FORBIDDEN',
+    );
+    expect(await code(decide(process, id, BOB, { groups: ['sec'], role: false }))).toBe('done');
+    expect(password(world)).toBe('first');
+  });
+
+  it('an approval after its time is refused, and the action can be requested again', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    await world.clock.advance(DAY);
+    expect(await code(decide(process, id, BOB))).toMatch(/APPROVAL_CLOSED|NOT_FOUND/);
+    expect(password(world)).toBe('second');
+    expect(await neededBy(rollBackLocally(process.app, { mapping: 'db', to }))).not.toBe(id);
+  });
+
+  it('a rejection, also by the person who asked, ends a request', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    await rejectLocally(process.app, { id, actor: { kind: 'cli', name: 'ann' }, note: 'a mistake' });
+    expect(world.records.at(-1)).toMatchObject({
+      action: 'reject',
+      note: `rollback db --to ${to}: a mistake`,
+    });
+    expect(await code(decide(process, id, BOB))).toBe('APPROVAL_CLOSED');
+    const by = { actor: BOB, groups: [], hasRole: async () => true };
+    expect(await code(reject(process.app, { id, by, requestId: 'r' }))).toBe('APPROVAL_CLOSED');
+  });
+
+  it('for a person who is limited to namespaces, requests in other namespaces do not exist', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    const by = {
+      actor: BOB,
+      groups: [],
+      hasRole: async () => true,
+      mayUse: (name: string) => name === 'other',
+    };
+    const unknown = { id: '0123456789ab', by, requestId: 'r' };
+    const messages: unknown[] = [];
+    for (const decision of [{ ...unknown, id }, unknown])
+      for (const work of [approve(process.app, decision, async () => []), reject(process.app, decision)])
+        messages.push(await work.then(undefined, (thrown: unknown) => String(thrown)));
+    expect(new Set(messages).size).toBe(1);
+    expect(messages[0]).toContain('no object has this name');
+  });
+
+  it('an unpin needs its own approval, for the pin that is in force', async () => {
+    const world = await open(rules('unpin'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    await rollBackLocally(process.app, { mapping: 'db', to });
+    const id = await neededBy(unpinLocally(process.app, { mapping: 'db' }));
+    expect(password(world)).toBe('first');
+    await decide(process, id, BOB);
+    expect(password(world)).toBe('second');
+  });
+
+  it('a release and a prune happen only after an approval, for exactly what the second person saw', async () => {
+    const world = await open(`${rules('release, prune')}\nbrake: { share: 1 }`, {
+      mappings: `${DB_ONLY}  - { name: other, target: { namespace: apps }, data: { A: { store: vault, key: token } } }\n`,
+    });
+    await world.sync();
+    await world.configure(DB_ONLY);
+    await using process = await world.start();
+    const id = await neededBy(pruneOrphans(process.app));
+    const other = { namespace: 'apps', secret: 'other' };
+    expect(world.cluster.raw(other)).toBeDefined();
+    expect(await code(releaseHeld(process.app, '0123456789ab'))).toBe('NOT_HELD');
+    await decide(process, id, BOB);
+    expect(world.cluster.raw(other)).toBeUndefined();
+    const removal = world.records.find(({ action, phase }) => action === 'delete' && phase === 'intent');
+    expect(removal).toMatchObject({ actor: { name: 'ann' }, approval: expect.any(Number) });
+  });
+
+  it('an adoption waits for an approval, also in a sync by schedule, and the next run adopts', async () => {
+    const world = await open(rules('adopt'), { mappings: `${DB_ONLY}    onConflict: adopt\n` });
+    world.cluster.put(APPS_DB, { type: 'Opaque', data: { OLD: base64('x') } });
+    const first = await world.sync();
+    expect(first.targets[0]).toMatchObject({ kind: 'refused', error: { code: 'APPROVAL_NEEDED' } });
+    expect(value(world, 'OLD')).toBe('x');
+    await world.sync();
+    expect(world.records.filter(({ action }) => action === 'request')).toHaveLength(1);
+    await using process = await world.start();
+    const [request] = await listApprovals(process.app);
+    expect(request).toMatchObject({
+      action: 'adopt',
+      keys: { removed: ['OLD'], added: ['PASSWORD', 'USER'] },
+    });
+    await decide(process, request?.id ?? '', BOB);
+    expect(password(world)).toBe('first');
+    const adoption = world.records.find(({ action, phase }) => action === 'adopt' && phase === 'intent');
+    expect(adoption).toMatchObject({ approval: request?.sequence });
+  });
+
+  it('an approval before a crash is carried out after it, and only once', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    let id = '';
+    {
+      await using process = await world.start();
+      id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    }
+    {
+      await using dying = await world.start(failing('store.read', new Crash()));
+      await expect(decide(dying, id, BOB)).rejects.toThrow();
+    }
+    expect(password(world)).toBe('second');
+    await using process = await world.start();
+    expect(await listApprovals(process.app)).toMatchObject([{ state: 'approved' }]);
+    const resume = createResume(process.app);
+    await resume();
+    expect(password(world)).toBe('second');
+    await world.clock.advance(20_000);
+    await resume();
+    expect(password(world)).toBe('first');
+    const count = world.records.length;
+    await resume();
+    expect(world.records).toHaveLength(count);
+  });
+});
