@@ -64,7 +64,7 @@ export async function approve(
       remedy: 'Ask another person whom `approvals` names.',
     });
   await requireApprover(rule, request, by);
-  if (request.state === 'pending') await recordDecision(app, 'approve', request, decision);
+  await decideOnce(app, 'approve', request, decision);
   await carryOutApproved(app, await currentRequest(app, request), carryOut);
   return approvalStatus(await currentRequest(app, request), app.clock.now());
 }
@@ -72,11 +72,10 @@ export async function approve(
 /** Records a rejection. The person who asked may reject too, to withdraw the request. */
 export async function reject(app: ApprovalApp, decision: Decision): Promise<ApprovalStatus> {
   const request = await findOpenRequest(app, decision);
-  if (request.state !== 'pending') throw closed(request, app.clock.now());
   const { by } = decision;
   if (!maybeSamePerson(request.record.actor, by.actor))
     await requireApprover(ruleOf(app, request), request, by);
-  await recordDecision(app, 'reject', request, decision);
+  await decideOnce(app, 'reject', request, decision);
   return approvalStatus(await currentRequest(app, request), app.clock.now());
 }
 
@@ -157,6 +156,28 @@ async function requireApprover(
   throw new AppError('FORBIDDEN', {
     detail: `approvers need ${wanted.join(' or ')} in namespace ${namespace}`,
     remedy: 'Ask a person whom `approvals` names.',
+  });
+}
+
+/** The process that recorded an approval carries out the action itself. If it has not after this time, it may be dead. */
+export const CARRY_OUT_MS = 15_000;
+
+/**
+ * Records a decision, unless somebody has decided meanwhile. An approval whose action was not carried out may be repeated.
+ */
+async function decideOnce(
+  app: ApprovalApp,
+  action: 'approve' | 'reject',
+  request: ApprovalRequest,
+  decision: Decision,
+): Promise<void> {
+  await app.audit.exclusively('approvals', async () => {
+    const current = await currentRequest(app, request);
+    if (current.state === 'pending') return recordDecision(app, action, request, decision);
+    const now = app.clock.now();
+    const approvedAt = Date.parse(current.decision?.time ?? '');
+    const isInterrupted = current.state === 'approved' && now - approvedAt >= CARRY_OUT_MS;
+    if (action === 'reject' || !isInterrupted) throw closed(current, now);
   });
 }
 

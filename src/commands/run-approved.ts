@@ -7,6 +7,7 @@ import type { ApprovalStatus } from '../service/approvals.ts';
 import {
   type Approver,
   approve,
+  CARRY_OUT_MS,
   carryOutApproved,
   type Decision,
   reject,
@@ -114,8 +115,6 @@ function localApprover(actor: Actor): Approver {
   return { actor, groups: [], hasRole: async () => true };
 }
 
-/** The process that recorded the approval carries out the action itself. If it has not after this time, it may be dead. */
-const GRACE_MS = 15_000;
 const FIRST_RETRY_MS = 30_000;
 const MAX_RETRY_MS = 900_000;
 
@@ -131,7 +130,7 @@ export function createResume(app: App): (signal?: AbortSignal) => Promise<void> 
     const { failures = 0, until = 0 } = waits.get(sequence) ?? {};
     const approvedAt = Date.parse(request.decision?.time ?? '');
     const now = app.clock.now();
-    if (now < until || now - approvedAt < GRACE_MS) return;
+    if (now < until || now - approvedAt < CARRY_OUT_MS) return;
     const wait = (delayMs: number) =>
       void waits.set(sequence, { failures: failures + 1, until: now + delayMs });
     wait(Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS));

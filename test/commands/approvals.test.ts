@@ -14,6 +14,7 @@ import {
 } from '../../src/commands/run-approved.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
+import { almostProve, exists, NAMES, synced } from '../reconcile/destruction.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type Process, type World } from '../reconcile/world.ts';
 
 const DAY = 86_400_000;
@@ -201,8 +202,8 @@ describe('approvals', () => {
     expect(password(world)).toBe('second');
   });
 
-  it('a release and a prune happen only after an approval, for exactly what the second person saw', async () => {
-    const world = await open(`${rules('release, prune')}\nbrake: { share: 1 }`, {
+  it('a prune happens only after an approval, for exactly what the second person saw', async () => {
+    const world = await open(`${rules('prune')}\nbrake: { share: 1 }`, {
       mappings: `${DB_ONLY}  - { name: other, target: { namespace: apps }, data: { A: { store: vault, key: token } } }\n`,
     });
     await world.sync();
@@ -211,11 +212,39 @@ describe('approvals', () => {
     const id = await neededBy(pruneOrphans(process.app));
     const other = { namespace: 'apps', secret: 'other' };
     expect(world.cluster.raw(other)).toBeDefined();
-    expect(await code(releaseHeld(process.app, '0123456789ab'))).toBe('NOT_HELD');
     await decide(process, id, BOB);
     expect(world.cluster.raw(other)).toBeUndefined();
     const removal = world.records.find(({ action, phase }) => action === 'delete' && phase === 'intent');
     expect(removal).toMatchObject({ actor: { name: 'ann' }, approval: expect.any(Number) });
+  });
+
+  it('a release of a held deletion happens only after an approval', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete', rules('release'));
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    const [held] = (await world.sync()).held;
+    await using process = await world.start();
+    expect(await code(releaseHeld(process.app, '0123456789ab'))).toBe('NOT_HELD');
+    const id = await neededBy(releaseHeld(process.app, held?.id ?? ''));
+    expect(exists(world, held?.secret ?? '')).toBe(true);
+    await decide(process, id, BOB);
+    expect(exists(world, held?.secret ?? '')).toBe(false);
+    expect(world.records.find(({ action }) => action === 'release')).toMatchObject({
+      actor: { name: 'ann' },
+      approval: expect.any(Number),
+    });
+  });
+
+  it('of two approvals at the same time, one counts', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    const cat: Actor = { kind: 'operator', name: 'cat' };
+    const results = await Promise.all([decide(process, id, BOB), decide(process, id, cat)].map(code));
+    expect(results.toSorted()).toEqual(['APPROVAL_CLOSED', 'done']);
+    expect(world.records.filter(({ action }) => action === 'approve')).toHaveLength(1);
+    expect(world.records.filter(({ action }) => action === 'request')).toHaveLength(1);
   });
 
   it('an adoption waits for an approval, also in a sync by schedule, and the next run adopts', async () => {

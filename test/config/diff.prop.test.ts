@@ -102,6 +102,8 @@ describe('the difference of two configurations', () => {
           stores: expected,
           mappings: expected,
           access: false,
+          approvals: false,
+          windows: false,
           includes: false,
           events: false,
           restart: [],
@@ -110,6 +112,8 @@ describe('the difference of two configurations', () => {
           stores: { added: expected.removed, removed: expected.added, changed: expected.changed },
           mappings: { added: expected.removed, removed: expected.added, changed: expected.changed },
           access: false,
+          approvals: false,
+          windows: false,
           includes: false,
           events: false,
           restart: [],
@@ -145,6 +149,8 @@ describe('a changed section', () => {
         stores: { added: [], removed: [], changed: [] },
         mappings: { added: [], removed: [], changed: [] },
         access: false,
+        approvals: false,
+        windows: false,
         includes: false,
         events: false,
         restart: [name],
@@ -185,6 +191,8 @@ describe('a changed section', () => {
     };
     expect(diffConfig(await bounded('*'), await bounded('**'))).toMatchObject({
       access: false,
+      approvals: false,
+      windows: false,
       mappings: { changed: ['m'] },
       restart: [],
     });

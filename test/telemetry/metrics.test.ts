@@ -71,7 +71,9 @@ function withAllMetrics() {
 
 describe('the metrics', () => {
   it('the metrics have the documented names and labels', async () => {
-    const { text } = await withAllMetrics().metrics.render();
+    const { metrics, see } = withAllMetrics();
+    see({ targets: [target({ code: 'THROTTLED' }), target({ mapping: 'web', code: 'OUTSIDE_WINDOW' })] });
+    const { text } = await metrics.render();
     const labels = new Map<string, Set<string>>();
     for (const [, name = '', inner = ''] of text.matchAll(
       /^(secretbridge_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? /gm,
@@ -106,6 +108,7 @@ describe('the metrics', () => {
       'secretbridge_sync_total{mapping,namespace,outcome}',
       'secretbridge_target_errors{mapping,namespace,code}',
       'secretbridge_target_stale_seconds{mapping,namespace}',
+      'secretbridge_target_waiting{mapping,namespace}',
     ]);
     expect([...labels.keys()].sort()).toEqual(Object.keys(METRICS).sort());
     for (const [name, { type }] of Object.entries(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}`);
@@ -165,6 +168,10 @@ describe('the metrics', () => {
     expect(await errors()).toEqual(['{mapping="db",namespace="shop",code="THROTTLED"} 1']);
     see({ targets: [target({ code: 'NOT_OWNED' })] });
     expect(await errors()).toEqual(['{mapping="db",namespace="shop",code="NOT_OWNED"} 1']);
+    // A change that waits for its window is no error.
+    see({ targets: [target({ code: 'OUTSIDE_WINDOW' })] });
+    expect(await errors()).toEqual([]);
+    expect(await lines('secretbridge_target_waiting')).toEqual(['{mapping="db",namespace="shop"} 1']);
     see({ targets: [target()] });
     expect(await errors()).toEqual([]);
   });
