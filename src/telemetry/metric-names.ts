@@ -105,6 +105,11 @@ export const METRICS = {
     help: 'Sign-ins of people by OIDC, by outcome: ok, refused, or failed because the provider did not answer',
   },
   secretbridge_held: { type: 'gauge', labels: [], help: 'Held changes that await a decision' },
+  secretbridge_approvals: {
+    type: 'gauge',
+    labels: [],
+    help: 'Requests that await the approval of a second person',
+  },
   secretbridge_queue_jobs: {
     type: 'gauge',
     labels: ['state'],

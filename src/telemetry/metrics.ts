@@ -25,6 +25,8 @@ export interface ServiceSnapshot {
     readonly breakerOpen: boolean;
   }[];
   readonly held: number;
+  /** The open requests for approval. Undefined while the audit cannot be read. */
+  readonly approvals?: number | undefined;
   /** Undefined while the queue is unreachable. */
   readonly queue?: Readonly<Record<'waiting' | 'active' | 'delayed', number>> | undefined;
   readonly engineUp: boolean;
@@ -190,6 +192,7 @@ function createInstruments(registry: Registry) {
     intakeUp: gauge('secretbridge_intake_up'),
     signIns: counter('secretbridge_sign_ins_total'),
     held: gauge('secretbridge_held'),
+    approvals: gauge('secretbridge_approvals'),
     jobs: gauge('secretbridge_queue_jobs'),
     records: counter('secretbridge_audit_records_total'),
     auditUp: gauge('secretbridge_audit_up'),
@@ -245,6 +248,7 @@ function setGauges(
   for (const [state, count] of Object.entries({ waiting, active, delayed }))
     if (count !== undefined) jobs.set({ state }, count);
   gauges.held.set(snapshot.held);
+  if (snapshot.approvals !== undefined) gauges.approvals.set(snapshot.approvals);
   gauges.engineUp.set(Number(snapshot.engineUp));
   gauges.clusterUp.set(Number(snapshot.clusterUp));
   gauges.auditUp.set(Number(snapshot.auditUp));

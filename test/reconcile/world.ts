@@ -89,8 +89,8 @@ export interface World {
   readonly clock: ManualTime;
   /** The writes to the cluster, each as `<secret> <new resourceVersion>`. */
   readonly changes: readonly string[];
-  /** Sets the mappings of all processes that start later. */
-  configure(mappings: string | readonly Mapping[]): Promise<void>;
+  /** Sets the mappings, and the other sections, of all processes that start later. */
+  configure(mappings: string | readonly Mapping[], more?: string): Promise<void>;
   /**
    * Starts a process whose calls to store, cluster and audit a test can watch. Disposing the process ends it, and work
    * that it has not recorded is lost.
@@ -133,6 +133,7 @@ export async function openWorld({
   cluster: clusterOptions = {},
   openAudit,
 }: WorldOptions = {}): Promise<World> {
+  let sectionsNow = more;
   const configured = async (targets: string | readonly Mapping[]): Promise<Config> =>
     typeof targets === 'string' ? fromYaml(targets) : { ...(await fromYaml(DB_ONLY)), mappings: targets };
   const fromYaml = (wanted: string) =>
@@ -140,7 +141,7 @@ export async function openWorld({
 instance: prod
 cluster: { kind: directory, path: ./cluster }
 stores: [ { name: vault, ${storeKind} } ]
-${more}
+${sectionsNow}
 mappings:${wanted}`);
   let config = await configured(mappings);
   const clock = createManualTime();
@@ -279,7 +280,8 @@ mappings:${wanted}`);
     store,
     clock,
     changes,
-    async configure(wanted) {
+    async configure(wanted, sections = sectionsNow) {
+      sectionsNow = sections;
       config = await configured(wanted);
     },
     start,

@@ -15,11 +15,13 @@ import { createFakeBroadcast, createFakeQueue, meta, targetState } from './sampl
 interface Options {
   readonly watch?: Watch;
   readonly mappings?: string;
+  /** More sections of the configuration. */
+  readonly more?: string;
   readonly isBehind?: () => boolean;
 }
 
-async function open({ watch, mappings = DB_ONLY, isBehind }: Options = {}) {
-  const world = await openWorld({ mappings });
+async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options = {}) {
+  const world = await openWorld({ mappings, more });
   const { app } = await world.start(watch);
   const { clock } = world;
   const desired = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
@@ -224,6 +226,23 @@ describe('the run of a target', () => {
       ['db', 'db'],
       ['db', 'db'],
     ]);
+  });
+
+  it('the target runner keeps a change waiting until its window opens, by delays of at most an hour', async () => {
+    // The world begins at 8:00 UTC.
+    const more = "windows: [ { namespaces: [apps], allow: '30 9 * * *', for: 1h, timeZone: UTC } ]";
+    const { world, clock, run, seen } = await open({ more });
+    await run('first');
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    const delays: (number | undefined)[] = [];
+    for (let count = 0; count < 3 && seen()?.kind !== 'updated'; count += 1) {
+      const delayMs = await run(`run-${count}`);
+      delays.push(delayMs);
+      expect(seen()?.retryAt).toBe(delayMs === undefined ? undefined : clock.now() + delayMs);
+      await clock.advance(delayMs ?? 0);
+    }
+    expect(delays).toEqual([3_600_000, 1_800_000, undefined]);
+    expect(clock.now()).toBe(Date.parse('2027-01-15T09:30:00Z'));
   });
 
   it('the target runner reports every key to the requester, and stores no keys', async () => {

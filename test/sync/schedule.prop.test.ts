@@ -31,6 +31,17 @@ describe('delay until the next run', () => {
       );
   });
 
+  it('the delay of a change that waits for its window is the time until the window opens, at most an hour', () => {
+    for (const [retryAfterMs, delayMs] of [
+      [1, 100],
+      [90_000, 90_000],
+      [100 * 60 * MINUTE, 60 * MINUTE],
+    ] as const) {
+      const waiting = { kind: 'waiting', code: 'OUTSIDE_WINDOW', retryAfterMs } as const;
+      expect(next(waiting, { failures: 9, refreshMs: MINUTE, chance: 1 })).toBe(delayMs);
+    }
+  });
+
   it('the delay until the next run is at least a second for held or contested targets', () => {
     for (const kind of ['held', 'contested'] as const)
       for (const refresh of [1, 250])
@@ -137,6 +148,7 @@ describe('delay until the next run', () => {
       'held' as const,
       'failed' as const,
       'contested' as const,
+      'waiting' as const,
     );
     fc.assert(
       fc.property(

@@ -84,6 +84,7 @@ describe('the metrics', () => {
     }
     const shown = [...labels].map(([name, set]) => `${name}{${[...set].join(',')}}`).sort();
     expect(shown).toEqual([
+      'secretbridge_approvals{}',
       'secretbridge_audit_chain_ok{}',
       'secretbridge_audit_records_total{}',
       'secretbridge_audit_up{}',

@@ -3,7 +3,7 @@ import type { Identities } from '../../cluster/cluster.ts';
 import { brokenIncludes, type Config } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
-import { startBackgroundTimer } from '../../core/timer.ts';
+import { startBackgroundTimer, within } from '../../core/timer.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
 import type { HttpDeps } from '../../http/deps.ts';
 import { createOidcLogins } from '../../http/oidc-logins.ts';
@@ -11,6 +11,7 @@ import { buildMetricsServer, buildServer } from '../../http/server.ts';
 import type { ReadCredential } from '../../providers/credentials.ts';
 import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
 import type { SignIn } from '../../sign-in/sign-in.ts';
+import type { Service } from '../../service/service.ts';
 import { createMetrics, type Metrics, type ServiceSnapshot } from '../../telemetry/metrics.ts';
 import { auditOf, OpenedParts, type Parts, serviceOf } from './opened-parts.ts';
 
@@ -141,6 +142,7 @@ async function snapshotOf(opened: OpenedParts, configValid: boolean): Promise<Se
     targets: status.targets,
     stores: status.stores,
     held: status.held.length,
+    approvals: service && (await pendingApprovals(service)),
     queue: queue && (await countsOrUndefined(queue)),
     engineUp: status.engine.state === 'up',
     clusterUp: status.cluster.state === 'up',
@@ -149,6 +151,19 @@ async function snapshotOf(opened: OpenedParts, configValid: boolean): Promise<Se
     configValid: status.config.valid,
     loops: service?.loops() ?? [],
   };
+}
+
+const APPROVALS_TIMEOUT_MS = 2_000;
+
+/** The audit may hang or be unavailable, and metrics without this number are better than none. */
+async function pendingApprovals(service: Pick<Service, 'approvals'>): Promise<number | undefined> {
+  try {
+    const approvals = await within(service.approvals(), APPROVALS_TIMEOUT_MS);
+    return approvals?.filter(({ state }) => state === 'pending').length;
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
+  }
 }
 
 /**
