@@ -65,6 +65,7 @@ describe('a workload', () => {
       rolling: false,
       stalled: false,
       updatedPods: 1,
+      templateHash: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
   });
 
