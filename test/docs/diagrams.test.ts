@@ -32,7 +32,7 @@ function parseArrows(): readonly (readonly [string, string])[] {
   const diagram = diagrams
     .filter(({ location: place }) => place.startsWith('docs/explanation/architecture.md:'))
     .at(-1);
-  return [...(diagram?.text.matchAll(/^ *(\w+) --> (\w+)$/gm) ?? [])].map(([, from = '', to = '']) => [
+  return [...(diagram?.text.matchAll(/^ *([\w-]+) --> ([\w-]+)$/gm) ?? [])].map(([, from = '', to = '']) => [
     from,
     to,
   ]);

@@ -10,8 +10,8 @@ import { createOidcLogins } from '../../http/oidc-logins.ts';
 import { buildMetricsServer, buildServer } from '../../http/server.ts';
 import type { ReadCredential } from '../../providers/credentials.ts';
 import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
-import type { SignIn } from '../../sign-in/sign-in.ts';
 import type { Service } from '../../service/service.ts';
+import type { SignIn } from '../../sign-in/sign-in.ts';
 import { createMetrics, type Metrics, type ServiceSnapshot } from '../../telemetry/metrics.ts';
 import { auditOf, OpenedParts, type Parts, serviceOf } from './opened-parts.ts';
 

@@ -49,12 +49,12 @@ describe('approvals and change windows with the running service', () => {
       ({ phase, action }) => phase === 'outcome' && action === 'create',
     );
     const server = ['--server', served.address, '--output', 'json'];
-    const asked = await world.cli('rollback', 'db', '--to', `${first?.sequence}`, ...server);
-    expect(asked.code, asked.stderr).toBe(4);
+    const requested = await world.cli('rollback', 'db', '--to', `${first?.sequence}`, ...server);
+    expect(requested.code, requested.stderr).toBe(4);
     const [request] = await openRequests(served);
     const id = request?.id ?? '';
-    expect(asked.stdout + asked.stderr).toContain('APPROVAL_NEEDED');
-    expect(asked.stdout + asked.stderr).toContain(id);
+    expect(requested.stdout + requested.stderr).toContain('APPROVAL_NEEDED');
+    expect(requested.stdout + requested.stderr).toContain(id);
     expect(request).toMatchObject({ action: 'rollback', requestedBy: 'ann', state: 'pending' });
     await expectValue(world, 'second');
 
