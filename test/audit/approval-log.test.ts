@@ -49,27 +49,28 @@ const statesOf = async (entries: readonly Written[]) =>
 
 describe('the approval log', () => {
   it('the first decision counts, and an approval is used up by its action', async () => {
-    const [asked, approved, rejected] = [request, about('approve'), about('reject')].map((entry) => ({
+    const [requested, approved, rejected] = [request, about('approve'), about('reject')].map((entry) => ({
       entry,
     }));
-    if (asked === undefined || approved === undefined || rejected === undefined) throw new Error('missing');
-    expect(await statesOf([asked])).toEqual(['pending']);
-    expect(await statesOf([asked, approved, rejected])).toEqual(['approved']);
-    expect(await statesOf([asked, rejected, approved])).toEqual(['rejected']);
-    expect(await statesOf([asked, approved, { entry: about('rollback') }])).toEqual(['done']);
+    if (requested === undefined || approved === undefined || rejected === undefined)
+      throw new Error('missing');
+    expect(await statesOf([requested])).toEqual(['pending']);
+    expect(await statesOf([requested, approved, rejected])).toEqual(['approved']);
+    expect(await statesOf([requested, rejected, approved])).toEqual(['rejected']);
+    expect(await statesOf([requested, approved, { entry: about('rollback') }])).toEqual(['done']);
     const refused = { entry: { ...about('command'), outcome: 'refused', code: 'VERSION_GONE' } as const };
-    expect(await statesOf([asked, approved, refused])).toEqual(['done']);
+    expect(await statesOf([requested, approved, refused])).toEqual(['done']);
     const failed = { entry: { ...about('adopt'), phase: 'outcome', outcome: 'failed' } as const };
     const intent = { entry: { ...about('adopt'), phase: 'intent' } as const };
-    expect(await statesOf([asked, approved, intent])).toEqual(['done']);
-    expect(await statesOf([asked, approved, intent, failed])).toEqual(['approved']);
+    expect(await statesOf([requested, approved, intent])).toEqual(['done']);
+    expect(await statesOf([requested, approved, intent, failed])).toEqual(['approved']);
   });
 
   it('a forged request, approval, rejection or use has no effect', async () => {
-    const asked = { entry: request };
-    expect(await statesOf([{ ...asked, isForged: true }])).toEqual([]);
+    const requested = { entry: request };
+    expect(await statesOf([{ ...requested, isForged: true }])).toEqual([]);
     for (const action of ['approve', 'reject', 'rollback'] as const)
-      expect(await statesOf([asked, { entry: about(action), isForged: true }])).toEqual(['pending']);
+      expect(await statesOf([requested, { entry: about(action), isForged: true }])).toEqual(['pending']);
   });
 
   it('an approval does not count if a record after its request is missing', async () => {
