@@ -68,6 +68,8 @@ export interface SignInConfig {
 }
 
 export interface SignInDeps {
+  /** Returns the groups that matter besides the groups of `roles`. */
+  readonly otherGroups: () => readonly string[];
   readonly provider: Provider;
   readonly sessions: Sessions;
   readonly sealer: Sealer;
@@ -88,12 +90,12 @@ const Pending = z.object({
 const Renewal = z.object({ session: z.string(), refreshToken: z.string().optional() });
 
 export function createSignIn(config: SignInConfig, deps: SignInDeps): SignIn {
-  const { provider, sessions, sealer, clock } = deps;
-  const wanted = new Set(config.roles.map(({ group }) => group));
+  const { provider, sessions, sealer, clock, otherGroups } = deps;
+  const wanted = () => new Set([...config.roles.map(({ group }) => group), ...otherGroups()]);
   const namespaces = (groups: readonly string[], role: Role) => namespacesFor(config.roles, groups, role);
 
   function signedIn(claims: Claims): SignedIn {
-    const person = signedInOf(claims, config.groupsClaim, wanted);
+    const person = signedInOf(claims, config.groupsClaim, wanted());
     if (namespaces(person.groups, ROLES[0]) !== undefined) return person;
     const detail = areGroupsLeftOut(claims, config.groupsClaim)
       ? 'the provider leaves the groups out, because the person is in too many; let it send only the assigned groups'
@@ -143,7 +145,7 @@ export function createSignIn(config: SignInConfig, deps: SignInDeps): SignIn {
       return credentialsOf(sessions.renew(session, person), refreshToken);
     },
     async verify(token) {
-      return signedInOf(await provider.verify(token), config.groupsClaim, wanted);
+      return signedInOf(await provider.verify(token), config.groupsClaim, wanted());
     },
   };
 }

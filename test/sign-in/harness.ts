@@ -59,7 +59,7 @@ async function replicaOf(
   const signIn = openSignIn(
     { http },
     {
-      app: { clock: time, sealer: SEALER, storedAudit: audit },
+      app: { clock: time, sealer: SEALER, storedAudit: audit, config: { approvals: [] } },
       credential: async () => SecretValue.fromText(CLIENT_SECRET),
     },
   );

@@ -8,7 +8,9 @@ import { createSessions } from '../../sign-in/sessions.ts';
 import { createSignIn, type SignIn } from '../../sign-in/sign-in.ts';
 
 export interface OpenSignInDeps {
-  readonly app: Pick<App, 'clock' | 'sealer' | 'storedAudit'>;
+  readonly app: Pick<App, 'clock' | 'sealer' | 'storedAudit'> & {
+    readonly config: Pick<Config, 'approvals'>;
+  };
   readonly credential: ReadCredential;
 }
 
@@ -25,7 +27,9 @@ export function openSignIn(
     clock,
     clientSecret: clientSecret && (() => credential(clientSecret)),
   });
-  return createSignIn(oidc, { provider, sessions, sealer, clock });
+  // Approvals may change while the service runs.
+  const otherGroups = () => app.config.approvals.flatMap(({ approvers: { groups = [] } }) => groups);
+  return createSignIn(oidc, { provider, sessions, sealer, clock, otherGroups });
 }
 
 /** The audit is the list of ended sessions, which all replicas share. */
