@@ -62,6 +62,7 @@ function withAllMetrics() {
   metrics.event('eu', 'taken', 2);
   metrics.intakeUp('eu', true);
   metrics.clusterWrite('create');
+  metrics.signIn('ok');
   metrics.auditRecords(3);
   metrics.lastCycle(1_800_000_000_500);
   metrics.sourceChanged('db', 'shop', 1_800_000_000_000);
@@ -102,6 +103,7 @@ describe('the metrics', () => {
       'secretbridge_provider_request_duration_seconds{}',
       'secretbridge_provider_requests_total{store,operation,outcome}',
       'secretbridge_queue_jobs{state}',
+      'secretbridge_sign_ins_total{outcome}',
       'secretbridge_source_changed_timestamp_seconds{mapping,namespace}',
       'secretbridge_stalled{loop}',
       'secretbridge_store_up{store}',

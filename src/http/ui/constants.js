@@ -19,6 +19,9 @@ export const ACTIONS = [
   'review',
   'rollback',
   'unpin',
+  'request',
+  'approve',
+  'reject',
 ];
 export const OUTCOMES = ['ok', 'failed', 'refused', 'held'];
 export const REVIEW_STATES = ['unreviewed', 'reviewed', 'flagged'];
