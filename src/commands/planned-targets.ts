@@ -4,7 +4,7 @@ import { formatTarget, type Instances, type TargetId } from '../core/target.ts';
 import { type Decision, isPresentAndOurs } from '../reconcile/decide.ts';
 import { closedFor } from '../reconcile/destroy.ts';
 import { isMergeMissing } from '../reconcile/drift-check.ts';
-import { guardChange, type WindowDeps } from '../reconcile/guard.ts';
+import { guardChange, type Postponed, type WindowDeps } from '../reconcile/guard.ts';
 import { type Proposal, warningsOf } from '../reconcile/outcome.ts';
 import { type PreviewDeps, previewTarget } from '../reconcile/preview.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
@@ -101,25 +101,29 @@ async function planGuarded(
   aboutWorkloads: readonly AppError[],
 ): Promise<PlannedTarget> {
   const planned = plannedTarget(desired, decision, deps, aboutWorkloads);
-  const { plan, pinned } = decision;
-  if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') return planned;
-  const { name } = desired.mapping;
+  const postponed = await postponedWrite(desired, decision, deps);
+  if (postponed === undefined) return planned;
+  return {
+    ...planned,
+    ...(postponed.kind === 'refused' ? { action: 'refuse' } : {}),
+    ...(planned.action === 'create' ? { alive: false } : {}),
+    error: postponed.error,
+  };
+}
+
+/** Returns why the planned write of a target would wait. Undefined if it would not, or if nothing is to write. */
+export async function postponedWrite(
+  { mapping: { name }, id }: DesiredTarget,
+  { plan, pinned }: Decision,
+  deps: PreviewDeps,
+): Promise<Postponed | undefined> {
+  if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') return undefined;
   const isFirst =
     plan.kind === 'create' ||
     (plan.kind === 'merge' && isMergeMissing(plan, { instance: deps.instance, mapping: name }));
   const isExempt = isFirst || plan.drift || pinned !== undefined;
-  const { postponed } = await guardChange(
-    { mapping: name, id: desired.id, plan, isExempt },
-    { ...deps, approvals: deps.approvals.withoutRequests },
-  );
-  if (postponed === undefined) return planned;
-  const { kind, error } = postponed;
-  return {
-    ...planned,
-    ...(kind === 'refused' ? { action: 'refuse' } : {}),
-    ...(plan.kind === 'create' ? { alive: false } : {}),
-    error,
-  };
+  const approvals = deps.approvals.withoutRequests;
+  return (await guardChange({ mapping: name, id, plan, isExempt }, { ...deps, approvals })).postponed;
 }
 
 /** Adds the error of a removal that must wait for its window. */

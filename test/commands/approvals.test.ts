@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Actor } from '../../src/audit/entry.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { approve, listApprovals, openApprovals, reject } from '../../src/commands/approvals.ts';
+import { planTargets } from '../../src/commands/plan.ts';
 import { pruneOrphans } from '../../src/commands/prune.ts';
 import { releaseHeld } from '../../src/commands/release.ts';
 import { rollBackLocally, unpinLocally } from '../../src/commands/rollback.ts';
@@ -256,6 +257,9 @@ describe('approvals', () => {
     await world.sync();
     expect(world.records.filter(({ action }) => action === 'request')).toHaveLength(1);
     await using process = await world.start();
+    expect((await planTargets(process.app)).targets).toMatchObject([
+      { action: 'refuse', how: 'adopt', error: { code: 'APPROVAL_NEEDED' } },
+    ]);
     const [request] = await listApprovals(process.app);
     expect(request).toMatchObject({
       action: 'adopt',

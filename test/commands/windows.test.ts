@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
+import { explainMapping } from '../../src/commands/explain/explain.ts';
 import { planTargets } from '../../src/commands/plan.ts';
 import { pruneOrphans } from '../../src/commands/prune.ts';
 import { releaseHeld } from '../../src/commands/release.ts';
@@ -36,6 +37,9 @@ describe('change windows', () => {
       await using process = await world.start();
       const { targets } = await planTargets(process.app);
       expect(targets).toMatchObject([{ action: 'update', error: { code: 'OUTSIDE_WINDOW' } }]);
+      expect(await explainMapping(process.app, 'db')).toMatchObject([
+        { state: 'waiting', error: { code: 'OUTSIDE_WINDOW' } },
+      ]);
     }
     await world.clock.advance(14 * HOUR - 1);
     expect(await only(world)).toMatchObject({ kind: 'waiting' });

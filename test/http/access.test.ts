@@ -29,6 +29,9 @@ const ROUTES = [
   ['POST', '/api/v1/held/{id}/release', 'operator'],
   ['POST', '/api/v1/mappings/{name}/rollback', 'operator'],
   ['POST', '/api/v1/mappings/{name}/unpin', 'operator'],
+  ['GET', '/api/v1/approvals', 'viewer'],
+  ['POST', '/api/v1/approvals/{id}/approve', 'viewer'],
+  ['POST', '/api/v1/approvals/{id}/reject', 'viewer'],
   ['GET', '/api/v1/prune', 'viewer'],
   ['POST', '/api/v1/prune', 'operator'],
 ] as const;

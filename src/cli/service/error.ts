@@ -21,7 +21,7 @@ export function unreachable(address: string, detail: string, todo?: string): App
 export function parseServiceError(
   code: ErrorCode,
   message: string,
-  more: Pick<AppErrorOptions, 'retryAfterMs' | 'remedy' | 'isRefusal'> = {},
+  more: Pick<AppErrorOptions, 'retryAfterMs' | 'remedy' | 'isRefusal' | 'requests'> = {},
 ): AppError {
   const says = ERRORS[code].message;
   const at = message.indexOf(says);
@@ -35,7 +35,12 @@ export function parseServiceError(
   });
 }
 
-const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
+const ErrorAnswer = z.looseObject({
+  code: z.string(),
+  message: z.string(),
+  remedy: z.string().optional(),
+  requests: z.array(z.string()).optional(),
+});
 
 /** Returns the error in the body of a response. Undefined if the response is not one of a secretbridge service. */
 export function serviceErrorIn(
@@ -47,6 +52,7 @@ export function serviceErrorIn(
   return parseServiceError(error.code, safeText(error.message), {
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(error.remedy === undefined ? {} : { remedy: safeText(error.remedy) }),
+    ...(error.requests === undefined ? {} : { requests: error.requests.map(safeText) }),
     // Status 409 means that the service refused the request. A refusal needs a person, even if its error code is
     // usually transient.
     isRefusal: status === 409,

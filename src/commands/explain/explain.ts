@@ -6,6 +6,7 @@ import { mapConcurrently } from '../../core/semaphore.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import type { Decision } from '../../reconcile/decide.ts';
+import type { Postponed } from '../../reconcile/guard.ts';
 import { isContested } from '../../reconcile/latest-records.ts';
 import { withDryRun } from '../../reconcile/preview.ts';
 import { type DesiredTarget, decideTarget } from '../../reconcile/targets.ts';
@@ -16,7 +17,7 @@ import type { SyncState } from '../../service/service.ts';
 import type { Plan } from '../../sync/plan-types.ts';
 import { expectedCalls, type StoreCalls, unsharedCallsPerHour } from '../expected-calls.ts';
 import { planInContext, selectTargets } from '../plan.ts';
-import type { PlannedTarget } from '../planned-targets.ts';
+import { type PlannedTarget, postponedWrite } from '../planned-targets.ts';
 import { isRestartConfigured } from '../restarts.ts';
 import { type ExplainedSource, explainSources } from './sources.ts';
 
@@ -87,7 +88,16 @@ export async function explainMapping(
     explained.push({
       target: id,
       ...withRestart(
-        await verdictOf(app, target, { ...decision, removal: planned.get(formatTarget(id)) }, lastRecords),
+        await verdictOf(
+          app,
+          target,
+          {
+            ...decision,
+            removal: planned.get(formatTarget(id)),
+            postponed: await postponedWrite(target, decision, context),
+          },
+          lastRecords,
+        ),
         restarts.get(targetKey(mapping, id)),
       ),
       ...(pinned === undefined ? {} : { pinned }),
@@ -125,7 +135,10 @@ const DESTRUCTIVE_PLANS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'
 async function verdictOf(
   app: App,
   { mapping, id }: DesiredTarget,
-  decision: Decision & { readonly removal: PlannedTarget | undefined },
+  decision: Decision & {
+    readonly removal: PlannedTarget | undefined;
+    readonly postponed: Postponed | undefined;
+  },
   records: readonly AuditRecord[],
 ): Promise<Verdict> {
   const about = formatTarget(id);
@@ -136,7 +149,9 @@ async function verdictOf(
   const { plan, live, pinned } = await withDryRun(decision, id, app.cluster);
   const isThere = live !== undefined;
   if ('error' in plan) return { state: stateOf(plan, isThere), error: plan.error };
-  const { removal } = decision;
+  const { removal, postponed } = decision;
+  if (postponed !== undefined) return { state: postponed.kind, error: postponed.error };
+  if (removal?.error?.code === 'OUTSIDE_WINDOW') return { state: 'waiting', error: removal.error };
   if (removal?.action === 'hold') return { state: 'held', error: new AppError('HELD', { subject: about }) };
   if (removal?.error !== undefined) return { state: 'failed', error: removal.error };
   if (plan.kind === 'unchanged') return { state: pinned === undefined ? 'synced' : 'pinned' };
@@ -145,7 +160,15 @@ async function verdictOf(
 }
 
 /** Actions whose records do not describe the state of a target. */
-const STATELESS_ACTIONS: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
+const STATELESS_ACTIONS: readonly Action[] = [
+  'restart',
+  'release',
+  'rollback',
+  'unpin',
+  'request',
+  'approve',
+  'reject',
+];
 
 /**
  * Returns the transient error of the last attempt, which a dry run may not meet. If an error is not transient, the dry

@@ -53,8 +53,7 @@ describe('approvals and change windows with the running service', () => {
     expect(requested.code, requested.stderr).toBe(4);
     const [request] = await openRequests(served);
     const id = request?.id ?? '';
-    expect(requested.stdout + requested.stderr).toContain('APPROVAL_NEEDED');
-    expect(requested.stdout + requested.stderr).toContain(id);
+    expect(json(requested.stdout).error).toMatchObject({ code: 'APPROVAL_NEEDED', requests: [id] });
     expect(request).toMatchObject({ action: 'rollback', requestedBy: 'ann', state: 'pending' });
     await expectValue(world, 'second');
 
