@@ -53,7 +53,8 @@ class ScannedApprovals implements ApprovalLog {
     const oldest = new Date(now() - ageMs).toISOString();
     for (const [sequence, { record }] of this.#requests)
       if (record.time < oldest) this.#requests.delete(sequence);
-    const known = this.#read;
+    // An empty log has no record that could be missing later.
+    const known = this.#read?.sequence === 0 ? undefined : this.#read;
     if (head.hash === known?.hash && ageMs <= known.maxAgeMs) return;
     const isRead = known !== undefined && ageMs <= known.maxAgeMs && (await this.#readAfter(known, head));
     if (!isRead) {
@@ -67,7 +68,6 @@ class ScannedApprovals implements ApprovalLog {
 
   /** Reads the records after a known one. Returns whether the chain still contains the known record. */
   async #readAfter({ sequence, hash }: Head, head: Head): Promise<boolean> {
-    if (sequence === 0) return false;
     let isKnown = false;
     const added: AuditRecord[] = [];
     const broken = await findLastBreak(this.#deps.audit, sequence, (record) => {
