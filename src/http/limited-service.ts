@@ -1,4 +1,5 @@
 import type { AuditStore } from '../audit/store.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import type { NamespaceSet } from '../core/roles.ts';
 import type { TargetId } from '../core/target.ts';
@@ -63,7 +64,10 @@ export function limitService(
       limits.orphans(await onAll(() => service.orphans(limitedBy(by), requestId))),
     approvals: async () => limits.targets(await service.approvals()),
     approve: async (id, by, requestId, note) => {
-      const { approval, ...answer } = await service.approve(id, limitedApprover(by), requestId, note);
+      const { approval, ...answer } = await onAll(
+        () => service.approve(id, limitedApprover(by), requestId, note),
+        ABOUT_THE_REQUEST,
+      );
       return { ...limits.syncAnswer(answer), approval };
     },
     reject: (id, by, requestId, note) => service.reject(id, limitedApprover(by), requestId, note),
@@ -75,12 +79,18 @@ export function limitService(
   };
 }
 
-/** Runs a command that also reads targets in other namespaces, which its errors may name. */
-async function onAll<T>(command: () => Promise<T>): Promise<T> {
+/** The errors of an approval that name nothing but the request itself. */
+const ABOUT_THE_REQUEST: readonly ErrorCode[] = ['FORBIDDEN', 'APPROVAL_CLOSED'];
+
+/**
+ * Runs a command that also reads targets in other namespaces, which its errors may name.
+ * @param harmless The errors that keep their details.
+ */
+async function onAll<T>(command: () => Promise<T>, harmless: readonly ErrorCode[] = []): Promise<T> {
   try {
     return await command();
   } catch (error) {
-    throw error instanceof AppError ? withoutDetails(error) : error;
+    throw error instanceof AppError && !harmless.includes(error.code) ? withoutDetails(error) : error;
   }
 }
 
