@@ -5,6 +5,7 @@ import { AppError } from '../core/errors.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { decide } from '../reconcile/decide.ts';
 import { destroy } from '../reconcile/destroy.ts';
+import { closedWindow } from '../reconcile/guard.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import { recordedPin, shortHash } from '../reconcile/pins.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
@@ -105,6 +106,15 @@ export async function pinTarget(
       detail: 'it has too many sources to name all of them',
     });
   const pin = recordedPin(app.audit, pinOf(record, context), app.instances);
+  const isOwnRecord = record.namespace === id.namespace && record.secret === id.secret;
+  const closed = isOwnRecord
+    ? undefined
+    : // A record of another target may name versions that this target never had, so the change is not a rollback.
+      closedWindow({ mapping: mapping.name, namespace: id.namespace, isExempt: false }, context);
+  if (closed !== undefined) {
+    await context.recorder.pin(mapping.name, id, pin, { error: closed });
+    throw closed;
+  }
   const { plan } = await decide(mapping, id, {
     ...context,
     records: { ...context.records, readPin: async () => pin },

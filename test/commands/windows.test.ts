@@ -72,6 +72,25 @@ describe('change windows', () => {
     }
   });
 
+  it('a rollback to a record of another target waits, because this target may never have had these versions', async () => {
+    const world = await openWorld({
+      mappings: DB_ONLY.replace('namespace: apps', 'namespaces: [apps, prod]'),
+      more: windows(),
+    });
+    await world.sync();
+    put(world, 'second', '2');
+    await world.sync();
+    const to = world.records.findLast(({ action, namespace }) => action === 'update' && namespace === 'prod');
+    await using process = await world.start();
+    const rollback = rollBackLocally(process.app, {
+      mapping: 'db',
+      namespace: 'apps',
+      to: to?.sequence ?? 0,
+    });
+    await expect(rollback).rejects.toMatchObject({ code: 'OUTSIDE_WINDOW' });
+    expect(password(world)).toBe(base64('first'));
+  });
+
   it('deletions, releases and prunes wait', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', windows());
     world.store.absent('one');
