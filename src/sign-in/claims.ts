@@ -14,7 +14,7 @@ export interface SignedIn {
 /** A session is stored in a cookie, which has at most 4096 bytes. */
 const MAX_NAME = 128;
 const MAX_GROUP = 256;
-const MAX_GROUPS_BYTES = 1_024;
+const MAX_GROUPS_BYTES = 2_048;
 
 /** @param wanted The groups of the configuration. They are kept if there are too many groups for a session. */
 export function signedInOf(claims: Claims, groupsClaim: string, wanted: ReadonlySet<string>): SignedIn {
