@@ -4,10 +4,10 @@ import { type Actor, type AuditRecord, commandEntry, type Entry } from '../audit
 import { type ApprovalRule, approvalRuleFor } from '../core/approval-rules.ts';
 import { isErrorCode } from '../core/error-codes.ts';
 import { AppError, isTransient } from '../core/errors.ts';
-import { maybeSamePerson } from '../core/person.ts';
+import { isSamePerson, maybeSamePerson } from '../core/person.ts';
 import type { Role } from '../core/roles.ts';
 import { compareTargets } from '../core/target.ts';
-import { isOpenRequest } from '../reconcile/approvals.ts';
+import { isOpenRequest, isSameAction } from '../reconcile/approvals.ts';
 import type { ApprovalStatus } from '../service/approvals.ts';
 
 type ApprovalApp = Pick<App, 'approvalLog' | 'audit' | 'clock' | 'config'>;
@@ -64,7 +64,10 @@ export async function approve(
   const request = await findOpenRequest(app, decision);
   const { by } = decision;
   const rule = ruleOf(app, request);
-  if (maybeSamePerson(request.record.actor, by.actor))
+  const askers = (await app.approvalLog.requests())
+    .filter((other) => other.state !== 'done' && isSameAction(other, request))
+    .map(({ record }) => record.actor);
+  if (askers.some((asker) => maybeSamePerson(asker, by.actor)))
     throw new AppError('FORBIDDEN', {
       detail: 'a person cannot approve an own request',
       remedy: 'Ask another person whom `approvals` names.',
@@ -79,8 +82,7 @@ export async function approve(
 export async function reject(app: ApprovalApp, decision: Decision): Promise<ApprovalStatus> {
   const request = await findOpenRequest(app, decision);
   const { by } = decision;
-  if (!maybeSamePerson(request.record.actor, by.actor))
-    await requireApprover(ruleOf(app, request), request, by);
+  if (!isSamePerson(request.record.actor, by.actor)) await requireApprover(ruleOf(app, request), request, by);
   await decideOnce(app, 'reject', request, decision);
   return approvalStatus(await currentRequest(app, request), app.clock.now());
 }
@@ -151,13 +153,18 @@ function ruleOf({ config }: ApprovalApp, { record, requested }: ApprovalRequest)
   return rule;
 }
 
+/** How Kubernetes names the identity of a service account. */
+const SERVICE_ACCOUNT = 'system:serviceaccount:';
+
 async function requireApprover(
   { approvers: { roles = [], groups = [] } }: ApprovalRule,
   { record: { namespace = '' } }: ApprovalRequest,
   by: Approver,
 ): Promise<void> {
   if (groups.some((group) => by.groups.includes(group))) return;
-  for (const role of roles) if (await by.hasRole(role, namespace)) return;
+  // A person who may create pods or tokens in a namespace can act as its service accounts, so a role is not enough.
+  const isPerson = by.actor.name?.startsWith(SERVICE_ACCOUNT) !== true;
+  if (isPerson) for (const role of roles) if (await by.hasRole(role, namespace)) return;
   const wanted = [...roles.map((role) => `role ${role}`), ...groups.map((group) => `group ${group}`)];
   throw new AppError('FORBIDDEN', {
     detail: `approvers need ${wanted.join(' or ')} in namespace ${namespace}`,

@@ -27,8 +27,17 @@ export function maybeSamePerson(one: Partial<Person>, other: Partial<Person>): b
   return [...namesOf(other)].some((name) => names.has(name));
 }
 
+/**
+ * Whether two logins certainly belong to one person. Only a subject is unique, so a common name counts only if neither
+ * login has a subject.
+ */
+export function isSamePerson(one: Partial<Person>, other: Partial<Person>): boolean {
+  return one.subject === other.subject && (one.subject !== undefined || one.name === other.name);
+}
+
 function namesOf({ name, subject, aliases = [] }: Partial<Person>): ReadonlySet<string> {
   const idAtProvider = subject?.slice(subject.indexOf('#') + 1);
-  const all = [name, idAtProvider, ...aliases].filter((text) => text !== undefined);
+  // The API server names a person `<issuer>#<subject>` too.
+  const all = [name, subject, idAtProvider, ...aliases].filter((text) => text !== undefined);
   return new Set(all.map((text) => text.normalize('NFKC').toLowerCase()));
 }

@@ -100,28 +100,46 @@ export function isOpenRequest({ state, requested }: ApprovalRequest, now: number
   return (state === 'pending' || state === 'approved') && now < Date.parse(requested.until);
 }
 
+/** Whether two requests are for exactly the same action. An approval of one of them allows the action. */
+export function isSameAction(one: RequestedAction, other: RequestedAction): boolean {
+  return (
+    one.requested.action === other.requested.action &&
+    one.requested.argument === other.requested.argument &&
+    one.record.mapping === other.record.mapping &&
+    one.record.namespace === other.record.namespace &&
+    one.record.secret === other.record.secret
+  );
+}
+
+interface RequestedAction {
+  readonly requested: Pick<ApprovalRequest['requested'], 'action' | 'argument'>;
+  readonly record: Pick<ApprovalRequest['record'], 'mapping' | 'namespace' | 'secret'>;
+}
+
 /**
- * Returns the last open request for exactly this action. A rejection counts until the request would have ended, unless a
- * person asks again: runs repeat by themselves, and would ask again and again.
+ * Returns the approved request for exactly this action, or else the last open one. A rejection counts until the request
+ * would have ended, unless a person asks again: runs repeat by themselves, and would ask again and again. A request
+ * without a person does not count for a person who asks, because this person must be known as the one who asked.
  */
 async function findOpen(
   { action, mapping, target, argument }: GuardedAction,
   { log, clock, actor }: ApprovalGateDeps,
 ): Promise<ApprovalRequest | undefined> {
   const now = clock.now();
-  const isPerson = actor.kind === 'operator' || actor.kind === 'cli';
-  const requests = await log.requests();
-  return requests.findLast((request) => {
-    const { record, requested, state } = request;
-    const isSame =
-      requested.action === action &&
-      requested.argument === argument &&
-      record.mapping === mapping &&
-      record.namespace === target.namespace &&
-      record.secret === target.secret;
-    const isRejected = state === 'rejected' && !isPerson && now < Date.parse(requested.until);
-    return isSame && (isOpenRequest(request, now) || isRejected);
-  });
+  const wanted = { requested: { action, argument }, record: { mapping, ...target } };
+  const requests = (await log.requests()).filter(
+    (request) =>
+      isSameAction(request, wanted) &&
+      (isOpenRequest(request, now) ||
+        (request.state === 'rejected' && now < Date.parse(request.requested.until))),
+  );
+  const approved = requests.findLast(({ state }) => state === 'approved');
+  if (approved !== undefined || !isPerson(actor)) return approved ?? requests.at(-1);
+  return requests.findLast(({ state, record }) => state === 'pending' && isPerson(record.actor));
+}
+
+function isPerson({ kind }: Actor): boolean {
+  return kind === 'operator' || kind === 'cli';
 }
 
 async function recordRequest(

@@ -14,6 +14,7 @@ import {
   runApproved,
 } from '../../src/commands/run-approved.ts';
 import { AppError } from '../../src/core/errors.ts';
+import type { GuardedAction } from '../../src/reconcile/approvals.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
 import { almostProve, exists, NAMES, synced } from '../reconcile/destruction.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type Process, type World } from '../reconcile/world.ts';
@@ -146,6 +147,16 @@ describe('approvals', () => {
     expect(password(world)).toBe('first');
   });
 
+  it('a service account approves only by a group, because a person may create its token', async () => {
+    const bot: Actor = { kind: 'operator', name: 'system:serviceaccount:ci:bot' };
+    const world = await open(rules('rollback', '{ roles: [operator], groups: [system:serviceaccounts:ci] }'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }));
+    expect(await code(decide(process, id, bot))).toBe('FORBIDDEN');
+    expect(await code(decide(process, id, bot, { groups: ['system:serviceaccounts:ci'] }))).toBe('done');
+  });
+
   it('an approval after its time is refused, and the action can be requested again', async () => {
     const world = await open(rules('rollback'));
     const to = await rotated(world);
@@ -269,6 +280,21 @@ describe('approvals', () => {
     expect(password(world)).toBe('first');
     const adoption = world.records.find(({ action, phase }) => action === 'adopt' && phase === 'intent');
     expect(adoption).toMatchObject({ approval: request?.sequence });
+  });
+
+  it('a person who asks for what a schedule has asked for cannot approve either request', async () => {
+    const world = await open(rules('adopt'));
+    await using process = await world.start();
+    const requireBy = async (actor: Actor, action: GuardedAction) =>
+      (await process.app.createContext({ actor })).approvals.require(action);
+    const action = { action: 'adopt', mapping: 'db', target: APPS_DB, argument: 'a', keys: [] } as const;
+    const bySchedule = await neededBy(requireBy({ kind: 'schedule' }, action));
+    const byAnn = await neededBy(requireBy({ kind: 'cli', name: 'ann' }, action));
+    expect(byAnn).not.toBe(bySchedule);
+    for (const id of [bySchedule, byAnn])
+      expect(await code(decide(process, id, ANN_BY_OIDC))).toBe('FORBIDDEN');
+    await decide(process, bySchedule, BOB);
+    expect(await requireBy({ kind: 'cli', name: 'ann' }, action)).toBeGreaterThan(0);
   });
 
   it('an approval before a crash is carried out after it, and only once', async () => {
