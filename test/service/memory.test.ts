@@ -78,7 +78,8 @@ async function measure(targets: number, heapSize: () => number): Promise<Measure
   return { loaded, parsed, serving, bytes: heapSize() - before };
 }
 
-it('a target with five keys of its own takes at most 6 KiB of memory', async () => {
+// Other test files run in the same process. A measurement is wrong if their objects are freed meanwhile.
+it('a target with five keys of its own takes at most 6 KiB of memory', { retry: 2 }, async () => {
   const heapSize = createHeapSize();
   // The first service loads code. The service itself takes memory too, so compare two sizes.
   const all: Measured[] = [];
