@@ -1,5 +1,5 @@
 import { matches as matchesGlob } from '../core/glob.ts';
-import { ACTOR_KINDS, type AuditRecord } from './entry.ts';
+import { ACTOR_KINDS, type AuditRecord, type EntrySource } from './entry.ts';
 import type { RecordFilter } from './store.ts';
 
 const MEMBERS = ['mapping', 'namespace', 'secret', 'action', 'phase', 'outcome', 'code', 'instance'] as const;
@@ -29,11 +29,20 @@ function isKind(actor: string): boolean {
 }
 
 /** Whether one source of the record has all requested members. */
-function matchesSource({ store, key, sources }: AuditRecord, filter: RecordFilter): boolean {
+function matchesSource(record: AuditRecord, filter: RecordFilter): boolean {
   const wanted = [filter.store, filter.key, filter.version];
   if (wanted.every((part) => part === undefined)) return true;
-  const ownSource = store === undefined ? [] : [[store, key ?? '', '']];
-  return [...ownSource, ...sources.map((source) => [source.store, source.key, source.version])].some(
-    (parts) => wanted.every((part, index) => part === undefined || part === parts[index]),
+  return searchedSources(record).some(({ store, key, version }) =>
+    wanted.every((part, index) => part === undefined || part === [store, key, version][index]),
   );
+}
+
+/** Returns the sources of a record for searches. The source that the record is about counts too, without a version. */
+export function searchedSources({
+  store,
+  key = '',
+  sources,
+}: AuditRecord): readonly Pick<EntrySource, 'store' | 'key' | 'version'>[] {
+  const listed = sources.some((source) => source.store === store && source.key === key);
+  return store === undefined || listed ? sources : [{ store, key, version: '' }, ...sources];
 }

@@ -297,6 +297,19 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       );
     });
 
+    it('finds a record without a version by the source that it is about, unless the record lists versions of this source', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      const about = { store: 'vault', key: 'db' };
+      await store.append([
+        entry({ ...about, sources: [] }),
+        entry({ ...about, sources: [{ ...about, version: '1' }] }),
+        entry({ ...about, sources: [{ ...about, key: 'other', version: '1' }] }),
+      ]);
+      expect(sequences(await store.list({ ...about, version: '' }, { limit: 5 }))).toEqual([3, 1]);
+      expect(sequences(await store.list(about, { limit: 5 }))).toEqual([3, 2, 1]);
+    });
+
     it('shows a limited person the reviews of visible records only', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Action, AuditRecord, ReviewState } from '../entry.ts';
+import { searchedSources } from '../matches.ts';
 
 /**
  * The rows of a store. Verification relies only on the text of a record. All other columns and tables exist for
@@ -122,11 +123,10 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
 }
 
 /** Returns one row for each source version. Two properties of the same version share a row. */
-export function sourceRows({ sequence, store, key = '', sources, action }: AuditRecord): SourceRow[] {
-  const listed = sources.some((source) => source.store === store && source.key === key);
-  const all = store === undefined || listed ? sources : [{ store, key, version: '' }, ...sources];
+export function sourceRows(record: AuditRecord): SourceRow[] {
+  const { sequence, action } = record;
   const rows = new Map<string, SourceRow>();
-  for (const source of all) {
+  for (const source of searchedSources(record)) {
     const row = {
       sequence,
       store: columnText(source.store),
