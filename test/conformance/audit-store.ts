@@ -489,6 +489,15 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       await using next = await harness.open('b');
       expect(await next.unresolvedIntents()).toEqual([]);
     });
+
+    it('reports an intent as unresolved if it comes after an outcome of the same change in the same batch', async () => {
+      await using harness = await openHarness();
+      const ended = await harness.open('a');
+      await ended.append([intent, outcome, intent]);
+      await ended[Symbol.asyncDispose]();
+      await using next = await harness.open('b');
+      expect(sequences(await next.unresolvedIntents())).toEqual([3]);
+    });
   });
 
   describe(`${name}: reviews`, () => {

@@ -88,7 +88,7 @@ export interface Range {
 
 export interface Change {
   readonly rows: Partial<NewRows>;
-  /** Intents that now have an outcome. */
+  /** Intents that now have an outcome. They are closed before the rows are inserted. */
   readonly closed?: readonly ChangeKey[];
   readonly head?: Head;
 }

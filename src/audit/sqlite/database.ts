@@ -72,7 +72,7 @@ function rows<Row>(db: DatabaseSync, { text, values }: Sql<Row>): readonly Row[]
 }
 
 function applyChange(db: DatabaseSync, { rows: added, closed = [], head }: Change): void {
-  for (const insertion of insertionsOf(added)) insert(db, insertion);
+  // Close intents before others are inserted, because an intent after an outcome of the same change stays open.
   if (closed.length > 0) {
     const close = prepared(
       db,
@@ -81,6 +81,7 @@ function applyChange(db: DatabaseSync, { rows: added, closed = [], head }: Chang
     for (const { request_id, namespace, secret, attempt } of closed)
       close.run(request_id, namespace, secret, attempt);
   }
+  for (const insertion of insertionsOf(added)) insert(db, insertion);
   if (head !== undefined)
     prepared(db, 'update head set sequence = ?, hash = ?').run(head.sequence, head.hash);
 }
