@@ -11,6 +11,11 @@ export interface Actor extends Partial<Person> {
   readonly address?: string;
 }
 
+/** Whether a person asked for the action. Otherwise the service acts by itself. */
+export function isPerson({ kind }: Actor): boolean {
+  return kind === 'operator' || kind === 'cli';
+}
+
 export const ACTIONS = [
   'read',
   'create',

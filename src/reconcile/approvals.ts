@@ -1,5 +1,5 @@
 import type { ApprovalLog, ApprovalRequest } from '../audit/decisions.ts';
-import type { Actor } from '../audit/entry.ts';
+import { type Actor, isPerson } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { type ApprovalAction, type ApprovalRule, approvalRuleFor } from '../core/approval-rules.ts';
 import type { Clock } from '../core/clock.ts';
@@ -67,8 +67,10 @@ export function createApprovalGate(deps: ApprovalGateDeps, records = true): Appr
   async function requireAll(actions: readonly GuardedAction[]): Promise<readonly Approval[]> {
     const found: (ApprovalRequest | undefined)[] = [];
     for (const action of actions) found.push(await look(action));
-    const missing = found.filter((request) => request !== undefined && request.state !== 'approved');
-    if (missing.length > 0) throw approvalNeeded(missing.filter((request) => request !== undefined));
+    const missing = found
+      .filter((request) => request !== undefined)
+      .filter(({ state }) => state !== 'approved');
+    if (missing.length > 0) throw approvalNeeded(missing);
     return found.map((request) => request?.record.sequence);
   }
 
@@ -136,10 +138,6 @@ async function findOpen(
   const approved = requests.findLast(({ state }) => state === 'approved');
   if (approved !== undefined || !isPerson(actor)) return approved ?? requests.at(-1);
   return requests.findLast(({ state, record }) => state === 'pending' && isPerson(record.actor));
-}
-
-function isPerson({ kind }: Actor): boolean {
-  return kind === 'operator' || kind === 'cli';
 }
 
 async function recordRequest(

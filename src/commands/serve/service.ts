@@ -1,5 +1,6 @@
 import type { App } from '../../app/app.ts';
 import { capabilitiesOf } from '../../app/stores.ts';
+import { isPerson } from '../../audit/entry.ts';
 import { smallest } from '../../core/lists.ts';
 import { PROVIDERS } from '../../providers/registry.ts';
 import { isUnresolved } from '../../reconcile/latest-records.ts';
@@ -69,8 +70,9 @@ async function openController(
     },
     steps: {
       async openContext(request) {
-        const isPerson = request.actor.kind === 'operator' || request.actor.kind === 'cli';
-        const overridesWindow = isPerson ? await overriddenBy(app, request.requestId) : undefined;
+        const overridesWindow = isPerson(request.actor)
+          ? await overriddenBy(app, request.requestId)
+          : undefined;
         return app.createContext({ ...request, overridesWindow, reuseResolved: true, boundToConfig: true });
       },
       destroy: (context, inputs) => destroyProposed(app, context, inputs),
