@@ -1,7 +1,6 @@
 import { skippedOrphans, warningsData } from '../commands/serve/answers.ts';
 import type { SyncReport } from '../commands/sync.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
-import { OUTCOMES } from '../reconcile/outcome.ts';
+import { formatTarget, RUN_OUTCOMES, type TargetId } from '../core/target.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT, type ExitCode, exitCode } from './errors.ts';
@@ -212,7 +211,9 @@ function runText({ targets, held, summary, unfinished }: Run, paint: Paint): str
     .filter(({ kind, pinned }) => kind !== 'unchanged' || pinned !== undefined)
     .filter(({ kind, mapping, target }) => kind !== 'held' || !isListed(mapping, target))
     .map((outcome) => targetText(outcome, paint));
-  const parts = OUTCOMES.filter((kind) => (summary[kind] ?? 0) > 0).map((kind) => `${summary[kind]} ${kind}`);
+  const parts = RUN_OUTCOMES.filter((kind) => (summary[kind] ?? 0) > 0).map(
+    (kind) => `${summary[kind]} ${kind}`,
+  );
   const total = `${count(targets.length, 'target')}: ${parts.join(', ') || (unfinished === undefined ? 'nothing to do' : 'none processed')}.`;
   return [
     ...lines,

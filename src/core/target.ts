@@ -9,6 +9,18 @@ export function formatTarget({ namespace, secret }: TargetId): string {
   return `${namespace}/${secret}`;
 }
 
+/** The outcomes of a run of a target, in the order in which a summary prints them. */
+export const RUN_OUTCOMES = [
+  'created',
+  'updated',
+  'deleted',
+  'unchanged',
+  'waiting',
+  'refused',
+  'held',
+  'failed',
+] as const;
+
 interface TargetMap<T> {
   get(target: TargetId): T | undefined;
   set(target: TargetId, value: T): void;

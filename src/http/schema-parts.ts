@@ -114,15 +114,3 @@ export const requests = {
   ...list(text),
   description: 'With `APPROVAL_NEEDED`: the ids of the requests for approval.',
 } as const;
-
-/** The outcomes of targets in a run. */
-export const RUN_OUTCOMES = [
-  'created',
-  'updated',
-  'deleted',
-  'unchanged',
-  'waiting',
-  'refused',
-  'held',
-  'failed',
-] as const;

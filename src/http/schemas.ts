@@ -1,4 +1,5 @@
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
+import { RUN_OUTCOMES } from '../core/target.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import {
   actor,
@@ -12,7 +13,6 @@ import {
   object,
   pinned,
   problem,
-  RUN_OUTCOMES,
   recordExtras,
   reference,
   requests,

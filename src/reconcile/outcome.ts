@@ -1,25 +1,14 @@
 import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
-import type { TargetId } from '../core/target.ts';
+import { RUN_OUTCOMES, type TargetId } from '../core/target.ts';
 import { certificateExpiry } from '../sync/checks.ts';
 import type { Desired } from '../sync/desired.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { foundNothing } from '../sync/find.ts';
 import type { Plan } from '../sync/plan-types.ts';
 
-/** The outcome kinds, in the order in which a summary prints them. */
-export const OUTCOMES = [
-  'created',
-  'updated',
-  'deleted',
-  'unchanged',
-  'waiting',
-  'refused',
-  'held',
-  'failed',
-] as const;
-export type OutcomeKind = (typeof OUTCOMES)[number];
+export type OutcomeKind = (typeof RUN_OUTCOMES)[number];
 
 /** How many targets have each outcome. `waiting` is present only if a change waits for its window. */
 export type Summary = Readonly<Record<Exclude<OutcomeKind, 'waiting'>, number>> & {
@@ -28,10 +17,9 @@ export type Summary = Readonly<Record<Exclude<OutcomeKind, 'waiting'>, number>> 
 
 /** @param countOf Returns the number of targets with an outcome. */
 export function summaryOf(countOf: (kind: OutcomeKind) => number): Summary {
-  const { waiting, ...others } = Object.fromEntries(OUTCOMES.map((kind) => [kind, countOf(kind)])) as Record<
-    OutcomeKind,
-    number
-  >;
+  const { waiting, ...others } = Object.fromEntries(
+    RUN_OUTCOMES.map((kind) => [kind, countOf(kind)]),
+  ) as Record<OutcomeKind, number>;
   return waiting === 0 ? others : { ...others, waiting };
 }
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { parseAny } from '../core/json.ts';
+import { RUN_OUTCOMES } from '../core/target.ts';
 import { requestIdFrom } from '../core/tracer.ts';
 import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
-import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 
 // The format of the messages. Anyone with the Redis password can write them. A message is ignored if a required field
@@ -44,7 +44,7 @@ const targetStateSchema = z.object({
   by: optionalText,
   startedAt: time,
   endedAt: time,
-  kind: z.enum(OUTCOMES),
+  kind: z.enum(RUN_OUTCOMES),
   error: errorSchema.optional(),
   /** Whether an operator must act. */
   person: z.boolean().catch(false),

@@ -2,7 +2,8 @@ import { expect, it } from 'vitest';
 import type { StoredRecord } from '../../src/audit/chain.ts';
 import { syncAnswer } from '../../src/commands/serve/answers.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { OUTCOMES, type Outcome } from '../../src/reconcile/outcome.ts';
+import { RUN_OUTCOMES } from '../../src/core/target.ts';
+import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { bare, entry } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { startTestServer, type TestServer, TOKENS } from './harness.ts';
@@ -73,7 +74,7 @@ it('the API description contains the members of each target in a sync response',
   const { required = [], properties = {} } = schemas.SyncAnswer?.properties?.targets?.items ?? {};
   expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(targets[0] ?? {})));
   expect(Object.keys(targets[0] ?? {})).toEqual(expect.arrayContaining([...required]));
-  expect(properties.outcome?.enum?.toSorted()).toEqual(OUTCOMES.toSorted());
+  expect(properties.outcome?.enum?.toSorted()).toEqual(RUN_OUTCOMES.toSorted());
   const problem = { file: 'a.yaml', line: 1, column: 1, path: 'a', code: '', message: '', suggestion: '' };
   const problemProperties = schemas.Status?.properties?.config?.properties?.problems?.items?.properties ?? {};
   expect(Object.keys(problemProperties)).toEqual(Object.keys(problem));
