@@ -40,6 +40,8 @@ const BATCHES_AHEAD = 3;
  * same answer.
  */
 interface TakenItem {
+  /** The `refId`. */
+  readonly id: string;
   readonly ref: SourceRef;
   readonly settle: PromiseWithResolvers<ReadResult>;
 }
@@ -93,11 +95,10 @@ export class BatchedReads {
   }
 
   /**
-   * Says that a run needs a reference now. If the reference was announced, requests the next announced reads, so that
+   * Says that a run needs the reference with this `refId` now. If the reference was announced, requests the next announced reads, so that
    * the next runs need not wait for them.
    */
-  need(store: string, { ref, run }: ReadItem): void {
-    const id = refId({ store, ref });
+  need(store: string, id: string, run: Run): void {
     const size = this.#deps.batchSizeOf(store);
     const ahead = this.#ahead.get(store) ?? new Set<string>();
     const wasAnnounced = this.#expectNoMore(store, id);
@@ -107,7 +108,7 @@ export class BatchedReads {
     while (ahead.size <= size * (BATCHES_AHEAD - 1) && this.#expectedCount(store) >= size) {
       const taken = this.#takeExpected(store, size);
       if (taken.length === 0) return;
-      for (const item of taken) ahead.add(refId({ store, ref: item.ref }));
+      for (const item of taken) ahead.add(item.id);
       void Promise.allSettled([this.#request(store, [], taken, run)]);
     }
   }
@@ -163,7 +164,7 @@ export class BatchedReads {
         // A hanging reference would delay the others.
         if (this.isHanging(id) || cache.has(id, run.freshness)) continue;
         const settle = Promise.withResolvers<ReadResult>();
-        taken.push({ ref, settle });
+        taken.push({ id, ref, settle });
         const answer = cache.get(id, run.freshness, { request: () => settle.promise, sizeOf });
         void Promise.allSettled([answer]);
       }

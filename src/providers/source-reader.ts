@@ -156,7 +156,7 @@ class SharedRequests {
   async read(source: StoreRef, run: Run): Promise<ReadResult> {
     const { store, ref } = source;
     const id = refId(source);
-    this.batches.need(store, { ref, run });
+    this.batches.need(store, id, run);
     const stillRunning = () => failedRead(store, ref.key, new AppError('TIMEOUT', { detail: STILL_RUNNING }));
     const { answer, isOwn } = await this.#share(id, run, {
       request: () => this.batches.read(store, { ref, run }),
