@@ -30,6 +30,8 @@ const THOROUGH = [
   'test/config/{load,parsed-files}.prop.test.ts',
   // All routes with all roles; a server for each of many events.
   'test/http/{access,events-azure}.test.ts',
+  // It measures the memory of its process.
+  'test/service/memory.test.ts',
   // Processes that are started and killed, or hang.
   'test/service/watchdog.test.ts',
   'test/audit/sqlite-{processes,permissions,failures}.test.ts',

@@ -78,8 +78,7 @@ async function measure(targets: number, heapSize: () => number): Promise<Measure
   return { loaded, parsed, serving, bytes: heapSize() - before };
 }
 
-// Other test files run in the same process. A measurement is wrong if their objects are freed meanwhile.
-it('a target with five keys of its own takes at most 6 KiB of memory', { retry: 2 }, async () => {
+it('a target with five keys of its own takes at most 6 KiB of memory', async () => {
   const heapSize = createHeapSize();
   // The first service loads code. The service itself takes memory too, so compare two sizes.
   const all: Measured[] = [];
