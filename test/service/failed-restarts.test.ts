@@ -55,15 +55,24 @@ it('a workload that is missing fails its target after five minutes, until the wo
   expect(workloads.annotated).toHaveLength(1);
 });
 
+async function openWithWorkload() {
+  const workloads = createMemoryWorkloads();
+  workloads.put(WEB);
+  return { workloads, world: await openWorld({ mappings: mappingsWith('web'), cluster: { workloads } }) };
+}
+
+/** Waits for the first sync, and changes the source, which restarts the workload. */
+async function restarted(world: World, serving: Serving): Promise<void> {
+  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
+  await change(world, serving, 'second');
+}
+
 const STUCK = { state: 'failed', code: 'ROLLOUT_STUCK', remedy: expect.stringContaining('rollout resume') };
 
 it('a rollout that waits for a person fails its target at once, until its pods are replaced', async () => {
-  const workloads = createMemoryWorkloads();
-  workloads.put(WEB);
-  const world = await openWorld({ mappings: mappingsWith('web'), cluster: { workloads } });
+  const { world, workloads } = await openWithWorkload();
   await using serving = await serve(world);
-  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
-  await change(world, serving, 'second');
+  await restarted(world, serving);
   expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
   workloads.stall(WEB);
   await pass(world, 1);
@@ -90,8 +99,7 @@ it('a rollout without progress for ten minutes fails its target, also if a selec
   const mappings = mappingsWith('web').replace('name: web', 'selector: { matchLabels: { app: web } }');
   const world = await openWorld({ mappings, cluster: { workloads } });
   await using serving = await serve(world);
-  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
-  await change(world, serving, 'second');
+  await restarted(world, serving);
   await pass(world, 8);
   expect(await targetOf(serving)).toMatchObject({ state: 'synced' });
   await pass(world, 2);
@@ -105,12 +113,9 @@ it('a rollout without progress for ten minutes fails its target, also if a selec
 });
 
 it('a tool that removes the annotation before the rollout ends fails the target, until the pod template changes', async () => {
-  const workloads = createMemoryWorkloads();
-  workloads.put(WEB);
-  const world = await openWorld({ mappings: mappingsWith('web'), cluster: { workloads } });
+  const { world, workloads } = await openWithWorkload();
   await using serving = await serve(world);
-  await waitUntil(async () => expect(await targetOf(serving)).toMatchObject({ state: 'synced' }));
-  await change(world, serving, 'second');
+  await restarted(world, serving);
   workloads.replace(WEB, {});
   await pass(world, 1);
   expect(await targetOf(serving)).toMatchObject(STUCK);

@@ -105,7 +105,7 @@ ${NAMES.map(
 
   const containers = [{ name: 'app', image: READY_IMAGE }];
   const patch = { spec: { template: { spec: { containers } } } };
-  assertStatus(await cluster.request('PATCH', `${folder}/broken`, patch, MERGE), 200, 'mend');
+  assertStatus(await cluster.request('PATCH', `${folder}/broken`, patch, MERGE), 200, 'fix');
   // `kubectl argo rollouts promote` sends the same patch.
   const promotion = { status: { pauseConditions: null, controllerPause: false, currentStepIndex: 2 } };
   assertStatus(await cluster.request('PATCH', `${folder}/manual/status`, promotion, MERGE), 200, 'promote');

@@ -97,9 +97,9 @@ describe.skipIf(!isHelmAvailable)(`rollouts without a progress deadline${HELM_NO
     expect(await targets()).toMatchObject({ web: { state: 'synced' } });
 
     const containers = [{ name: 'app', image: READY_IMAGE }];
-    const mended = { spec: { template: { spec: { containers } } } };
-    await db.patch(mended);
-    await agent.patch(mended);
+    const fixed = { spec: { template: { spec: { containers } } } };
+    await db.patch(fixed);
+    await agent.patch(fixed);
     await eventually(async () => expect(await targets()).toMatchObject({ agent: { state: 'synced' } }));
     // The controller of StatefulSets never replaces a pod that was not ready. A person has to delete it.
     expect(await targets()).toMatchObject({ db: STUCK });
