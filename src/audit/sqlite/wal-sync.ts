@@ -15,7 +15,7 @@ export interface WalSync {
  * While syncs take less than this time on average, they run in this thread. Another thread would take longer, because
  * its answer waits until the event loop is free. On a slower disk, other work of the process runs during a sync.
  */
-const FAST_MS = 5;
+const FAST_MS = 1.5;
 /** The number of syncs that the average is about. */
 const AVERAGED_SYNCS = 20;
 
