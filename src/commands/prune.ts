@@ -93,8 +93,8 @@ export interface PruneOptions extends SyncContextOptions {
 }
 
 /**
- * Deletes the orphaned targets. The brake applies as for all other deletions. If it holds all of them, the command is
- * recorded as refused.
+ * Deletes the orphaned targets. The brake applies as for all other deletions. If the brake or a window holds back all of
+ * them, the command is recorded as refused.
  */
 export async function pruneOrphans(
   app: App,
@@ -107,7 +107,7 @@ export async function pruneOrphans(
     recorder,
     commandOf('prune'),
     (accept) => prune(app, context, { check, mayUse, only, accept }),
-    ({ targets }) => targets.find(({ kind }) => kind === 'held')?.error,
+    ({ targets }) => targets.find(({ kind }) => kind === 'held' || kind === 'waiting')?.error,
   );
   return report(app, { ...pruned, recorder });
 }

@@ -148,7 +148,8 @@ export interface RecorderDeps {
 }
 
 /**
- * Carries out a command, and records it as accepted or as refused. A transient failure is not a refusal.
+ * Carries out a command, and records it as accepted or as refused. A transient failure is not a refusal, except a closed
+ * change window.
  * @param work Calls `accept` when nothing can refuse the command any more, and before it changes anything.
  * @param refusalIn Returns why the command was refused, if `work` ends without calling `accept`.
  */
@@ -168,10 +169,15 @@ export async function recordingCommand<T>(
     if (!isRecorded) await recorder.command(command, refusalIn(result));
     return result;
   } catch (thrown) {
-    if (thrown instanceof AppError && !thrown.isTransient) await recorder.command(command, thrown);
+    if (thrown instanceof AppError && isRefusal(thrown)) await recorder.command(command, thrown);
     else if (!isRecorded) await accept();
     throw thrown;
   }
+}
+
+/** Nothing repeats a command that had to wait for its window, so the record says that it was refused. */
+function isRefusal({ isTransient, code }: AppError): boolean {
+  return !isTransient || code === 'OUTSIDE_WINDOW';
 }
 
 /** Records a command before it is carried out. Records it as refused if the audit cannot be trusted. */

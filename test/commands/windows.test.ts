@@ -17,6 +17,7 @@ const OPEN = windows('', '* * * * *');
 const password = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
 const put = (world: World, text: string, version: string) =>
   world.store.put('db', JSON.stringify({ user: 'ann', password: text }), version);
+const lastCommand = (world: World) => world.records.findLast(({ action }) => action === 'command');
 const only = async (world: World) => (await world.sync()).targets[0];
 
 describe('change windows', () => {
@@ -88,6 +89,7 @@ describe('change windows', () => {
       to: to?.sequence ?? 0,
     });
     await expect(rollback).rejects.toMatchObject({ code: 'OUTSIDE_WINDOW' });
+    expect(lastCommand(world)).toMatchObject({ outcome: 'refused', code: 'OUTSIDE_WINDOW' });
     expect(password(world)).toBe(base64('first'));
   });
 
@@ -107,6 +109,7 @@ describe('change windows', () => {
     await world.configure(mappingsOf(['two', 'three'], 'onSourceMissing: keep'), windows());
     await using process = await world.start();
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { waiting: 1, deleted: 0 } });
+    expect(lastCommand(world)).toMatchObject({ note: 'prune', outcome: 'refused', code: 'OUTSIDE_WINDOW' });
     expect(exists(world, 'one')).toBe(true);
     await world.clock.advance(14 * HOUR);
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { deleted: 1 } });
@@ -121,6 +124,7 @@ describe('change windows', () => {
     await using process = await world.start();
     await expect(releaseHeld(process.app, held?.id ?? '')).rejects.toMatchObject({ code: 'OUTSIDE_WINDOW' });
     expect(exists(world, held?.secret ?? '')).toBe(true);
+    expect(lastCommand(world)).toMatchObject({ outcome: 'refused', code: 'OUTSIDE_WINDOW' });
   });
 
   it('an override makes the change, and the command is recorded with its reason and flagged', async () => {
