@@ -19,11 +19,16 @@ import { releaseHeld } from './release.ts';
 import { type LocalRun, rollBackLocally, runTargets, unpinLocally } from './rollback.ts';
 import type { SyncReport } from './sync.ts';
 
+interface RunOptions extends Omit<LocalRun, 'by'> {
+  /** Throws if orphaned targets must not be deleted now. */
+  readonly checkOrphans?: (() => void) | undefined;
+}
+
 /** Carries out an approved action in this process, as the person who asked. */
 export async function runApproved(
   app: App,
   { record, requested: { action, argument } }: ApprovalRequest,
-  options: Omit<LocalRun, 'by'> = {},
+  { checkOrphans, ...options }: RunOptions = {},
 ): Promise<SyncReport> {
   const { actor, requestId, mapping = '', namespace = '', secret = '' } = record;
   const by = { actor, requestId };
@@ -31,7 +36,12 @@ export async function runApproved(
     case 'release':
       return releaseHeld(app, argument, { ...options, ...by });
     case 'prune':
-      return pruneOrphans(app, { signal: options.signal, ...by, only: { namespace, secret } });
+      return pruneOrphans(app, {
+        ...by,
+        signal: options.signal,
+        check: checkOrphans,
+        only: { namespace, secret },
+      });
     case 'rollback':
       return reportOf(
         await rollBackLocally(app, { mapping, namespace, to: Number(argument) }, { ...options, by }),
@@ -121,8 +131,9 @@ const MAX_RETRY_MS = 900_000;
 /**
  * Returns a function that carries out the approved actions that a crash has interrupted, or that could not be carried out
  * yet.
+ * @param checkOrphans Throws if orphaned targets must not be deleted now.
  */
-export function createResume(app: App): (signal?: AbortSignal) => Promise<void> {
+export function createResume(app: App, checkOrphans?: () => void): (signal?: AbortSignal) => Promise<void> {
   const waits = new Map<number, { readonly failures: number; readonly until: number }>();
 
   async function resume(request: ApprovalRequest, signal: AbortSignal | undefined): Promise<void> {
@@ -136,7 +147,7 @@ export function createResume(app: App): (signal?: AbortSignal) => Promise<void> 
     wait(Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS));
     try {
       await carryOutApproved(app, request, async () =>
-        codesOf(await runApproved(app, request, { signal, skipRestarts: true })),
+        codesOf(await runApproved(app, request, { signal, skipRestarts: true, checkOrphans })),
       );
       app.logger.info('an approved action was carried out', { sequence });
     } catch (thrown) {

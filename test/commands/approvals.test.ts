@@ -13,6 +13,7 @@ import {
   rejectLocally,
   runApproved,
 } from '../../src/commands/run-approved.ts';
+import { requireAgreement } from '../../src/commands/serve/running-service.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { GuardedAction } from '../../src/reconcile/approvals.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
@@ -56,6 +57,13 @@ const decide = (
     },
     async (request) => codesOf(await runApproved(process.app, request)),
   );
+
+/** Records an approval whose action is not carried out, as after a crash. */
+async function recordApproval(process: Process, id: string): Promise<void> {
+  const by = { actor: BOB, groups: [], hasRole: async () => true };
+  const crashed = approve(process.app, { id, requestId: 'approving', by }, () => Promise.reject(new Crash()));
+  await expect(crashed).rejects.toThrow(Crash);
+}
 
 const code = (work: Promise<unknown>) =>
   work.then(
@@ -321,5 +329,28 @@ describe('approvals', () => {
     const count = world.records.length;
     await resume();
     expect(world.records).toHaveLength(count);
+  });
+
+  it('an interrupted prune waits until all replicas use the same configuration', async () => {
+    const world = await open(`${rules('prune')}\nbrake: { share: 1 }`, {
+      mappings: `${DB_ONLY}  - { name: other, target: { namespace: apps }, data: { A: { store: vault, key: token } } }\n`,
+    });
+    await world.sync();
+    await world.configure(DB_ONLY);
+    const other = { namespace: 'apps', secret: 'other' };
+    await using process = await world.start();
+    const id = await neededBy(pruneOrphans(process.app));
+    await recordApproval(process, id);
+    await world.clock.advance(20_000);
+    let differing: readonly string[] = ['bridge-2'];
+    const resume = createResume(process.app, () => requireAgreement({ differing: () => differing }));
+    await resume();
+    expect(world.cluster.raw(other)).toBeDefined();
+    expect(await listApprovals(process.app)).toMatchObject([{ state: 'approved' }]);
+    differing = [];
+    await world.clock.advance(60_000);
+    await resume();
+    expect(world.cluster.raw(other)).toBeUndefined();
+    expect(await listApprovals(process.app)).toMatchObject([{ state: 'done' }]);
   });
 });

@@ -214,13 +214,9 @@ export class RunningService implements Service {
   }
 
   async prune(by: Requester, requestId: string, only?: TargetId): Promise<PruneAnswer> {
-    const check = () => {
-      const [other] = this.#options.differing();
-      if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
-    };
     const report = await pruneOrphans(this.#app, {
       ...commandContext(by, requestId),
-      check,
+      check: () => requireAgreement(this.#options),
       mayUse: by.mayUse,
       only,
     });
@@ -273,6 +269,15 @@ export class RunningService implements Service {
   #noteDeletions({ targets }: SyncReport, requestId: string): void {
     for (const outcome of targets) this.#controller.noteDeletion(outcome, requestId);
   }
+}
+
+/**
+ * Requires that all replicas use this configuration. Otherwise the configuration of another replica may still contain
+ * the targets that are orphaned here. @throws AppError REPLICAS_DIFFER
+ */
+export function requireAgreement({ differing }: Pick<RunningServiceOptions, 'differing'>): void {
+  const [other] = differing();
+  if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
 }
 
 /** Returns the id with which a person releases a held change of this target. */

@@ -18,7 +18,7 @@ import { overriddenBy } from '../override.ts';
 import { isRestartConfigured } from '../restarts.ts';
 import { createResume } from '../run-approved.ts';
 import { createMappingHash } from './configuration-records.ts';
-import { heldId, RunningService, type RunningServiceOptions } from './running-service.ts';
+import { heldId, RunningService, type RunningServiceOptions, requireAgreement } from './running-service.ts';
 
 export interface ServiceOptions extends RunningServiceOptions {
   readonly random: () => number;
@@ -83,7 +83,7 @@ async function openController(
         const next = smallest([done?.nextMs, checkMs].filter((ms) => ms !== undefined));
         return Number.isFinite(next) ? next : undefined;
       },
-      resumeApproved: createResume(app),
+      resumeApproved: createResume(app, () => requireAgreement(options)),
       recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
       hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
       heldId: (state) => heldId(app, state),
