@@ -198,7 +198,7 @@ type Trust = 'own' | 'authenticOnly' | 'allowLegacy';
 export function renewedPin(pin: AuditRecord): Entry {
   const { sequence, time: _time, instance: _instance, replica: _replica, ...rest } = pin;
   const { previousHash: _previousHash, hmac: _hmac, hash: _hash, ...entry } = rest;
-  return { ...entry, counts: { copyOf: pin.counts?.copyOf ?? sequence } };
+  return { ...entry, counts: { ...pin.counts, copyOf: pin.counts?.copyOf ?? sequence } };
 }
 
 const PAGE = 200;

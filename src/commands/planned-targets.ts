@@ -121,9 +121,10 @@ export async function postponedWrite(
   const isFirst =
     plan.kind === 'create' ||
     (plan.kind === 'merge' && isMergeMissing(plan, { instance: deps.instance, mapping: name }));
-  const isExempt = isFirst || plan.drift || pinned !== undefined;
+  const isRestoring = isFirst || plan.drift;
   const approvals = deps.approvals.withoutRequests;
-  return (await guardChange({ mapping: name, id, plan, isExempt }, { ...deps, approvals })).postponed;
+  const guarded = { mapping: name, id, plan, isRestoring, pinned };
+  return (await guardChange(guarded, { ...deps, approvals })).postponed;
 }
 
 /** Adds the error of a removal that must wait for its window. */

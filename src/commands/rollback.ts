@@ -133,7 +133,7 @@ export async function pinTarget(
     keys: plan.keys,
   });
   await accept();
-  await context.recorder.pin(mapping.name, id, pin, { approval });
+  await context.recorder.pin(mapping.name, id, pin, { approval, isUnchanged: plan.kind === 'unchanged' });
 }
 
 function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<SyncContext, 'stores'>): Pin {

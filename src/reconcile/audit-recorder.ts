@@ -210,13 +210,14 @@ export class AuditRecorder implements Recorder {
     mapping: string,
     target: TargetId,
     pin: Pin | 'unpin',
-    { error, approval }: PinDecision = {},
+    { error, approval, isUnchanged = false }: PinDecision = {},
   ): Promise<void> {
     return this.#recordTarget(mapping, target, {
       action: pin === 'unpin' ? 'unpin' : 'rollback',
       ...(pin === 'unpin' ? {} : { sources: pin.sources, note: pinNote(pin) }),
       ...(error === undefined ? { outcome: 'ok' } : { outcome: 'refused', code: error.code }),
       ...(approval === undefined ? {} : { approval }),
+      ...(isUnchanged ? { counts: { unchanged: 1 } } : {}),
     });
   }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
 import { type ApprovalGate, adoptionArgument } from './approvals.ts';
+import type { RecordLookup } from './record-lookup.ts';
 import type { WritePlan } from './write.ts';
 
 // The last questions before a change: whether its window is open, and whether it needs a second person.
@@ -47,16 +48,27 @@ interface GuardedWrite {
   readonly mapping: string;
   readonly id: TargetId;
   readonly plan: WritePlan;
-  /** Whether the write is a repair, a first sync or a rollback. */
-  readonly isExempt: boolean;
+  /** Whether the write is a repair or a first sync. */
+  readonly isRestoring: boolean;
+  /** The record to which the target is pinned. */
+  readonly pinned: number | undefined;
+}
+
+interface GuardDeps extends WindowDeps {
+  readonly approvals: ApprovalGate;
+  readonly records: Pick<RecordLookup, 'isRollbackPending'>;
 }
 
 /** Returns whether a write may happen now. Only adoptions need an approval. */
 export async function guardChange(
-  { mapping, id, plan, isExempt }: GuardedWrite,
-  deps: WindowDeps & { readonly approvals: ApprovalGate },
+  { mapping, id, plan, isRestoring, pinned }: GuardedWrite,
+  deps: GuardDeps,
 ): Promise<Guarded> {
-  const closed = closedWindow({ mapping, namespace: id.namespace, isExempt }, deps);
+  const change = { mapping, namespace: id.namespace };
+  let closed = closedWindow({ ...change, isExempt: isRestoring }, deps);
+  // Only the rollback itself is exempt, and not later writes of the pinned target.
+  if (closed !== undefined && pinned !== undefined && (await deps.records.isRollbackPending(mapping, id)))
+    closed = closedWindow({ ...change, isExempt: true }, deps);
   if (closed !== undefined) return { postponed: { kind: 'waiting', error: closed } };
   if (plan.kind !== 'update' || !plan.adopts) return {};
   try {

@@ -1,5 +1,5 @@
 import type { LastPins } from '../audit/decisions.ts';
-import type { Entry } from '../audit/entry.ts';
+import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
@@ -8,6 +8,7 @@ import type { TargetId } from '../core/target.ts';
 import type { TargetSource } from '../sync/ownership-metadata.ts';
 import { PIN_REMEDY, type Pin, type Pinned } from '../sync/pin.ts';
 import type { GatherDeps } from './gather.ts';
+import { CHANGE_ACTIONS, lastChange, latestRecord } from './latest-records.ts';
 
 // Pins are stored only in the audit: the last `rollback` or `unpin` record of a target decides whether it is pinned
 // (`audit/last-pins.ts`).
@@ -15,6 +16,8 @@ import type { GatherDeps } from './gather.ts';
 export interface RecordedPin extends Pin {
   /** False for a record of a release that did not authenticate records. Such a pin must be confirmed by a person. */
   readonly isConfirmed: boolean;
+  /** The record of the rollback. Undefined while the rollback is only planned. */
+  readonly record?: AuditRecord;
   /**
    * Returns the fingerprints of a source version that were recorded before the record to which the target is pinned.
    */
@@ -37,7 +40,26 @@ export async function readPin(
 ): Promise<RecordedPin | undefined> {
   const last = await pins.last(mapping, target);
   const pin = last && pinOf(last.record);
-  return pin && { ...recordedPin(audit, pin, instances), isConfirmed: last.isConfirmed };
+  return pin && { ...recordedPin(audit, pin, instances), isConfirmed: last.isConfirmed, record: last.record };
+}
+
+/**
+ * Whether the next write of a target carries out a rollback: no write has begun since the rollback was recorded. A
+ * rollback that changed nothing is carried out already.
+ */
+export async function isRollbackPending(
+  { audit, pins, instances }: PinReader & { readonly audit: Pick<AuditStore, 'list' | 'latest'> },
+  mapping: string,
+  target: TargetId,
+): Promise<boolean> {
+  const record = (await readPin({ audit, pins, instances }, mapping, target))?.record;
+  if (record === undefined || record.counts?.unchanged !== undefined) return false;
+  const last = await lastChange(audit, mapping, target, instances);
+  if (last === undefined) return true;
+  // The outcome of a write that was running during the rollback is newer than the rollback.
+  const filter = { mapping, ...target, request: last.requestId, phase: 'intent' } as const;
+  const intent = await latestRecord(audit, filter, CHANGE_ACTIONS, instances);
+  return (intent ?? last).sequence < (record.counts?.copyOf ?? record.sequence);
 }
 
 /**

@@ -223,8 +223,8 @@ function guardWrite(
   deps: ReconcileDeps,
 ): Promise<Guarded> {
   const isFirst = plan.kind === 'create' || (plan.kind === 'merge' && comparison.isGone === true);
-  const isExempt = comparison.isDrift || isFirst || decision.pinned !== undefined;
-  return guardChange({ mapping: mapping.name, id, plan, isExempt }, deps);
+  const isRestoring = comparison.isDrift || isFirst;
+  return guardChange({ mapping: mapping.name, id, plan, isRestoring, pinned: decision.pinned }, deps);
 }
 
 /** Records and returns the outcome of a change that must wait for its window, or for a second person. */

@@ -5,7 +5,7 @@ import type { TargetId } from '../core/target.ts';
 import { isProvenAbsent } from './absence.ts';
 import { type AbsenceRule, confirmationRule } from './failed-reads.ts';
 import { isRemoved, isWrittenWithout } from './latest-records.ts';
-import { type RecordedPin, readPin } from './pins.ts';
+import { isRollbackPending, type RecordedPin, readPin } from './pins.ts';
 
 /** Reads the audit records on which a decision depends. */
 export interface RecordLookup {
@@ -17,6 +17,8 @@ export interface RecordLookup {
    */
   awaitedConfirmation(source: Source, mapping: Mapping): Promise<number | undefined>;
   readPin(mapping: string, id: TargetId): Promise<RecordedPin | undefined>;
+  /** Whether the next write of a target carries out a rollback. */
+  isRollbackPending(mapping: string, id: TargetId): Promise<boolean>;
   /** Whether the last recorded write of a target was a deletion without recreation. */
   isRemoved(mapping: string, id: TargetId): Promise<boolean>;
   /** Whether the last recorded write of a target lacked a source that an earlier write used. */
@@ -47,6 +49,7 @@ export function createRecordLookup(
   };
   return {
     readPin: (mapping, id) => readPin({ audit, pins, instances }, mapping, id),
+    isRollbackPending: (mapping, id) => isRollbackPending({ audit, pins, instances }, mapping, id),
     isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
     isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
     isProvenAbsent: (source, mapping) => isProven(source, mapping, absence(source.store)),

@@ -92,6 +92,8 @@ export interface PinDecision {
   readonly error?: AppError;
   /** The sequence of the request that allows it. */
   readonly approval?: number | undefined;
+  /** Whether the target has the content of the pin already, so that nothing will be written. */
+  readonly isUnchanged?: boolean;
 }
 
 /** The result of a change, as needed for its outcome record. */

@@ -5,6 +5,8 @@ import { planTargets } from '../../src/commands/plan.ts';
 import { pruneOrphans } from '../../src/commands/prune.ts';
 import { releaseHeld } from '../../src/commands/release.ts';
 import { rollBackLocally, unpinLocally } from '../../src/commands/rollback.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { failing } from '../fakes/faulty.ts';
 import { almostProve, exists, MINUTE, mappingsOf, NAMES, synced } from '../reconcile/destruction.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
 
@@ -71,6 +73,64 @@ describe('change windows', () => {
       });
       expect(password(world)).toBe(base64(more === '' ? 'first' : 'by hand'));
     }
+  });
+
+  it('after the rollback itself, changes of a pinned target wait, and repairs do not', async () => {
+    const world = await openWorld({ mappings: DB_ONLY, more: windows() });
+    await world.sync();
+    put(world, 'second', '2');
+    await world.sync(undefined, { override: { reason: 'test' } });
+    const to =
+      world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome')?.sequence ?? 0;
+    {
+      await using process = await world.start();
+      expect(await rollBackLocally(process.app, { mapping: 'db', to })).toMatchObject({
+        targets: [{ kind: 'updated' }],
+      });
+    }
+    const labels = DB_ONLY.replace('target: {', 'target: { labels: { team: a },');
+    await world.configure(labels, windows());
+    expect(await only(world)).toMatchObject({ kind: 'waiting', error: { code: 'OUTSIDE_WINDOW' } });
+    {
+      await using process = await world.start();
+      const { targets } = await planTargets(process.app);
+      expect(targets).toMatchObject([{ action: 'update', error: { code: 'OUTSIDE_WINDOW' } }]);
+    }
+    await world.configure(DB_ONLY, windows());
+    expect(await only(world)).toMatchObject({ kind: 'unchanged' });
+    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
+    expect(await only(world)).toMatchObject({ kind: 'updated' });
+    expect(password(world)).toBe(base64('first'));
+  });
+
+  it('after a second rollback to the same record, which changes nothing, changes of the target wait', async () => {
+    const world = await openWorld({ mappings: DB_ONLY, more: windows() });
+    await world.sync();
+    const written = world.records.findLast(({ phase, outcome }) => phase === 'outcome' && outcome === 'ok');
+    for (const kind of ['updated', 'unchanged']) {
+      await using process = await world.start();
+      const report = await rollBackLocally(process.app, { mapping: 'db', to: written?.sequence ?? 0 });
+      expect(report).toMatchObject({ targets: [{ kind }] });
+    }
+    await world.configure(DB_ONLY.replace('target: {', 'target: { labels: { team: a },'), windows());
+    expect(await only(world)).toMatchObject({ kind: 'waiting', error: { code: 'OUTSIDE_WINDOW' } });
+  });
+
+  it('a rollback that fails at first does not wait when it is tried again', async () => {
+    const world = await openWorld({ mappings: DB_ONLY, more: windows() });
+    await world.sync();
+    put(world, 'second', '2');
+    await world.sync(undefined, { override: { reason: 'test' } });
+    const to =
+      world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome')?.sequence ?? 0;
+    {
+      const down = failing('cluster.replace', new AppError('CLUSTER_UNAVAILABLE'));
+      await using process = await world.start(down);
+      await rollBackLocally(process.app, { mapping: 'db', to });
+    }
+    expect(password(world)).toBe(base64('second'));
+    expect(await only(world)).toMatchObject({ kind: 'updated' });
+    expect(password(world)).toBe(base64('first'));
   });
 
   it('a rollback to a record of another target waits, because this target may never have had these versions', async () => {
