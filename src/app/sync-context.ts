@@ -6,7 +6,7 @@ import { AppError } from '../core/errors.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { FindQuery } from '../providers/provider.ts';
 import type { SourceReader, SourceReaders } from '../providers/source-reader.ts';
-import { createApprovalGate } from '../reconcile/approvals.ts';
+import { createApprovalGate, withSingleUse } from '../reconcile/approvals.ts';
 import { AuditRecorder } from '../reconcile/audit-recorder.ts';
 import type { UnresolvedIntents } from '../reconcile/change.ts';
 import type { SyncContext } from '../reconcile/context.ts';
@@ -55,7 +55,8 @@ export async function createContext(
   const { instance, formerInstances } = current.config;
   const stores = app.stores.definitions;
   const recorder = new AuditRecorder({
-    ...{ audit, actor, requestId, fingerprints, stores, instances, clock },
+    audit: withSingleUse(audit, { log: app.approvalLog, clock }),
+    ...{ actor, requestId, fingerprints, stores, instances, clock },
     unresolvedIntents,
     readDeduplication,
   });

@@ -114,7 +114,7 @@ export function follow(request: ApprovalRequest, record: AuditRecord): ApprovalR
   if (request.state !== 'approved' && request.state !== 'done') return request;
   // A change that failed may be tried again.
   if (phase === 'outcome' && outcome === 'failed') return { ...request, state: 'approved' };
-  // The beginning of a command changes nothing. A refused one will not be carried out.
-  if (action === 'command' && outcome === 'ok') return request;
+  // The beginning of a command or a release changes nothing. A refused command will not be carried out.
+  if ((action === 'command' || action === 'release') && outcome === 'ok') return request;
   return { ...request, state: 'done' };
 }

@@ -99,12 +99,15 @@ export async function carryOutApproved(
   if (request.state !== 'approved' || !isOpenRequest(request, app.clock.now()))
     throw closed(request, app.clock.now());
   try {
-    const codes = await carryOut(request);
-    const mayRetry = codes.some((code) => isErrorCode(code) && isTransient(code));
+    const codes = (await carryOut(request)).filter((code) => isErrorCode(code));
     // The next run of the target adopts its Secret, even if this one could not.
-    if (mayRetry || request.requested.action === 'adopt') return;
-    if ((await currentRequest(app, request)).state === 'approved')
-      await recordEnd(app, request, new AppError('APPROVAL_CLOSED', { detail: 'there was nothing to do' }));
+    if (codes.some(isTransient) || request.requested.action === 'adopt') return;
+    const [code] = codes;
+    const error =
+      code === undefined
+        ? new AppError('APPROVAL_CLOSED', { detail: 'there was nothing to do' })
+        : new AppError(code);
+    if ((await currentRequest(app, request)).state === 'approved') await recordEnd(app, request, error);
   } catch (thrown) {
     if (thrown instanceof AppError && !thrown.isTransient) await recordEnd(app, request, thrown);
     throw thrown;

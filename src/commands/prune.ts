@@ -143,6 +143,9 @@ async function prune(
       mayUse(proposal.live.id.namespace) &&
       (only === undefined || formatTarget(only) === formatTarget(proposal.live.id)),
   );
+  const [unreadable] = unseen;
+  // The wanted target may be among those that could not be read.
+  if (only !== undefined && stillProposed.length === 0 && unreadable !== undefined) throw unreadable.error;
   const { allowed, refused } = await approved(stillProposed, app, context);
   const deps = { ...app, ...context, brake, isStillWanted: isMeant, accept };
   const removed = await destroy(allowed, population, deps, HELD_BY_PRUNE);

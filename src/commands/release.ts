@@ -13,7 +13,7 @@ import { planRemoval } from '../sync/plan.ts';
 import { recordedAsHeld } from './orphans.ts';
 import { isHeldId, planInContext, toHeld } from './plan.ts';
 import type { PlannedTarget } from './planned-targets.ts';
-import { listOrphans } from './prune.ts';
+import { listOrphans, type OrphanList } from './prune.ts';
 import { runPendingRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
 
@@ -59,7 +59,8 @@ async function carryOut(
 ): Promise<Outcome> {
   // Plan as if no target were created, because a release creates none. After a rename, the old target must not be
   // deleted before the new target exists.
-  const { targets, waiting = [] } = await planInContext(app, context, only, { asItStands: true });
+  const planned = await planInContext(app, context, only, { asItStands: true });
+  const { targets, waiting = [] } = planned;
   // Collect all held changes. A plan for one mapping cannot apply the brake to all mappings together, so each proposal
   // in such a plan counts as held. `prune` may hold orphans that a sync keeps. If a change was recorded as held, it
   // stays held until the next decision about it, even if the brake would allow it now.
@@ -73,13 +74,16 @@ async function carryOut(
       ...target,
     }),
   );
-  const held = [
-    ...proposed.filter(isHeld),
-    ...recordedHeld,
-    ...(await listOrphans(app, contextOptions)).targets,
-  ];
+  const orphans = await listOrphans(app, contextOptions);
+  const held = [...proposed.filter(isHeld), ...recordedHeld, ...orphans.targets];
   const selected = held.find((plannedTarget) => toHeld(app.config.instance, plannedTarget).id === id);
-  if (selected?.proposal === undefined) throw notHeld(id, waiting);
+  if (selected?.proposal === undefined)
+    throw (
+      undecided(
+        targets,
+        [planned, orphans].flatMap(({ unseen = [] }) => unseen),
+      ) ?? notHeld(id, waiting)
+    );
   const { proposal, mapping, target, keys } = selected;
   const removalPlan =
     proposal.ending === undefined ? planRemoval(proposal.live, { ...app, ...app.config }) : undefined;
@@ -98,7 +102,7 @@ async function carryOut(
     // In the meantime, another process has released the change or deleted the target.
     if ((await findAlreadyRemoved([proposal], app)).size > 0) throw notHeld(id, waiting);
     await context.recorder.release(mapping, target, { id, keys, approval });
-    return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');
+    return remove({ ...proposal, approval }, { ...app, ...context, brake: app.config.brake }, 'released');
   });
 }
 
@@ -108,6 +112,15 @@ async function carryOut(
  */
 export function releaseCommand(id: string): Command {
   return isHeldId(id) ? commandOf('release', undefined, id) : commandOf('release');
+}
+
+/** Returns why the change may still be held, if a target could not be read now. */
+function undecided(
+  targets: readonly PlannedTarget[],
+  unseen: NonNullable<OrphanList['unseen']>,
+): AppError | undefined {
+  const failed = targets.flatMap(({ action, error }) => (action === 'fail' && error ? [error] : []));
+  return [...failed, ...unseen.map(({ error }) => error)].find(({ isTransient }) => isTransient);
 }
 
 function notHeld(id: string, [first]: readonly AwaitingReplacement[]): AppError {

@@ -33,8 +33,10 @@ export async function runApproved(
   const { actor, requestId, mapping = '', namespace = '', secret = '' } = record;
   const by = { actor, requestId };
   switch (action) {
-    case 'release':
-      return releaseHeld(app, argument, { ...options, ...by });
+    case 'release': {
+      const isMapping = app.config.mappings.some(({ name }) => name === mapping);
+      return releaseHeld(app, argument, { ...options, ...by, ...(isMapping ? { only: mapping } : {}) });
+    }
     case 'prune':
       return pruneOrphans(app, {
         ...by,

@@ -1,5 +1,5 @@
 import type { ApprovalLog, ApprovalRequest } from '../audit/decisions.ts';
-import { type Actor, isPerson } from '../audit/entry.ts';
+import { type Actor, type Entry, isPerson } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { type ApprovalAction, type ApprovalRule, approvalRuleFor } from '../core/approval-rules.ts';
 import type { Clock } from '../core/clock.ts';
@@ -81,6 +81,41 @@ export function createApprovalGate(deps: ApprovalGateDeps, records = true): Appr
       return createApprovalGate(deps, false);
     },
   };
+}
+
+/**
+ * Returns the same audit store, but it refuses a record that uses an approval which was used meanwhile. Several processes
+ * may carry out the same approved action, for example after a pause of one of them.
+ * @throws AppError APPROVAL_CLOSED from `append`
+ */
+export function withSingleUse(
+  audit: AuditStore,
+  { log, clock }: Pick<ApprovalGateDeps, 'log' | 'clock'>,
+): AuditStore {
+  async function requireUnused(approvals: readonly number[]): Promise<void> {
+    const requests = await log.requests();
+    for (const sequence of approvals) {
+      const request = requests.find(({ record }) => record.sequence === sequence);
+      if (request?.state === 'approved' && isOpenRequest(request, clock.now())) continue;
+      throw new AppError('APPROVAL_CLOSED', { detail: 'the approval was used, or its time is over' });
+    }
+  }
+  return {
+    ...audit,
+    async append(entries) {
+      const used = entries.flatMap((entry) => (isUse(entry) ? (entry.approval ?? []) : []));
+      if (used.length === 0) return audit.append(entries);
+      return audit.exclusively('approvals', async () => {
+        await requireUnused(used);
+        return audit.append(entries);
+      });
+    },
+  };
+}
+
+/** Whether the action of a request begins with this record. */
+function isUse({ action, phase }: Entry): boolean {
+  return phase === 'intent' || action === 'rollback' || action === 'unpin';
 }
 
 /** For contexts that never write. */

@@ -9,7 +9,7 @@ import { closedWindow, type WindowDeps } from './guard.ts';
 import { lookUpEach, possiblyLateRemovals, recordLateRemovals } from './late-removals.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
-import { applyPlan, dryRunRefusal, dryRunWrite } from './write.ts';
+import { applyPlan, dryRunRefusal, dryRunWrite, intentOrClosed } from './write.ts';
 import { resolveFailedWrite, type WriteResult } from './write-verification.ts';
 
 export interface DestroyDeps extends BrakeDeps, WindowDeps {
@@ -209,7 +209,8 @@ async function recordChange(
     await recorder.recordFailure(mapping, live.id, { kind: 'failed', error, keys });
     return { error };
   }
-  const change = await recorder.intent(planned);
+  const change = await intentOrClosed(planned, recorder);
+  if (change instanceof AppError) return { error: change };
   try {
     const { kind } = await work();
     const error = kind === 'conflict' ? new AppError('CONFLICT') : undefined;

@@ -53,6 +53,8 @@ export async function applyPlan(
   const { cluster, recorder, tracer = noTracer } = deps;
   const described = describeChange(plan, decision, job, deps);
   const change = await tracer.span('intent', {}, () => recordIntent(described, decision, recorder));
+  // Another process has used the approval, so it writes the target now.
+  if (change === undefined) return { error: new AppError('CONFLICT') };
   try {
     const result = await tracer.span('write', { operation: plan.kind }, () => write(plan, job.id, cluster), {
       resultAttributes: ({ kind }) => ({ outcome: kind }),
@@ -75,20 +77,37 @@ export async function applyPlan(
 
 /**
  * Records the intent, together with the reads whose records are held back. Then waits for the records of the reads,
- * which normally are durable by now.
+ * which normally are durable by now. Returns undefined if the approval of the change was used meanwhile.
  */
 async function recordIntent(
   change: Change,
   { whenRecorded }: RecordedDecision,
   recorder: Recorder,
-): Promise<Change> {
-  const intent = await recorder.intent(change);
+): Promise<Change | undefined> {
+  const intent = await intentOrClosed(change, recorder);
+  if (intent instanceof AppError) {
+    await whenRecorded?.();
+    return undefined;
+  }
   try {
     await whenRecorded?.();
     return intent;
   } catch (error) {
     await recorder.outcome(intent, { error: toAppError(error) });
     throw error;
+  }
+}
+
+/** Records an intent. Returns the error if the approval of the change was used meanwhile. */
+export async function intentOrClosed(
+  change: Change,
+  recorder: Pick<Recorder, 'intent'>,
+): Promise<Change | AppError> {
+  try {
+    return await recorder.intent(change);
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === 'APPROVAL_CLOSED') return thrown;
+    throw thrown;
   }
 }
 

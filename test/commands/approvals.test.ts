@@ -331,6 +331,69 @@ describe('approvals', () => {
     expect(world.records).toHaveLength(count);
   });
 
+  it('a release that fails transiently keeps its approval until it is carried out, and uses it once', async () => {
+    const world = await synced(NAMES, 'onSourceMissing: delete', rules('release'));
+    for (const name of ['one', 'two']) world.store.absent(name);
+    await almostProve(world);
+    const [held] = (await world.sync()).held;
+    const secret = held?.secret ?? '';
+    {
+      await using asking = await world.start();
+      await neededBy(releaseHeld(asking.app, held?.id ?? ''));
+    }
+    let isAway = true;
+    const removing = failing('cluster.remove', new AppError('CLUSTER_UNAVAILABLE'), { times: 2 });
+    const away = failing('cluster.read', new AppError('CLUSTER_UNAVAILABLE'));
+    await using process = await world.start((step) => (isAway ? away(step) : removing(step)));
+    const [{ id = '' } = {}] = await listApprovals(process.app);
+    expect(await code(decide(process, id, BOB))).toBe('CLUSTER_UNAVAILABLE');
+    expect(await listApprovals(process.app)).toMatchObject([{ state: 'approved' }]);
+    isAway = false;
+    await world.clock.advance(20_000);
+    await decide(process, id, BOB);
+    expect(exists(world, secret)).toBe(true);
+    expect(await listApprovals(process.app)).toMatchObject([{ state: 'approved' }]);
+    const resume = createResume(process.app);
+    for (const isThere of [true, false]) {
+      await world.clock.advance(60_000);
+      await resume();
+      expect(exists(world, secret)).toBe(isThere);
+    }
+    expect(await listApprovals(process.app)).toMatchObject([{ state: 'done' }]);
+    const count = world.records.length;
+    await world.clock.advance(3_600_000);
+    await resume();
+    expect(world.records).toHaveLength(count);
+    expect(world.records.filter(({ action }) => action === 'approve')).toHaveLength(1);
+  });
+
+  it('two processes that carry out the same approved action use the approval once', async () => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using one = await world.start();
+    const id = await neededBy(rollBackLocally(one.app, { mapping: 'db', to }));
+    await recordApproval(one, id);
+    await using two = await world.start();
+    const meeting = Promise.withResolvers<void>();
+    let arrived = 0;
+    const results = await Promise.all(
+      [one, two].map(async ({ app }) => {
+        const { recorder, approvals } = await app.createContext();
+        const keys: GuardedAction['keys'] = [];
+        const approval = await approvals.require({
+          ...{ action: 'rollback', mapping: 'db', target: APPS_DB, argument: String(to), keys },
+        });
+        arrived += 1;
+        if (arrived === 2) meeting.resolve();
+        await meeting.promise;
+        const pin = { to, sources: [], stores: new Map<string, string>() };
+        return code(recorder.pin('db', APPS_DB, pin, { approval }));
+      }),
+    );
+    expect(results.toSorted()).toEqual(['APPROVAL_CLOSED', 'done']);
+    expect(world.records.filter(({ action }) => action === 'rollback')).toHaveLength(1);
+  });
+
   it('an interrupted prune waits until all replicas use the same configuration', async () => {
     const world = await open(`${rules('prune')}\nbrake: { share: 1 }`, {
       mappings: `${DB_ONLY}  - { name: other, target: { namespace: apps }, data: { A: { store: vault, key: token } } }\n`,

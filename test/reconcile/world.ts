@@ -19,7 +19,7 @@ import {
   type ReaderOptions,
   type SourceReader,
 } from '../../src/providers/source-reader.ts';
-import { createApprovalGate } from '../../src/reconcile/approvals.ts';
+import { createApprovalGate, withSingleUse } from '../../src/reconcile/approvals.ts';
 import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
 import { createRecordLookup } from '../../src/reconcile/record-lookup.ts';
@@ -212,7 +212,7 @@ mappings:${wanted}`);
         targets = await resolveTargets(current.mappings, watched, undefined);
         const { actor = { kind: 'cli', name: 'ann' }, requestId = request ?? defaultRequestId } = by;
         const recorder = new AuditRecorder({
-          audit,
+          audit: withSingleUse(audit, { log: approvalLog, clock }),
           actor,
           requestId,
           fingerprints,

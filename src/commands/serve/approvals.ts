@@ -8,6 +8,7 @@ import type { ApprovalStatus } from '../../service/approvals.ts';
 import type {
   ApproveAnswer,
   ApprovingRequester,
+  HeldStatus,
   Requester,
   Service,
   SyncAnswer,
@@ -18,7 +19,13 @@ import { type Approver, approve, listApprovals, reject } from '../approvals.ts';
 export type ApprovedRequester = Requester & { readonly actor: Actor };
 
 /** The commands of the running service that can need an approval. */
-type Commands = Pick<Service, 'release' | 'rollback' | 'unpin' | 'sync'> & {
+type Commands = Pick<Service, 'rollback' | 'unpin' | 'sync'> & {
+  release(
+    id: string,
+    by: Requester,
+    requestId: string,
+    held: Pick<HeldStatus, 'mapping' | 'namespace'>,
+  ): Promise<SyncAnswer>;
   prune(by: Requester, requestId: string, only?: TargetId): Promise<SyncAnswer>;
 };
 
@@ -75,7 +82,7 @@ async function carryOut(request: ApprovalRequest, commands: Commands): Promise<S
   const by = requesterOf(request);
   const { requestId, mapping = '', namespace = '', secret = '' } = request.record;
   const { action, argument } = request.requested;
-  if (action === 'release') return commands.release(argument, by, requestId);
+  if (action === 'release') return commands.release(argument, by, requestId, { mapping, namespace });
   if (action === 'prune') return commands.prune(by, requestId, { namespace, secret });
   const answer =
     action === 'rollback'

@@ -53,6 +53,9 @@ export interface RunningServiceOptions {
 
 type RunningServiceDeps = RunningServiceOptions & { readonly failedRestarts: FailedRestarts };
 
+/** What an approved request tells of a held change. After a restart, the target states do not contain it yet. */
+type OfTarget = Pick<HeldStatus, 'mapping' | 'namespace'>;
+
 /** Implements `Service` with the functions that the commands use. */
 export class RunningService implements Service {
   readonly #app: App;
@@ -175,10 +178,11 @@ export class RunningService implements Service {
     return this.#request(unpinned, by, requestId);
   }
 
-  async release(id: string, by: Requester, requestId: string): Promise<SyncAnswer> {
+  async release(id: string, by: Requester, requestId: string, held?: OfTarget): Promise<SyncAnswer> {
     // If no target state contains the change, `prune` may have held it. No job proposes such changes, so search for
     // them on each request.
     const heldChange =
+      held ??
       this.held().find((heldStatus) => heldStatus.id === id) ??
       (await findHeldOrphan(this.#app, id, { reuseResolved: true }));
     // Do not include the id in the error, because it may be any text.
