@@ -4,6 +4,8 @@ import type { AuditStore } from '../audit/store.ts';
 import { type ApprovalAction, type ApprovalRule, approvalRuleFor } from '../core/approval-rules.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
@@ -127,9 +129,17 @@ export const NO_APPROVALS: ApprovalGate = {
   requireAll: async (actions) => actions.map(() => undefined),
 };
 
-/** Returns the argument of an adoption: which Secret is adopted, and which of its keys change. */
-export function adoptionArgument(uid: string, keys: readonly KeyPlan[]): string {
-  return shortHash({ uid, keys: changesOf(keys) }).slice(0, 12);
+/**
+ * Returns the argument of an adoption: which Secret is adopted, its content, and which of its keys change. The Secret
+ * belongs to others, who may change it between the request and the approval.
+ */
+export function adoptionArgument(
+  { id, uid, type, controlled, data }: LiveSecret,
+  keys: readonly KeyPlan[],
+  fingerprints: Pick<Fingerprinter, 'target'>,
+): string {
+  const content = fingerprints.target(id, data);
+  return shortHash({ uid, type, controlled, content, keys: changesOf(keys) }).slice(0, 12);
 }
 
 /** Whether a request still waits, or allows its action. */

@@ -1,6 +1,7 @@
 import type { ChangeKind } from '../core/change-windows.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { TargetId } from '../core/target.ts';
 import { type ApprovalGate, adoptionArgument } from './approvals.ts';
 import type { RecordLookup } from './record-lookup.ts';
@@ -56,6 +57,7 @@ interface GuardedWrite {
 
 interface GuardDeps extends WindowDeps {
   readonly approvals: ApprovalGate;
+  readonly fingerprints: Fingerprinter;
   readonly records: Pick<RecordLookup, 'isRollbackPending'>;
 }
 
@@ -72,7 +74,7 @@ export async function guardChange(
   if (closed !== undefined) return { postponed: { kind: 'waiting', error: closed } };
   if (plan.kind !== 'update' || !plan.adopts) return {};
   try {
-    const argument = adoptionArgument(plan.live.uid, plan.keys);
+    const argument = adoptionArgument(plan.live, plan.keys, deps.fingerprints);
     const { keys } = plan;
     return {
       approval: await deps.approvals.require({ action: 'adopt', mapping, target: id, argument, keys }),

@@ -290,6 +290,25 @@ describe('approvals', () => {
     expect(adoption).toMatchObject({ approval: request?.sequence });
   });
 
+  it('an approved adoption is not carried out if the Secret has changed since the request', async () => {
+    const world = await open(rules('adopt'), { mappings: `${DB_ONLY}    onConflict: adopt\n` });
+    const put = (text: string) =>
+      world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { OLD: base64(text) } }));
+    world.cluster.put(APPS_DB, { type: 'Opaque', data: { OLD: base64('x') } });
+    await world.sync();
+    await using process = await world.start();
+    const [request] = await listApprovals(process.app);
+    put('y');
+    await decide(process, request?.id ?? '', BOB);
+    expect(value(world, 'OLD')).toBe('y');
+    const requests = world.records.filter(({ action }) => action === 'request');
+    expect(requests).toHaveLength(2);
+    // The approved content again.
+    put('x');
+    expect((await world.sync()).targets[0]).toMatchObject({ kind: 'updated' });
+    expect(JSON.stringify(requests)).not.toMatch(/"[xy]"/);
+  });
+
   it('a person who asks for what a schedule has asked for cannot approve either request', async () => {
     const world = await open(rules('adopt'));
     await using process = await world.start();
