@@ -70,6 +70,8 @@ interface HttpConfig {
   readonly instance?: string | undefined;
   readonly tls?: CertificateFiles | undefined;
   readonly metricsNeedToken: boolean;
+  /** The addresses and networks of trusted proxies. Default: none. */
+  readonly trustProxy?: readonly string[] | undefined;
   /** Set if another server serves the metrics. */
   readonly metrics?: object | undefined;
 }

@@ -15,6 +15,7 @@ import { addOpenApi } from './openapi.ts';
 import { recordRefusedCommands } from './refused-commands.ts';
 import { addMonitoringRoutes, addRoutes } from './routes/routes.ts';
 import { createSignInRecords, recordRefusedSignIns } from './sign-in-records.ts';
+import { requireForwardedAddress } from './trusted-proxies.ts';
 import { createViews } from './view.ts';
 
 export interface HttpServer extends AsyncDisposable {
@@ -59,7 +60,7 @@ async function build(
     signInRecords: createSignInRecords({ ...backend, clock: timers, logger }),
   };
 
-  const app = createApp(certificate, limits);
+  const app = createApp(certificate, limits, config.trustProxy);
   await protect(app, limits, certificate !== undefined);
   await addOpenApi(app, deps.version);
   addAccess(app, deps, httpDeps);
@@ -123,6 +124,7 @@ async function protect(app: FastifyInstance, limits: Limits, tls: boolean): Prom
       throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
   });
   await app.register(helmet, securityHeaders(tls));
+  requireForwardedAddress(app);
   await app.register(rateLimit, {
     max: limits.requests,
     timeWindow: limits.windowMs,
@@ -134,7 +136,11 @@ async function protect(app: FastifyInstance, limits: Limits, tls: boolean): Prom
 
 const TLS_OPTIONS = { minVersion: 'TLSv1.2' } as const;
 
-function createApp(certificate: Certificate | undefined, limits: Limits): FastifyInstance {
+function createApp(
+  certificate: Certificate | undefined,
+  limits: Limits,
+  proxies: readonly string[] = [],
+): FastifyInstance {
   const connection = {
     headersTimeout: limits.headersMs,
     // Node checks timeouts only every 30 s by default.
@@ -147,6 +153,7 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
   };
   const options = {
     bodyLimit: limits.bodyBytes,
+    trustProxy: proxies.length === 0 ? false : [...proxies],
     connectionTimeout: limits.silenceMs,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,

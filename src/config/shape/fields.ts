@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { DURATION, durationMs, isInRange } from '../../core/clock.ts';
 import { OPERATORS } from '../../core/label-selector.ts';
@@ -172,6 +173,19 @@ export function address() {
 }
 
 const HOST_AND_PORT = { error: 'host:port, such as 127.0.0.1:8080' };
+
+/** An IP address, or a network such as `10.0.0.0/8`. A network of all addresses is no limit, so it is refused. */
+export const AddressRange = z
+  .string()
+  .refine(isAddressRange, { error: 'an IP address, or a network such as 10.0.0.0/8' });
+
+function isAddressRange(text: string): boolean {
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  return (
+    version !== 0 && (bits === undefined || (Number(bits) > 0 && Number(bits) <= (version === 4 ? 32 : 128)))
+  );
+}
 
 export const HostAndPort = z.string(HOST_AND_PORT).refine(isHostAndPort, HOST_AND_PORT);
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ROLES } from '../../core/roles.ts';
 import { Reference } from '../../providers/credentials.ts';
 import {
+  AddressRange,
   address,
   duration,
   durationOrZero,
@@ -30,6 +31,15 @@ export const Http = z
       description:
         'Accept tokens without `tls` on addresses other than loopback, for example because an ingress serves https.',
     }),
+    trustProxy: z
+      .array(AddressRange)
+      .min(1)
+      .optional()
+      .meta({
+        description:
+          'Addresses of the reverse proxies in front of the service. Only from these, `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` count, for limits, records and logs. Default: none.',
+        examples: [['10.0.0.0/8']],
+      }),
     metrics: z
       .strictObject({
         listen: HostAndPort.meta({
