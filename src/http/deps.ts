@@ -129,6 +129,8 @@ export interface SignInRecords {
   signedOut(request: FastifyRequest, person: Person, sessionId: string): Promise<void>;
   refused(request: FastifyRequest, error: AppError): Promise<void>;
   failed(): void;
+  /** Records how many refusals have no record of their own. */
+  close(): Promise<void>;
 }
 
 /**

@@ -57,7 +57,7 @@ async function build(
     ...{ config, logger, version: common.version, metrics, probes: service, signIn },
     ...(events && { events }),
     ...{ clock: timers, wake, closing: closing.signal },
-    signInRecords: createSignInRecords({ ...backend, clock: timers, logger }),
+    signInRecords: createSignInRecords({ ...backend, wake, logger }),
   };
 
   const app = createApp(certificate, limits, config.trustProxy);

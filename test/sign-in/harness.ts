@@ -68,6 +68,7 @@ async function replicaOf(
   const server = await startTestServer({
     audit,
     clock: time,
+    wake: time.wake,
     auth: createAuthenticator({ tokens: STATIC_TOKENS, oidc }),
     signIn: () => signIn,
     metrics: {

@@ -240,14 +240,38 @@ describe('what is kept of a sign-in', () => {
     for (const secret of [CLIENT_SECRET, session, ...codes]) expect(kept).not.toContain(secret);
   });
 
-  it('is a limited number of records, with the count of the others', async () => {
+  it('is a limited number of records for each address, with the count of the others', async () => {
     await using own = await startSignInServer(issuer.issuer);
-    for (let count = 0; count < 25; count++)
-      await own.call('GET', '/auth/callback', { from: `10.0.0.${count}` });
-    expect(own.audit.records).toHaveLength(20);
+    const refuse = (from: string) => own.call('GET', '/auth/callback', { from });
+    const from = (address: string) =>
+      own.audit.records.filter(({ actor }) => actor.address === address).length;
+    for (let count = 0; count < 25; count++) await refuse('10.0.0.1');
+    await refuse('10.0.0.2');
+    expect([from('10.0.0.1'), from('10.0.0.2')]).toEqual([20, 1]);
     await own.time.advance(MINUTE * 1_000);
-    await own.call('GET', '/auth/callback');
-    expect(own.audit.records.at(-1)).toMatchObject({ counts: { unrecorded: 5 } });
-    expect(own.outcomes).toHaveLength(26);
+    expect(own.audit.records.at(-1)).toMatchObject({
+      ...{ note: 'sign-in', outcome: 'refused', counts: { unrecorded: 5, sources: 1 } },
+    });
+    await refuse('10.0.0.1');
+    expect(from('10.0.0.1')).toBe(21);
+    expect(own.outcomes).toHaveLength(27);
+  });
+
+  it('is a limited number of records for many addresses, also if the service stops', async () => {
+    const own = await startSignInServer(issuer.issuer);
+    for (let address = 0; address < 12; address++)
+      for (let count = 0; count < 20; count++)
+        await own.call('GET', '/auth/callback', { from: `2001:db8:0:${address}::1` });
+    expect(own.audit.records).toHaveLength(200);
+    await own[Symbol.asyncDispose]();
+    expect(own.audit.records.slice(200)).toMatchObject([{ counts: { unrecorded: 40, sources: 2 } }]);
+  });
+
+  it('names a person without a role even if their address has reached its limit', async () => {
+    await using own = await startSignInServer(issuer.issuer);
+    for (let count = 0; count < 25; count++) await own.call('GET', '/auth/callback');
+    issuer.claims = { groups: [], preferred_username: 'eve' };
+    expect((await signIn(own)).json.code).toBe('ROLE_MISSING');
+    expect(own.audit.records.at(-1)).toMatchObject({ actor: { name: 'eve' }, code: 'ROLE_MISSING' });
   });
 });
