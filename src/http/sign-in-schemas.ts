@@ -32,7 +32,12 @@ export const signInSchemas = {
   DeviceToken: object({
     name: text,
     token: { ...text, description: 'The bearer token of the person.' },
-    renewal: { ...text, description: 'For `/auth/token`, when the token has ended.' },
-    endsAt: time,
+    renewal: { ...text, description: 'For `/auth/token`, to get a new token before this one ends.' },
+    renewAfter: {
+      ...time,
+      description:
+        'The first use after this time should get a new token. Otherwise, the session ends while it is used.',
+    },
+    endsAt: { ...time, description: 'When the session ends if it is not renewed.' },
   }),
 } as const;

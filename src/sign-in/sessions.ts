@@ -30,8 +30,8 @@ export interface Sessions {
   renew(session: Session, signedIn?: SignedIn): Session;
   /** Returns the session with a later end, if this is worth a new cookie. */
   renewIfDue(session: Session): Session | undefined;
-  /** Returns the session with its latest possible end. */
-  withoutIdleEnd(session: Session): Session;
+  /** Returns when the command line should renew the session if it is used. */
+  renewAfter(session: Session): number;
   seal(session: Session): string;
   /** @throws AppError SESSION_ENDED */
   open(text: string): Promise<Session>;
@@ -62,6 +62,8 @@ const MAX_CACHED = 10_000;
 const RECHECK_MS = 10_000;
 /** A session is renewed when this part of its idle time has passed, so that not every answer sets a cookie. */
 const MIN_RENEWAL = 1 / 30;
+/** The same for the command line, which renews its session with the provider. */
+const MIN_CLI_RENEWAL = 1 / 6;
 
 export function createSessions({ sealer, clock, times, isEnded }: SessionsDeps): Sessions {
   const checked = new LRUCache<string, { readonly isEnded: boolean; readonly at: number }>({
@@ -94,7 +96,7 @@ export function createSessions({ sealer, clock, times, isEnded }: SessionsDeps):
       const renewed = renew(session);
       return renewed.endsAt - session.endsAt >= times.idle * MIN_RENEWAL ? renewed : undefined;
     },
-    withoutIdleEnd: (session) => ({ ...session, endsAt: session.startedAt + times.absolute }),
+    renewAfter: ({ endsAt }) => Math.min(endsAt, clock.now() + times.idle * MIN_CLI_RENEWAL),
     seal: (session) => sealer.seal(PURPOSE, session),
     async open(text) {
       const session = Content.safeParse(sealer.open(PURPOSE, text)).data;

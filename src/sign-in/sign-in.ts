@@ -19,8 +19,10 @@ export interface RoleRule {
 export interface CliCredentials {
   readonly session: Session;
   readonly token: string;
-  /** Needed for a new token. */
+  /** Needed for a new token. It ends with the session. */
   readonly renewal: string;
+  /** The first use after this time should renew the session, in milliseconds since 1970. */
+  readonly renewAfter: number;
 }
 
 /** Signs people in by OIDC. */
@@ -41,7 +43,7 @@ export interface SignIn {
   beginDevice(): Promise<DeviceSignIn>;
   /** Returns credentials, or undefined if the person has not confirmed yet. */
   finishDevice(deviceCode: string): Promise<CliCredentials | { readonly slowDown: boolean }>;
-  /** Asks the provider again, so that the session follows its groups. @throws AppError SESSION_ENDED */
+  /** Asks the provider again, so that the session follows its groups. @throws AppError SESSION_ENDED if it was idle */
   renewCli(renewal: string): Promise<CliCredentials>;
   /** Verifies a token of the provider that a client presents. */
   verify(token: string): Promise<SignedIn>;
@@ -103,12 +105,8 @@ export function createSignIn(config: SignInConfig, deps: SignInDeps): SignIn {
     throw new RoleMissing(person, detail);
   }
 
-  function credentialsOf(session: Session, refreshToken: string | undefined): CliCredentials {
-    // Without a refresh token, the groups cannot be asked for again, and the token is valid until the absolute end.
-    const current = refreshToken === undefined ? sessions.withoutIdleEnd(session) : session;
-    const renewal = { session: sessions.seal(sessions.withoutIdleEnd(session)), refreshToken };
-    return { session: current, token: sessions.seal(current), renewal: sealer.seal('renewal', renewal) };
-  }
+  const credentialsOf = (session: Session, refreshToken: string | undefined) =>
+    cliCredentials(session, refreshToken, deps);
 
   return {
     sessions,
@@ -137,7 +135,8 @@ export function createSignIn(config: SignInConfig, deps: SignInDeps): SignIn {
       const renewal = Renewal.safeParse(sealer.open('renewal', text)).data;
       if (renewal === undefined) throw new AppError('SESSION_ENDED');
       const session = await sessions.open(renewal.session);
-      if (renewal.refreshToken === undefined) throw new AppError('SESSION_ENDED');
+      // Without a refresh token, the groups cannot be asked for again. They are kept, as in a browser.
+      if (renewal.refreshToken === undefined) return credentialsOf(sessions.renew(session), undefined);
       const { claims, refreshToken } = await provider.refresh(renewal.refreshToken);
       const person = signedIn(claims);
       if (person.person.subject !== session.person.subject)
@@ -148,6 +147,16 @@ export function createSignIn(config: SignInConfig, deps: SignInDeps): SignIn {
       return signedInOf(await provider.verify(token), config.groupsClaim, wanted());
     },
   };
+}
+
+function cliCredentials(
+  session: Session,
+  refreshToken: string | undefined,
+  { sessions, sealer }: Pick<SignInDeps, 'sessions' | 'sealer'>,
+): CliCredentials {
+  const token = sessions.seal(session);
+  const renewal = sealer.seal('renewal', { session: token, refreshToken });
+  return { session, token, renewal, renewAfter: sessions.renewAfter(session) };
 }
 
 const NOT_STARTED = 'it was not started in this browser, or took longer than 10 minutes';

@@ -54,12 +54,35 @@ describe('a login at a service', () => {
   });
 
   it('is renewed once by commands that run together, and follows the groups of the provider', async () => {
-    await service.time.advance(31 * 60_000);
+    await service.time.advance(10 * 60_000);
     issuer.claims = { ...issuer.claims, groups: ['sre'] };
     const results = await Promise.all([1, 2, 3].map(() => run({}, 'whoami', '--output', 'json')));
     expect(results.map(({ json }) => json)).toEqual(
       results.map(() => expect.objectContaining({ role: 'operator' })),
     );
+  });
+
+  it('lasts while it is used, also if the provider is away for a moment', async () => {
+    for (let minutes = 0; minutes < 60; minutes += 20) {
+      await service.time.advance(20 * 60_000);
+      expect(await run({}, 'whoami')).toMatchObject({ code: 0 });
+    }
+    await service.time.advance(20 * 60_000);
+    issuer.faults = { answers: { '/token': { status: 503 } } };
+    expect(await run({}, 'whoami')).toMatchObject({ code: 0 });
+    issuer.faults = {};
+    expect(await run({}, 'whoami')).toMatchObject({ code: 0 });
+  });
+
+  it('ends if it was not used for the time in `session.idle`, although the provider would renew it', async () => {
+    await service.time.advance(31 * 60_000);
+    const { code, stderr } = await run({}, 'whoami', '--server', url);
+    expect({ code, stderr }).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/SESSION_ENDED.*it was not used for too long/s),
+    });
+    expect(await stored()).toEqual({ logins: {} });
+    expect((await run({}, 'login', '--server', url)).code).toBe(0);
   });
 
   it('says what to do if the file can be read by others', async () => {

@@ -13,6 +13,8 @@ export interface OidcIssuer extends AsyncDisposable {
   clock: Clock;
   /** Changes the next answers. */
   faults: IssuerFaults;
+  /** Whether a sign-in on another device gets a refresh token. */
+  hasRefreshTokens: boolean;
   /** The requests to each path. */
   readonly requests: readonly string[];
   /** Replaces the signing key. The old key is no longer listed. */
@@ -119,7 +121,7 @@ export async function startOidcIssuer(clientId: string): Promise<OidcIssuer> {
   async function tokenFor(form: URLSearchParams): Promise<object> {
     const deviceCode = form.get('device_code');
     if (deviceCode !== null) {
-      if (polledCodes.has(deviceCode)) return tokens(null, true);
+      if (polledCodes.has(deviceCode)) return tokens(null, self.hasRefreshTokens);
       polledCodes.add(deviceCode);
       return { error: 'authorization_pending' };
     }
@@ -136,6 +138,7 @@ export async function startOidcIssuer(clientId: string): Promise<OidcIssuer> {
     issuer,
     claims: { groups: ['sre'] },
     faults: {},
+    hasRefreshTokens: true,
     clock: systemClock,
     requests,
     async rotateKey() {

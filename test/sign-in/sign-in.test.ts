@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startOidcIssuer } from '../fakes/oidc-issuer.ts';
 import type { SignInServer } from './harness.ts';
 import { REDIRECT_URI, startSignInServer } from './harness.ts';
-import { startOidcProvider, type TestProvider } from './oidc-provider.ts';
+import { CLIENT_ID, startOidcProvider, type TestProvider } from './oidc-provider.ts';
 
 // Real flows with `oidc-provider`.
 
@@ -235,13 +236,43 @@ describe('a sign-in of the command line', () => {
       (await service.server.get('/api/v1/session', String(token))).json;
     expect(await whoami(first.token)).toMatchObject({ name: 'ann@example.com', role: 'operator' });
 
-    await service.time.advance(31 * 60_000);
-    expect(await whoami(first.token)).toMatchObject({ code: 'SESSION_ENDED' });
+    await service.time.advance(29 * 60_000);
     const { json: second } = await post('/auth/token', { renewal: first.renewal });
+    await service.time.advance(2 * 60_000);
+    expect(await whoami(first.token)).toMatchObject({ code: 'SESSION_ENDED' });
     expect(await whoami(second.token)).toMatchObject({ role: 'operator' });
 
     expect((await post('/auth/logout', {}, String(second.token))).status).toBe(204);
     expect(await whoami(second.token)).toMatchObject({ code: 'SESSION_ENDED' });
     expect((await post('/auth/token', { renewal: second.renewal })).json.code).toBe('SESSION_ENDED');
   });
+
+  it.each([true, false])(
+    'ends after 30 minutes without use, with a refresh token: %s',
+    async (hasRefreshToken) => {
+      await using issuer = await startOidcIssuer(CLIENT_ID);
+      issuer.hasRefreshTokens = hasRefreshToken;
+      await using service = await startSignInServer(issuer.issuer);
+      issuer.clock = service.time;
+      const post = async (body: object) =>
+        (
+          await service.call('POST', '/auth/token', {
+            body: JSON.stringify(body),
+            headers: { 'content-type': 'application/json' },
+          })
+        ).json;
+      await post({ deviceCode: 'one' });
+      const first = await post({ deviceCode: 'one' });
+      await service.time.advance(29 * 60_000);
+      const second = await post({ renewal: first.renewal });
+      expect(second).toMatchObject({ name: first.name });
+      const lifetimeMs = Date.parse(String(second.endsAt)) - service.time.now();
+      expect(lifetimeMs).toBe(30 * 60_000);
+      expect(Date.parse(String(second.renewAfter)) - service.time.now()).toBe(5 * 60_000);
+      await service.time.advance(30 * 60_000);
+      expect(await post({ renewal: second.renewal })).toMatchObject({
+        ...{ code: 'SESSION_ENDED', message: expect.stringMatching(/not used for too long/) },
+      });
+    },
+  );
 });

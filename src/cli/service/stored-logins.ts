@@ -14,13 +14,18 @@ import type { Context } from '../context.ts';
 export interface StoredLogin {
   readonly name: string;
   readonly token: string;
-  /** For a new token, when the token has ended. */
+  /** For a new token. */
   readonly renewal: string;
+  /** RFC 3339: the first use after this time renews the token. */
+  readonly renewAfter: string;
   /** RFC 3339. */
   readonly endsAt: string;
 }
 
-const Login = z.object({ name: z.string(), token: z.string(), renewal: z.string(), endsAt: z.string() });
+const Login = z.object({
+  ...{ name: z.string(), token: z.string(), renewal: z.string() },
+  ...{ renewAfter: z.string(), endsAt: z.string() },
+});
 const Content = z.object({ logins: z.record(z.string(), Login) });
 
 type Logins = Readonly<Record<string, StoredLogin>>;

@@ -13,14 +13,12 @@ export const LoginAnswer = z.looseObject({
   name: z.string(),
   token: z.string(),
   renewal: z.string(),
+  renewAfter: z.string(),
   endsAt: z.string(),
 });
 
 /** Exchanges a renewal for a new token. */
 type Exchange = (renewal: string) => Promise<StoredLogin>;
-
-/** A token that ends this soon is renewed before it is used. */
-const RENEWAL_MARGIN_MS = 60_000;
 
 /**
  * Returns the token in `SECRETBRIDGE_TOKEN`, or that of the login at this service.
@@ -38,7 +36,7 @@ export async function tokenFor(url: string, context: Context, exchange: Exchange
         'environment variable SECRETBRIDGE_TOKEN is not set or empty, and there is no login at this service',
       remedy: `Run \`secretbridge login --server ${url}\`, or set SECRETBRIDGE_TOKEN to a token of \`http.tokens\` or a Kubernetes token.`,
     });
-  const isFresh = ({ endsAt }: StoredLogin) => Date.parse(endsAt) - context.clock.now() > RENEWAL_MARGIN_MS;
+  const isFresh = ({ renewAfter }: StoredLogin) => context.clock.now() < Date.parse(renewAfter);
   const login = isFresh(stored)
     ? stored
     : await renew(path, url, exchange, { isFresh, now: () => context.clock.now() });
@@ -59,8 +57,8 @@ async function renew(
       return await exchange(before.renewal);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      // The token can still be used for a moment.
-      if (Date.parse(before.endsAt) > now()) return before;
+      // While the provider is away, the token can be used until it ends.
+      if (error.isTransient && now() < Date.parse(before.endsAt)) return before;
       if (error.isTransient) throw error;
       failure = error;
       return undefined;

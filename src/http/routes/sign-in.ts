@@ -159,10 +159,13 @@ const TOKEN_BODY = {
   },
 } as const;
 
-function answerOf({ session, token, renewal }: CliCredentials) {
+function answerOf({ session, token, renewal, renewAfter }: CliCredentials) {
   const { person, endsAt } = session;
-  const endTime = new Date(endsAt).toISOString();
-  return { name: person.name, token: `${CLI_TOKEN_PREFIX}${token}`, renewal, endsAt: endTime };
+  return {
+    ...{ name: person.name, token: `${CLI_TOKEN_PREFIX}${token}`, renewal },
+    renewAfter: new Date(renewAfter).toISOString(),
+    endsAt: new Date(endsAt).toISOString(),
+  };
 }
 
 function addSignOut(app: FastifyInstance, { signIn: getSignIn, signInRecords }: SignInDeps): void {
