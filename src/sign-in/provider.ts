@@ -1,8 +1,10 @@
 import type * as Client from 'openid-client';
 import type { Clock } from '../core/clock.ts';
+import type { AppError } from '../core/errors.ts';
 import { isLoopback } from '../core/loopback.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { type Claims, groupsIn } from './claims.ts';
+import { createDocumentCache, type DocumentCache } from './document-cache.ts';
 import { signInError, WRONG_ISSUER, withSignInErrors } from './failures.ts';
 import { createIssuerFetch } from './issuer-fetch.ts';
 import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts';
@@ -18,6 +20,8 @@ export interface ProviderDeps {
   readonly clock: Clock;
   /** Returns the current secret of the client. Undefined for a public client. */
   readonly clientSecret: (() => Promise<SecretValue>) | undefined;
+  /** Called when the provider's document cannot be read any more, and with `undefined` when it can be read again. */
+  readonly onChange: (error: AppError | undefined) => void;
 }
 
 /** What the service remembers of a sign-in until the browser comes back. */
@@ -57,14 +61,12 @@ export interface Provider {
   refresh(refreshToken: string): Promise<ProviderAnswer>;
   /** Verifies a token that a client presents. */
   verify(token: string): Promise<Claims>;
+  /** Returns why the provider's document could not be read lately. */
+  problem(): AppError | undefined;
 }
 
 const TIMEOUT_SECONDS = 5;
 const TOLERANCE_SECONDS = 60;
-/** The provider's document is read again after this time. */
-const DOCUMENT_MS = 3_600_000;
-/** The minimum time between two attempts to read the document while reading fails. */
-const FAILURE_COOLDOWN_MS = 1_000;
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 interface Discovered {
@@ -81,12 +83,21 @@ class OidcProvider implements Provider {
   readonly #config: ProviderConfig;
   readonly #deps: ProviderDeps;
   readonly #fetch: Client.CustomFetch;
-  #discovery: { readonly at: number; readonly result: Promise<Discovered>; hasFailed: boolean } | undefined;
+  readonly #documents: DocumentCache<Discovered>;
 
   constructor(config: ProviderConfig, deps: ProviderDeps) {
     this.#config = config;
     this.#deps = deps;
     this.#fetch = createIssuerFetch(config.issuer);
+    this.#documents = createDocumentCache({
+      read: () => withSignInErrors(() => this.#discover()),
+      clock: deps.clock,
+      onChange: deps.onChange,
+    });
+  }
+
+  problem() {
+    return this.#documents.problem();
   }
 
   begin(redirectUri: string) {
@@ -216,18 +227,8 @@ class OidcProvider implements Provider {
     return configuration;
   }
 
-  /** Returns the provider's document, from a cache. */
   #discovered(): Promise<Discovered> {
-    const now = this.#deps.clock.now();
-    const last = this.#discovery;
-    const maxAgeMs = last?.hasFailed ? FAILURE_COOLDOWN_MS : DOCUMENT_MS;
-    if (last !== undefined && Math.abs(now - last.at) < maxAgeMs) return last.result;
-    const next = { at: now, result: this.#discover(), hasFailed: false };
-    next.result.catch((_error: unknown) => {
-      next.hasFailed = true;
-    });
-    this.#discovery = next;
-    return next.result;
+    return this.#documents.get();
   }
 
   async #discover(): Promise<Discovered> {

@@ -47,6 +47,8 @@ export interface SignIn {
   renewCli(renewal: string): Promise<CliCredentials>;
   /** Verifies a token of the provider that a client presents. */
   verify(token: string): Promise<SignedIn>;
+  /** Returns why the provider could not be reached lately. */
+  problem(): AppError | undefined;
   /** Returns the namespaces in which these groups give the role. Undefined: nowhere. */
   namespaces(groups: readonly string[], role: Role): Namespaces | undefined;
 }
@@ -112,6 +114,7 @@ export function createSignIn(config: SignInConfig, deps: SignInDeps): SignIn {
     sessions,
     publicUrl: config.publicUrl?.replace(/\/+$/, ''),
     namespaces,
+    problem: () => provider.problem(),
     async begin(redirectUri, returnTo) {
       const { url, pending } = await provider.begin(redirectUri);
       const until = clock.now() + PENDING_MS;

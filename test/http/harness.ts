@@ -124,7 +124,7 @@ export async function startTestServer(
   };
 }
 
-function recorder(log: LogLine[]): Logger {
+export function recorder(log: LogLine[]): Logger {
   const at =
     (level: string) =>
     (message: string, fields: LogFields = {}): void =>

@@ -3,13 +3,16 @@ import { Http } from '../../src/config/shape/service.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createAuthenticator } from '../../src/http/auth.ts';
 import { createOidcLogins } from '../../src/http/oidc-logins.ts';
+import type { SignIn } from '../../src/sign-in/sign-in.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
 import { SEALER } from '../fakes/record-keys.ts';
 import {
   type Answer,
   type CallOptions,
+  type LogLine,
   type Method,
+  recorder,
   STATIC_TOKENS,
   startTestServer,
   type TestServer,
@@ -24,6 +27,8 @@ export interface SignInServer extends AsyncDisposable {
   readonly server: TestServer;
   readonly cookies: Map<string, string>;
   readonly outcomes: readonly string[];
+  readonly log: readonly LogLine[];
+  readonly signIn: SignIn;
   /** Sends a request with the cookies, as the review page does. */
   call(method: Method, url: string, options?: CallOptions): Promise<Answer>;
   /** Another replica: it shares the keys, the audit and the clock. */
@@ -56,11 +61,14 @@ async function replicaOf(
   const http = Http.parse({
     oidc: { issuer, clientId: CLIENT_ID, clientSecret: { env: 'SECRET' }, roles: ROLES, ...options },
   });
+  const log: LogLine[] = [];
+  const logger = recorder(log);
   const signIn = openSignIn(
     { http },
     {
       app: { clock: time, sealer: SEALER, storedAudit: audit, config: { approvals: [] } },
       credential: async () => SecretValue.fromText(CLIENT_SECRET),
+      logger,
     },
   );
   if (signIn === undefined) throw new Error('http.oidc is missing');
@@ -69,6 +77,7 @@ async function replicaOf(
     audit,
     clock: time,
     wake: time.wake,
+    logger,
     auth: createAuthenticator({ tokens: STATIC_TOKENS, oidc }),
     signIn: () => signIn,
     metrics: {
@@ -82,6 +91,8 @@ async function replicaOf(
     server,
     cookies,
     outcomes,
+    signIn,
+    log,
     async call(method, url, { headers = {}, ...more } = {}) {
       const cookie = [...cookies].map((pair) => pair.join('=')).join('; ');
       const own = { 'sec-fetch-site': 'same-origin', ...(cookie === '' ? {} : { cookie }) };

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc-issuer.ts';
 import { createBrowser } from './browser.ts';
 import { REDIRECT_URI, type SignInServer, startSignInServer } from './harness.ts';
@@ -7,6 +8,7 @@ import { CLIENT_ID, CLIENT_SECRET } from './oidc-provider.ts';
 // Answers of a provider that must not be trusted, and providers without an answer.
 
 const MINUTE = 60;
+const HOUR_MS = 3_600_000;
 const DISCOVERY = '/.well-known/openid-configuration';
 
 let issuer: OidcIssuer;
@@ -26,6 +28,7 @@ afterAll(async () => {
 beforeEach(() => {
   issuer.claims = { groups: ['sre'] };
   issuer.faults = {};
+  issuer.clock = systemClock;
   service.cookies.clear();
 });
 
@@ -183,6 +186,50 @@ describe('a provider without a usable answer', () => {
     expect((await own.server.get('/api/v1/session')).status).toBe(200);
   });
 
+  it('has no effect on a service that has read its document before, for a day', async () => {
+    await using own = await startSignInServer(issuer.issuer);
+    issuer.clock = own.time;
+    const login = async () => (await own.call('GET', '/auth/login')).status;
+    expect(await login()).toBe(303);
+    issuer.faults = { answers: { [DISCOVERY]: { status: 503 } } };
+    await own.time.advance(2 * HOUR_MS);
+    const before = issuer.requests.length;
+    expect(await login()).toBe(303);
+    expect((await signIn(own)).status).toBe(303);
+    expect(issuer.requests.slice(before).filter((path) => path === DISCOVERY)).toHaveLength(1);
+    expect(own.signIn.problem()).toMatchObject({
+      code: 'OIDC_UNAVAILABLE',
+      message: expect.stringMatching(/unexpected status; its last document is used until/),
+    });
+    const logged = () => own.log.filter(({ message }) => /provider/.test(message)).map(({ level }) => level);
+    expect(logged()).toEqual(['warn']);
+    await own.time.advance(21 * HOUR_MS);
+    expect(await login()).toBe(303);
+    await own.time.advance(2 * HOUR_MS);
+    expect(await login()).toBe(503);
+    issuer.faults = {};
+    await own.time.advance(2_000);
+    expect(await login()).toBe(303);
+    expect(own.signIn.problem()).toBeUndefined();
+    expect(logged()).toEqual(['warn', 'info']);
+  });
+
+  it('cannot vouch for a token while its keys cannot be read: old keys are not kept', async () => {
+    await using changing = await startOidcIssuer(CLIENT_ID);
+    await using own = await startSignInServer(changing.issuer);
+    const token = await changing.sign({ groups: ['sre'] });
+    const ask = async () => (await own.server.get('/api/v1/session', token)).json.code;
+    expect(await ask()).toBeUndefined();
+    await changing.rotateKey();
+    changing.faults = { answers: { '/keys': { status: 503 } } };
+    vi.setSystemTime(Date.now() + 11 * MINUTE * 1_000);
+    try {
+      expect(await ask()).toBe('OIDC_UNAVAILABLE');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('has no effect on a service whose provider names an address of this machine', async () => {
     const { createIssuerFetch } = await import('../../src/sign-in/issuer-fetch.ts');
     const fetched = createIssuerFetch('https://login.example.com')(`${issuer.issuer}/keys`, {
@@ -234,7 +281,7 @@ describe('what is kept of a sign-in', () => {
     });
     issuer.claims = { groups: ['sre'], nonce: 'x' };
     await signIn(own);
-    const kept = JSON.stringify([own.audit.records, own.server.log]);
+    const kept = JSON.stringify([own.audit.records, own.log]);
     const session = own.cookies.get('__Host-secretbridge-session') ?? '';
     expect(session.length).toBeGreaterThan(100);
     for (const secret of [CLIENT_SECRET, session, ...codes]) expect(kept).not.toContain(secret);

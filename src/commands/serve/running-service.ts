@@ -25,6 +25,7 @@ import type {
 import { heldStatuses, mappingStatuses, targetStatuses, targetWarnings } from '../../service/status.ts';
 import { requestSync } from '../../service/sync-request.ts';
 import type { TargetState } from '../../service/target-state.ts';
+import type { SignIn } from '../../sign-in/sign-in.ts';
 import { includeStatuses, KeptTargets } from '../includes.ts';
 import { recordOverride } from '../override.ts';
 import { toHeld } from '../plan.ts';
@@ -37,6 +38,7 @@ import { actorOf, commandContext, mayUse, ServiceApprovals } from './approvals.t
 import { createAuditStatus, QUERY_TIMEOUT_MS } from './audit-trust.ts';
 import { auditWarnings, type ChainState } from './audit-warnings.ts';
 import { clusterState, stateOf, storeStatuses, unverifiableCount } from './part-states.ts';
+import { signInWarnings } from './sign-in.ts';
 
 export interface RunningServiceOptions {
   readonly queue: Queue;
@@ -49,6 +51,8 @@ export interface RunningServiceOptions {
   readonly differing: () => readonly string[];
   /** The verification of the audit log in the background. */
   readonly chain?: ChainState | undefined;
+  /** Undefined without `http.oidc`. */
+  readonly signIn?: Pick<SignIn, 'problem'> | undefined;
 }
 
 type RunningServiceDeps = RunningServiceOptions & { readonly failedRestarts: FailedRestarts };
@@ -82,7 +86,7 @@ export class RunningService implements Service {
       this.#auditStatus(),
       within(this.#options.failedRestarts.refresh(), QUERY_TIMEOUT_MS),
     ]);
-    const { configProblems, version, replica, queue, differing, intakes, chain } = this.#options;
+    const { configProblems, version, replica, queue, differing, intakes, chain, signIn } = this.#options;
     const { config } = this.#app;
     const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
     return {
@@ -91,7 +95,11 @@ export class RunningService implements Service {
       replica,
       engine: { kind: queue.kind, ...stateOf(queue.health()) },
       audit: { ...audit, ...unverifiableCount(chain) },
-      warnings: [...auditWarnings(config, chain), ...targetWarnings(this.#controller)],
+      warnings: [
+        ...auditWarnings(config, chain),
+        ...signInWarnings(signIn),
+        ...targetWarnings(this.#controller),
+      ],
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
       includes: includeStatuses(config),

@@ -85,7 +85,7 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   stack.defer(() => (deps.signal.aborted ? frontend.close(FINAL_ANSWERS_MS) : undefined));
   const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
   const { identities } = app.cluster;
-  const signIn = openSignIn(config, { app, credential });
+  const signIn = openSignIn(config, { ...deps, app, credential });
   const auth = await openAuthenticator(config, { ...deps, credential, identities, signIn });
   frontend.use({ auth, ...(signIn && { signIn }) });
   for (const error of auditDoubts(config)) deps.logger.warn('the audit log needs attention', { error });
@@ -99,6 +99,7 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
     ...deps,
     queue,
     chain,
+    signIn,
     intakes: () => health.states(),
     differing: () => presence.differing(),
     onOutcome: ({ mapping, target: { namespace }, kind }, seconds) =>
