@@ -8,6 +8,7 @@ import { fromNetwork } from '../providers/network-errors.ts';
 /** The documents and answers of a provider have a few kilobytes. */
 const MAX_BYTES = 1024 * 1024;
 const TIMEOUT_MS = 5_000;
+const KEPT_HEADERS = ['content-type', 'date', 'location'];
 /** The statuses whose responses have no body (Fetch standard, "null body status"). */
 const WITHOUT_BODY: readonly number[] = [204, 205, 304];
 
@@ -31,9 +32,13 @@ export function createIssuerFetch(issuer: string): CustomFetch {
       });
       const bytes = await readBounded(answer.body, { maxBytes: MAX_BYTES });
       const { statusCode: status } = answer;
+      const kept = KEPT_HEADERS.flatMap((name) => {
+        const value = answer.headers[name];
+        return typeof value === 'string' ? [[name, value] as [string, string]] : [];
+      });
       return new Response(WITHOUT_BODY.includes(status) ? null : bytes.toString('utf8'), {
         status,
-        headers: { 'content-type': String(answer.headers['content-type'] ?? '') },
+        headers: kept,
       });
     } catch (thrown) {
       throw unreachable(thrown, timeout.aborted);

@@ -25,6 +25,7 @@ import { expectedCalls } from '../expected-calls.ts';
 import { includeError } from '../includes.ts';
 import { checkEvents } from './events.ts';
 import { checkRestarts, requireRights } from './restarts.ts';
+import { checkSignIn } from './sign-in.ts';
 import { checkSources, type Finding } from './sources.ts';
 import { checkTargets } from './targets.ts';
 
@@ -65,6 +66,7 @@ export async function runDoctor(
     unresolvedTargets(config.mappings);
 
   append(findings, keyFindings);
+  append(findings, await checkSignIn(config, { clock, credential }));
   if (keys === undefined) return findings;
   const { fingerprints } = keys;
   const storesDeps = { clock, fingerprints, credential };
