@@ -37,7 +37,8 @@ export function isSamePerson(one: Partial<Person>, other: Partial<Person>): bool
 
 function namesOf({ name, subject, aliases = [] }: Partial<Person>): ReadonlySet<string> {
   const idAtProvider = subject?.slice(subject.indexOf('#') + 1);
-  // The API server names a person `<issuer>#<subject>` too.
-  const all = [name, subject, idAtProvider, ...aliases].filter((text) => text !== undefined);
+  // The API server names a person `<issuer>#<subject>`, or with a prefix of its own, such as `oidc:ann`.
+  const withoutPrefix = name?.startsWith('system:') ? undefined : name?.slice(name.lastIndexOf(':') + 1);
+  const all = [name, withoutPrefix, subject, idAtProvider, ...aliases].filter((text) => text !== undefined);
   return new Set(all.map((text) => text.normalize('NFKC').toLowerCase()));
 }

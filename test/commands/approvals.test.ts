@@ -142,6 +142,27 @@ describe('approvals', () => {
     expect(password(world)).toBe('second');
   });
 
+  it.each<[string, Partial<Actor>]>([
+    ['an OIDC account with the same subject', { name: 'x', subject: 'https://idp#1' }],
+    ['an account whose verified name is the name of the other', { name: 'Ann@Example.com' }],
+    ['a token with one of their names', { name: 'ANN' }],
+    ['a Kubernetes identity by subject', { name: 'https://idp#1' }],
+    ['a Kubernetes identity with a prefix', { name: 'oidc:ann@example.com' }],
+  ])('a person who asked by OIDC cannot approve as %s', async (_, other) => {
+    const world = await open(rules('rollback'));
+    const to = await rotated(world);
+    await using process = await world.start();
+    const ann = {
+      kind: 'operator',
+      ...{ name: 'ann@example.com', subject: 'https://idp#1', aliases: ['ann'] },
+    } as const;
+    const by = { actor: ann, requestId: 'asking' };
+    const id = await neededBy(rollBackLocally(process.app, { mapping: 'db', to }, { by }));
+    expect(await code(decide(process, id, { kind: 'operator', ...other }))).toBe('FORBIDDEN');
+    expect(password(world)).toBe('second');
+    expect(await code(decide(process, id, BOB))).toBe('done');
+  });
+
   it('only people with a role or a group of the rule may approve', async () => {
     const world = await open(rules('rollback', '{ groups: [sec] }'));
     const to = await rotated(world);

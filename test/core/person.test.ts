@@ -10,6 +10,8 @@ describe('maybeSamePerson', () => {
     ['another subject with the same name', { name: 'Ann@Example.com', subject: `${SUBJECT}1` }, true],
     ['a token with an alias as its name', { name: 'ann' }, true],
     ['the name that the API server gives the subject', { name: SUBJECT }, true],
+    ['a Kubernetes identity with a prefix', { name: 'oidc:ann@example.com' }, true],
+    ['a service account with the same last part', { name: 'system:serviceaccount:ci:ann' }, false],
     ['another person', { name: 'bob', subject: `${SUBJECT}1`, aliases: ['bob@example.com'] }, false],
     ['an actor without a name', {}, false],
   ])('compares a person with %s', (_, other, isSame) => {
