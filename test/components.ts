@@ -48,6 +48,8 @@ export const COMPONENTS: readonly Component[] = [
     kind: 'double',
     module: 'integration/providers/vault-logins.ts',
   },
+  { part: 'login', name: 'Dex', kind: 'real', module: `${SERVICES}/dex.ts`, isLong: true },
+  { part: 'login', name: '`oidc-provider`', kind: 'real', module: 'sign-in/oidc-provider.ts' },
   { part: 'login', name: 'Microsoft Entra ID', kind: 'double', module: 'fakes/entra-server.ts' },
   { part: 'events', name: 'Amazon SQS with faults', kind: 'double', module: 'fakes/sqs-server.ts' },
   { part: 'queue', name: 'Redis', kind: 'real', module: `${SERVICES}/redis.ts`, imports: 'redis' },

@@ -142,7 +142,9 @@ class OidcProvider implements Provider {
     return withSignInErrors(async () => {
       const { client, metadata } = await this.#discovered();
       const offline = metadata.scopes_supported?.includes('offline_access') ? ' offline_access' : '';
-      const answer = await client.initiateDeviceAuthorization(await this.#client(), {
+      // Dex reads the secret of the client only in the form.
+      const configuration = await this.#client('client_secret_post');
+      const answer = await client.initiateDeviceAuthorization(configuration, {
         scope: `${this.#scope(metadata)}${this.#config.scopes === undefined ? offline : ''}`,
       });
       const complete = answer.verification_uri_complete;
@@ -207,8 +209,11 @@ class OidcProvider implements Provider {
     return (this.#config.scopes ?? ['openid', 'profile', 'email', ...groups]).join(' ');
   }
 
-  /** Returns the client with the current secret. */
-  async #client(): Promise<Client.Configuration> {
+  /**
+   * Returns the client with the current secret.
+   * @param preferred How to send the secret, if the provider supports it.
+   */
+  async #client(preferred: AuthMethod = 'client_secret_basic'): Promise<Client.Configuration> {
     const { client, metadata } = await this.#discovered();
     const { clock, clientSecret } = this.#deps;
     const secret = await clientSecret?.();
@@ -219,7 +224,7 @@ class OidcProvider implements Provider {
         [client.clockSkew]: Math.round((clock.now() - Date.now()) / 1_000),
         [client.clockTolerance]: TOLERANCE_SECONDS,
       },
-      secret === undefined ? client.None() : authentication(client, metadata, secret),
+      secret === undefined ? client.None() : authentication(client, metadata, secret, preferred),
     );
     configuration[client.customFetch] = this.#fetch;
     configuration.timeout = TIMEOUT_SECONDS;
@@ -249,14 +254,18 @@ class OidcProvider implements Provider {
 
 const SCOPES_REMEDY = 'Add `openid` to `http.oidc.scopes`, and check the client at the provider.';
 
-/** Sends the secret in the way that the provider supports. The default is that of OpenID Connect Discovery 1.0. */
+type AuthMethod = 'client_secret_basic' | 'client_secret_post';
+
+/** Sends the secret in a way that the provider supports. The default is that of OpenID Connect Discovery 1.0. */
 function authentication(
   client: typeof Client,
   { token_endpoint_auth_methods_supported: methods = ['client_secret_basic'] }: Client.ServerMetadata,
   secret: SecretValue,
+  preferred: AuthMethod,
 ): Client.ClientAuth {
   const text = secret.revealText();
-  return methods.includes('client_secret_basic')
-    ? client.ClientSecretBasic(text)
-    : client.ClientSecretPost(text);
+  const isBasic = methods.includes(preferred)
+    ? preferred === 'client_secret_basic'
+    : methods.includes('client_secret_basic');
+  return isBasic ? client.ClientSecretBasic(text) : client.ClientSecretPost(text);
 }

@@ -15,6 +15,8 @@ export interface OidcIssuer extends AsyncDisposable {
   faults: IssuerFaults;
   /** Whether a sign-in on another device gets a refresh token. */
   hasRefreshTokens: boolean;
+  /** The form with which the last sign-in on another device was started. */
+  deviceForm: URLSearchParams | undefined;
   /** The requests to each path. */
   readonly requests: readonly string[];
   /** Replaces the signing key. The old key is no longer listed. */
@@ -96,6 +98,7 @@ export async function startOidcIssuer(clientId: string): Promise<OidcIssuer> {
         return back.href;
       }
       case '/device':
+        self.deviceForm = await formOf(request);
         return {
           device_code: randomUUID(),
           user_code: 'WDJB-MJHT',
@@ -139,6 +142,7 @@ export async function startOidcIssuer(clientId: string): Promise<OidcIssuer> {
     claims: { groups: ['sre'] },
     faults: {},
     hasRefreshTokens: true,
+    deviceForm: undefined,
     clock: systemClock,
     requests,
     async rotateKey() {

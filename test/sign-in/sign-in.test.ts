@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startOidcIssuer } from '../fakes/oidc-issuer.ts';
 import type { SignInServer } from './harness.ts';
 import { REDIRECT_URI, startSignInServer } from './harness.ts';
-import { CLIENT_ID, startOidcProvider, type TestProvider } from './oidc-provider.ts';
+import { CLIENT_ID, CLIENT_SECRET, startOidcProvider, type TestProvider } from './oidc-provider.ts';
 
 // Real flows with `oidc-provider`.
 
@@ -245,6 +245,18 @@ describe('a sign-in of the command line', () => {
     expect((await post('/auth/logout', {}, String(second.token))).status).toBe(204);
     expect(await whoami(second.token)).toMatchObject({ code: 'SESSION_ENDED' });
     expect((await post('/auth/token', { renewal: second.renewal })).json.code).toBe('SESSION_ENDED');
+  });
+
+  it('sends the secret of the client in the form if the provider allows it, because Dex reads it only there', async () => {
+    await using issuer = await startOidcIssuer(CLIENT_ID);
+    const secrets: (string | null | undefined)[] = [];
+    for (const methods of [['client_secret_basic', 'client_secret_post'], ['client_secret_basic']]) {
+      issuer.faults = { metadata: { token_endpoint_auth_methods_supported: methods } };
+      await using service = await startSignInServer(issuer.issuer);
+      expect((await service.call('POST', '/auth/device')).status).toBe(200);
+      secrets.push(issuer.deviceForm?.get('client_secret'));
+    }
+    expect(secrets).toEqual([CLIENT_SECRET, null]);
   });
 
   it.each([true, false])(
