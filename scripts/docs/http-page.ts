@@ -228,5 +228,5 @@ Every failure has the same form:
 | connections | ${LIMITS.connections}; ${LIMITS.connectionsPerAddress} of one address. A further connection replaces the oldest idle one, so idle clients cannot lock out probes |
 
 An address is an IPv4 address or an IPv6 network of 64 bits. All clients behind a proxy share the address of the proxy,
-because headers such as \`X-Forwarded-For\` can be forged and are ignored. If unknown clients can reach the proxy, limit
-their requests at the proxy.`;
+unless \`http.trustProxy\` names the proxy. Other proxies could send any \`X-Forwarded-For\`, so it is ignored. If unknown
+clients can reach the proxy, limit their requests at the proxy.`;
