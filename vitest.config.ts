@@ -48,13 +48,13 @@ const THOROUGH = [
   'test/**/*-waits.test.ts',
   // The clients of these vendors keep state for the life of a process.
   'test/**/azure-*/**/*.test.ts',
-  'test/**/aws-*/**/*.test.ts',
+  'test/**/{aws,aws-*}/**/*.test.ts',
   'test/fakes/aws-*.test.ts',
 ];
 
 /** Variants of what `thorough` and `fast` show once: other stores, other faults, other moments of a crash. */
 const LONG = [
-  'test/matrix/matrix-{azure,files,vault-2}.test.ts',
+  'test/matrix/matrix-{aws-parameters,azure,files,vault-2}.test.ts',
   'test/**/*-waits.test.ts',
   'test/events/**/chaos.test.ts',
 ];

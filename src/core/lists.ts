@@ -93,3 +93,10 @@ export function createListHash<T>(textOf: (item: T) => string): (items: readonly
     return createHash('sha256').update(sorted.join('\n')).digest('hex');
   };
 }
+
+/** Divides a list into lists of at most `size` items. */
+export function chunks<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
+    all.slice(index * size, (index + 1) * size),
+  );
+}

@@ -117,3 +117,19 @@ export function parseJsonBody({ isJson, text }: Pick<Answer, 'isJson' | 'text'>)
 export function badAnswer(detail: string, cause?: unknown): AppError {
   return new AppError('BAD_ANSWER', { detail, cause });
 }
+
+/**
+ * Checks a list in a response. The SDK does not check responses, so the list may have any type.
+ * @param what The description for the error message, such as `a list of secrets`.
+ * @returns The list, or an empty list if the response contains none.
+ * @throws AppError BAD_ANSWER if it is not a list of objects.
+ */
+export function asObjectList<Item extends object>(
+  list: readonly Item[] | undefined,
+  what: string,
+): readonly Item[] {
+  const items = list ?? [];
+  if (!Array.isArray(items) || items.some((item) => typeof item !== 'object' || item === null))
+    throw badAnswer(`${what} with an unexpected form`);
+  return items;
+}

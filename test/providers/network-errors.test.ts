@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { Agent, request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
-import { fromNetwork as fromAws } from '../../src/providers/aws-secrets-manager/errors.ts';
+import { fromNetwork as fromAws } from '../../src/providers/aws/errors.ts';
 import { fromNetwork } from '../../src/providers/network-errors.ts';
 import { fromNetwork as fromVault } from '../../src/providers/vault/errors.ts';
 import { listen } from '../fakes/loopback.ts';

@@ -3,12 +3,13 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { append } from '../../core/lists.ts';
 import type { ReadResult } from '../../core/read-result.ts';
-import { badAnswer } from '../answer.ts';
-import { DENIED_TYPES, fromItemError, isType, UNSUPPORTED_TYPES } from './errors.ts';
+import { asObjectList, badAnswer } from '../answer.ts';
+import { DENIED_TYPES, fromItemError, isType, UNSUPPORTED_TYPES } from '../aws/errors.ts';
+import { asStoreError } from '../aws/session.ts';
+import { createSingleKeys, RECHECK_MS } from '../aws/single-keys.ts';
 import { findEntry } from './keys.ts';
-import { asStoreError, type Session } from './session.ts';
 import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
-import { asObjectList, type SecretEntry, toResult } from './value.ts';
+import { type SecretEntry, type Session, toResult } from './value.ts';
 
 /** The maximum number of secrets in one request to AWS. LocalStack and moto accept more. */
 export const BATCH_SIZE = 20;
@@ -24,28 +25,14 @@ export interface BatchState {
   readSingly(key: string): void;
 }
 
-/** Batches are tried again after this time, because the permission for them may have been granted. */
-const RECHECK_MS = 3_600_000;
-/** The maximum number of remembered keys that need a request of their own. */
-const MAX_SINGLE_KEYS = 10_000;
-
 export function createBatchState(clock: Clock): BatchState {
   let refusedAt = Number.NEGATIVE_INFINITY;
-  // The time when each key was added. The oldest keys come first.
-  const singleKeys = new Map<string, number>();
-  const isPast = (at: number): boolean => Math.abs(clock.now() - at) >= RECHECK_MS;
+  const singleKeys = createSingleKeys(clock);
   return {
-    isReadSingly: (key) => !isPast(singleKeys.get(key) ?? Number.NEGATIVE_INFINITY),
-    readSingly(key) {
-      singleKeys.delete(key);
-      singleKeys.set(key, clock.now());
-      for (const [oldest, at] of singleKeys) {
-        if (singleKeys.size <= MAX_SINGLE_KEYS && !isPast(at)) break;
-        singleKeys.delete(oldest);
-      }
-    },
+    isReadSingly: (key) => singleKeys.has(key),
+    readSingly: (key) => singleKeys.add(key),
     get isUsable() {
-      return isPast(refusedAt);
+      return Math.abs(clock.now() - refusedAt) >= RECHECK_MS;
     },
     set isUsable(usable) {
       refusedAt = usable ? Number.NEGATIVE_INFINITY : clock.now();

@@ -1,8 +1,8 @@
 import { clockSkewError } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
+import { type Access, accessTo, errorOf } from '../aws/access.ts';
 import type { Check } from '../provider.ts';
 import { getBatch } from './batch.ts';
-import { isDenied, isType, toStoreError, UNSUPPORTED_TYPES } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
@@ -30,7 +30,7 @@ const LIST_UNSUPPORTED =
  */
 export async function checkStore(store: Store, signal: AbortSignal | undefined): Promise<readonly Check[]> {
   const { session, batch } = store;
-  const credentials = await failureOf(session.ensure(signal));
+  const credentials = await errorOf(session.ensure(signal));
   if (credentials !== undefined) return [{ name: 'credentials', error: credentials }];
   const checks: Check[] = [{ name: 'credentials' }];
 
@@ -64,31 +64,4 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
 export async function probeStore({ session }: Store, signal: AbortSignal | undefined): Promise<void> {
   const access = await accessTo(getBatch(session, [MISSING_SECRET], signal));
   if (access instanceof AppError) throw access;
-}
-
-/** The result of a test call. `denied` and `not there` also prove that connection and login work. */
-type Access = 'yes' | 'denied' | 'not there';
-
-async function accessTo(call: Promise<unknown>): Promise<Access | AppError> {
-  try {
-    await call;
-    return 'yes';
-  } catch (thrown) {
-    if (isDenied(thrown)) return 'denied';
-    if (isType(thrown, ...UNSUPPORTED_TYPES)) return 'not there';
-    const error = toStoreError(thrown);
-    if (error instanceof AppError) return error;
-    throw error;
-  }
-}
-
-async function failureOf(work: Promise<unknown>): Promise<AppError | undefined> {
-  try {
-    await work;
-    return undefined;
-  } catch (thrown) {
-    const error = toStoreError(thrown);
-    if (error instanceof AppError) return error;
-    throw error;
-  }
 }

@@ -1,13 +1,12 @@
 import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { compareText } from '../../core/target.ts';
-import { badAnswer } from '../answer.ts';
+import { asObjectList, badAnswer } from '../answer.ts';
+import { asStoreError } from '../aws/session.ts';
 import type { FindQuery } from '../provider.ts';
 import { checkKeyCount } from '../results.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
-import { asStoreError } from './session.ts';
-import { asObjectList } from './value.ts';
 
 /**
  * Finds the names below `path` with ListSecrets. An AWS filter compares only the start of tags and names, so this

@@ -1,3 +1,5 @@
+import { accountOf } from '../aws/config.ts';
+import { unknownRegion } from '../aws/regions.ts';
 import {
   type Expectation,
   isRoot,
@@ -9,7 +11,6 @@ import {
 import { defineProvider } from '../provider.ts';
 import { AwsConfig } from './config.ts';
 import { ARN, MAX_DESCRIBED, NAME, namesOf } from './keys.ts';
-import { unknownRegion } from './regions.ts';
 
 export const awsSecretsManager = defineProvider({
   kind: 'aws-secrets-manager',
@@ -32,16 +33,6 @@ export const awsSecretsManager = defineProvider({
     return openAws(config, deps);
   },
 });
-
-/**
- * Returns the account of the role that is assumed last. Returns undefined if only the credentials determine the
- * account.
- */
-function accountOf(auth: AwsConfig['auth']): string | undefined {
-  const roleArn =
-    auth.assumeRole?.at(-1)?.roleArn ?? (auth.method === 'webIdentity' ? auth.roleArn : undefined);
-  return roleArn?.split(':')[4];
-}
 
 function awsNames({ region }: StoreFields): NameRules {
   return {

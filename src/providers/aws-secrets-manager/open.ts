@@ -1,4 +1,5 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { openSession } from '../aws/session.ts';
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
 import { createListCosts } from '../read-strategy.ts';
 import { nameSearchErrors } from '../results.ts';
@@ -7,7 +8,6 @@ import { checkStore, probeStore } from './check.ts';
 import type { AwsConfig } from './config.ts';
 import { findKeys } from './find.ts';
 import { readAll, type Store } from './read.ts';
-import { openSession } from './session.ts';
 import { reportVersions } from './versions.ts';
 
 export async function openAws(config: AwsConfig, deps: ProviderDeps): Promise<SecretProvider> {

@@ -1,13 +1,15 @@
 import { AppError } from '../../core/errors.ts';
+import { chunks } from '../../core/lists.ts';
 import type { ReadResult, SourceRef } from '../../core/read-result.ts';
+import { asStoreError } from '../aws/session.ts';
 import type { CallOptions, ProviderDeps } from '../provider.ts';
 import type { ListCosts } from '../read-strategy.ts';
 import { settleRead } from '../results.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
 import type { AwsConfig } from './config.ts';
 import { checkKey, checkVersion } from './keys.ts';
-import { asStoreError, type Session } from './session.ts';
 import { readSingle } from './single.ts';
+import type { Session } from './value.ts';
 
 export interface Store {
   readonly config: AwsConfig;
@@ -71,10 +73,4 @@ export async function readAll(
   });
   const [answers] = await Promise.all([Promise.all(results), ...batches]);
   return answers;
-}
-
-function chunks<T>(all: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
-    all.slice(index * size, (index + 1) * size),
-  );
 }

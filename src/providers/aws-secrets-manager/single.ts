@@ -2,11 +2,11 @@ import { DescribeSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-se
 import { AppError } from '../../core/errors.ts';
 import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
+import { type AwsFailure, isDenied, isType, withRegion } from '../aws/errors.ts';
+import { asStoreError } from '../aws/session.ts';
 import { createdAt } from '../results.ts';
-import { type AwsFailure, isDenied, isType, withRegion } from './errors.ts';
 import { ambiguousName, matchesKey, mayBeId, type Version } from './keys.ts';
-import { asStoreError, type Session } from './session.ts';
-import { toResult } from './value.ts';
+import { type Session, toResult } from './value.ts';
 
 /**
  * The error type for a secret whose state prevents reading, for example because the secret is scheduled for deletion.

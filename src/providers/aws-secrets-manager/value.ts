@@ -1,7 +1,11 @@
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { ReadResult } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
+import type { Session as AwsSession } from '../aws/session.ts';
 import { createdAt } from '../results.ts';
+
+export type Session = AwsSession<SecretsManagerClient>;
 
 /** A secret in a response of GetSecretValue or BatchGetSecretValue. */
 export interface SecretEntry {
@@ -32,20 +36,4 @@ function payload({ SecretString: text, SecretBinary: bytes }: SecretEntry): Secr
   }
   if (bytes instanceof Uint8Array) return SecretValue.fromBytes(bytes);
   throw badAnswer('a secret without a value');
-}
-
-/**
- * Checks a list in a response. The SDK does not check responses, so the list may have any type.
- * @param what The description for the error message, such as `a list of secrets`.
- * @returns The list, or an empty list if the response contains none.
- * @throws AppError BAD_ANSWER if it is not a list of objects.
- */
-export function asObjectList<Item extends object>(
-  list: readonly Item[] | undefined,
-  what: string,
-): readonly Item[] {
-  const items = list ?? [];
-  if (!Array.isArray(items) || items.some((item) => typeof item !== 'object' || item === null))
-    throw badAnswer(`${what} with an unexpected form`);
-  return items;
 }

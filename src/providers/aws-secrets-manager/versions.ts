@@ -1,10 +1,10 @@
 import { AppError } from '../../core/errors.ts';
+import { asStoreError } from '../aws/session.ts';
 import type { VersionResult } from '../provider.ts';
 import { BATCH_SIZE } from './batch.ts';
 import { checkKey, findEntry, MAX_DESCRIBED } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
-import { asStoreError } from './session.ts';
 import { type CurrentVersion, currentOf, describe } from './single.ts';
 
 /** The maximum number of values in an AWS filter. */

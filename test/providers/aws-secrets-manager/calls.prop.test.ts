@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { AwsFailure } from '../../../src/providers/aws/errors.ts';
 import { createBatchState } from '../../../src/providers/aws-secrets-manager/batch.ts';
-import { AwsFailure } from '../../../src/providers/aws-secrets-manager/errors.ts';
 import { awsSecretsManager } from '../../../src/providers/aws-secrets-manager/index.ts';
 import { readAll, type Store } from '../../../src/providers/aws-secrets-manager/read.ts';
-import type { Session } from '../../../src/providers/aws-secrets-manager/session.ts';
+import type { Session } from '../../../src/providers/aws-secrets-manager/value.ts';
 import { reportVersions } from '../../../src/providers/aws-secrets-manager/versions.ts';
 import {
   type ChosenStrategy,

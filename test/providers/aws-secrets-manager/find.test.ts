@@ -94,7 +94,7 @@ describe('an endless list from AWS', () => {
     await expect(all((page) => `${page % 7}`)).rejects.toMatchObject({ code: 'BAD_ANSWER' });
     await expect(all((page) => `${page}`)).rejects.toMatchObject({
       code: 'TOO_LARGE',
-      detail: 'the account lists its secrets on more than 10000 pages',
+      detail: 'the account returns its list on more than 10000 pages',
     });
   });
 });

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
-import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
+import { openMessageQueue } from '../../../src/providers/aws/queue.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { AwsError } from '../../fakes/aws-operations.ts';
 import { startAwsServer } from '../../fakes/aws-server.ts';
 import { startSqsServer } from '../../fakes/sqs-server.ts';
 import { waitUntil } from '../../wait-until.ts';
-import { parse, REGION, roleArn } from './harness.ts';
+import { parse, REGION, roleArn } from '../aws-secrets-manager/harness.ts';
 
 const NEVER = new AbortController().signal;
 const ENV = { KEY_ID: 'AKIATEST', SECRET_KEY: 'secret', AWS_EC2_METADATA_DISABLED: 'true' };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
-import { fromNetwork, toStoreError } from '../../../src/providers/aws-secrets-manager/errors.ts';
-import { JSON_FORMAT, XML_FORMAT } from '../../../src/providers/aws-secrets-manager/transport.ts';
+import { fromNetwork, toStoreError } from '../../../src/providers/aws/errors.ts';
+import { JSON_FORMAT, XML_FORMAT } from '../../../src/providers/aws/transport.ts';
 import { codeOf, everythingIn, MARKER } from '../../conformance/provider.ts';
-import { openAws } from './harness.ts';
+import { openAws } from '../aws-secrets-manager/harness.ts';
 
 describe('an AWS response', () => {
   it('rejects a truncated response', () => {

@@ -7,7 +7,7 @@ import { codeOf } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { startAwsServer } from '../../fakes/aws-server.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
-import { parse, roleArn, STATIC } from './harness.ts';
+import { parse, roleArn, STATIC } from '../aws-secrets-manager/harness.ts';
 
 const authority = createAuthority();
 

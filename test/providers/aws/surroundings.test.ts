@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { codeOf } from '../../conformance/provider.ts';
 import { AwsError } from '../../fakes/aws-operations.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
-import { openAws, roleArn } from './harness.ts';
+import { openAws, roleArn } from '../aws-secrets-manager/harness.ts';
 
 const HOUR_MS = 3_600_000;
 

@@ -11,7 +11,7 @@ import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { MessageQueue } from '../message-queue.ts';
 import type { ProviderDeps } from '../provider.ts';
-import type { AwsConfig } from './config.ts';
+import type { AwsConnection } from './config.ts';
 import { isDenied, isType } from './errors.ts';
 import { type Ask, asStoreError, type ClientParts, openSession } from './session.ts';
 
@@ -30,7 +30,7 @@ const INVALID_RECEIPT = 'none';
  * @throws AppError CONFIG_INVALID
  */
 export async function openMessageQueue(
-  config: AwsConfig,
+  config: AwsConnection,
   queueUrl: string,
   deps: ProviderDeps,
 ): Promise<MessageQueue> {

@@ -1,19 +1,19 @@
 import { AppError } from '../../core/errors.ts';
 import { ifPresent, type Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
-import type { AwsConfig } from './config.ts';
+import type { AwsConnection } from './config.ts';
 import { fromFailure, isAuthFailure, toStoreError } from './errors.ts';
 import { type Identity, Lease } from './lease.ts';
 import { createMachineLogin } from './machine.ts';
 import type { Role, Sts } from './sts.ts';
 
-type Auth<Method> = Extract<AwsConfig['auth'], { method: Method }>;
+type Auth<Method> = Extract<AwsConnection['auth'], { method: Method }>;
 
 /**
  * Creates the login of a store: a lease for its login method, and a lease for each role to assume. Each lease renews
  * its own credentials.
  */
-export function createCredentials({ auth }: AwsConfig, sts: Sts, deps: ProviderDeps): Lease {
+export function createCredentials({ auth }: AwsConnection, sts: Sts, deps: ProviderDeps): Lease {
   const base = new Lease(baseLogin(auth, sts, deps), deps.clock);
   return (auth.assumeRole ?? []).reduce(
     (below, role) => new Lease(() => assume(role, below, sts), deps.clock),
@@ -36,7 +36,7 @@ async function assume(role: Role, below: Lease, sts: Sts): Promise<Identity> {
   }
 }
 
-function baseLogin(auth: AwsConfig['auth'], sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
+function baseLogin(auth: AwsConnection['auth'], sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
   switch (auth.method) {
     case 'static':
       return () => fromReferences(auth, deps);

@@ -4,12 +4,12 @@ import { AppError, toAppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import { fromNetwork as fromAnyNetwork } from '../network-errors.ts';
 import type { Settled } from '../provider.ts';
-import type { AwsConfig } from './config.ts';
+import type { AwsConnection } from './config.ts';
 import { hostQuestion } from './regions.ts';
 
 /**
- * An error response. It contains the AWS error type, but never the message. Only this folder uses it: `toStoreError`
- * converts it to an AppError.
+ * An error response. It contains the AWS error type, but never the message. Only the AWS stores use it:
+ * `toStoreError` converts it to an AppError.
  */
 export class AwsFailure extends Error {
   readonly status: number;
@@ -63,8 +63,9 @@ const KMS: Meaning = ['ACCESS_DENIED', 'its KMS key does not allow us to decrypt
 
 /**
  * The meaning of each AWS error type. The type decides, because AWS uses status 400 for nearly all errors and may
- * change its messages. https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each
- * operation's page; https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ * change its messages. https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html,
+ * https://docs.aws.amazon.com/systems-manager/latest/APIReference/CommonErrors.html and each operation's page;
+ * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
  */
 const BY_NAME: Readonly<Record<string, Meaning>> = {
   ExpiredTokenException: EXPIRED,
@@ -95,6 +96,7 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   RegionDisabledException: ['ACCESS_DENIED', 'STS is not activated in this region'],
   DecryptionFailure: KMS,
   EncryptionFailure: KMS,
+  InvalidKeyId: KMS,
   ThrottlingException: THROTTLED,
   Throttling: THROTTLED,
   ThrottledException: THROTTLED,
@@ -108,6 +110,7 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   InternalServiceError: INTERNAL,
   InternalServiceErrorException: INTERNAL,
   InternalFailure: INTERNAL,
+  InternalServerError: INTERNAL,
   ServiceUnavailable: INTERNAL,
   ServiceUnavailableException: INTERNAL,
   IDPCommunicationError: ['STORE_UNAVAILABLE', 'AWS cannot reach the identity provider'],
@@ -180,7 +183,7 @@ export function isType(thrown: unknown, ...types: readonly string[]): thrown is 
   return thrown instanceof AwsFailure && thrown.type !== undefined && types.includes(thrown.type);
 }
 
-/** The error type for a denied call: the first one is from Secrets Manager, the second one from STS. */
+/** The error type for a denied call: the first one is from the stores, the second one from STS. */
 export const DENIED_TYPES = ['AccessDeniedException', 'AccessDenied'];
 
 /** Whether a policy denied the call. A denial proves that connection and login work. */
@@ -209,9 +212,12 @@ export function toStoreError(thrown: unknown): unknown {
   return thrown;
 }
 
-/** Error types that concern a single secret. A working service returns them too. */
+/** Error types that concern a single secret or parameter. A working service returns them too. */
 const SECRET_TYPES = [
   'ResourceNotFoundException',
+  'ParameterNotFound',
+  'ParameterVersionNotFound',
+  'InvalidKeyId',
   'InvalidRequestException',
   'InvalidParameterException',
   'ValidationException',
@@ -230,6 +236,6 @@ export function failureOf(ended: Settled<unknown>): AppError | undefined {
  * Converts a connection error to an AppError. Host names contain the region, so a failed DNS lookup may mean a wrong
  * region.
  */
-export function fromNetwork(thrown: unknown, config: Pick<AwsConfig, 'region' | 'endpoint'>): AppError {
+export function fromNetwork(thrown: unknown, config: Pick<AwsConnection, 'region' | 'endpoint'>): AppError {
   return fromAnyNetwork(thrown, { unresolved: hostQuestion(config), notTls: 'is its address `http`?' });
 }

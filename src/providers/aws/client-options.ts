@@ -1,11 +1,11 @@
 import { isLoopback } from '../../core/loopback.ts';
-import type { AwsConfig } from './config.ts';
+import type { AwsConnection } from './config.ts';
 
 /**
  * Options for every SDK client. Without them, the SDK would read `AWS_*` variables and the AWS CLI files in the home
  * folder.
  */
-export function clientOptions({ region, fips }: Pick<AwsConfig, 'region' | 'fips'>) {
+export function clientOptions({ region, fips }: Pick<AwsConnection, 'region' | 'fips'>) {
   return {
     region,
     useFipsEndpoint: fips,
@@ -26,10 +26,10 @@ const AWS_DOMAIN =
 
 /**
  * Returns the STS endpoint. A custom endpoint outside the AWS domains, such as LocalStack or a gateway, also serves
- * STS. A custom endpoint inside the AWS domains, such as a VPC endpoint, serves only Secrets Manager. For an endpoint
+ * STS. A custom endpoint inside the AWS domains, such as a VPC endpoint, serves only the store. For an endpoint
  * inside the AWS domains, the SDK's default endpoint for STS is used.
  */
-export function stsEndpoint({ endpoint }: Pick<AwsConfig, 'endpoint'>): string | undefined {
+export function stsEndpoint({ endpoint }: Pick<AwsConnection, 'endpoint'>): string | undefined {
   if (endpoint === undefined || isLoopback(endpoint)) return endpoint;
   const host = URL.parse(endpoint)?.hostname ?? '';
   return AWS_DOMAIN.test(host) ? undefined : endpoint;

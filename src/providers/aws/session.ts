@@ -1,8 +1,7 @@
-import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
 import type { Operation, ProviderDeps } from '../provider.ts';
 import { clientOptions } from './client-options.ts';
-import type { AwsConfig } from './config.ts';
+import type { AwsConnection } from './config.ts';
 import { createCredentials } from './credentials.ts';
 import { failureOf, fromFailure, isAuthFailure, toStoreError } from './errors.ts';
 import { createHandler, type Handler } from './handler.ts';
@@ -11,12 +10,12 @@ import { createSts } from './sts.ts';
 import { createTransport } from './transport.ts';
 
 /** An SDK call: `(client, options) => client.send(new GetSecretValueCommand(…), options)`. */
-export type Ask<Output, Client = SecretsManagerClient> = (
+export type Ask<Output, Client> = (
   client: Client,
   options: { readonly abortSignal: AbortSignal },
 ) => Promise<Output>;
 
-export interface Session<Client = SecretsManagerClient> extends AsyncDisposable {
+export interface Session<Client> extends AsyncDisposable {
   /**
    * Makes one call with the identity of the store and within the store's limits. Logs in if needed. If AWS refuses the
    * identity, logs in again and repeats the call.
@@ -46,7 +45,7 @@ export type ClientParts = ReturnType<typeof clientOptions> & {
 
 /** Opens a session with the store's login method. Its calls use a client of any AWS service. */
 export async function openSession<Client>(
-  config: AwsConfig,
+  config: AwsConnection,
   deps: ProviderDeps,
   create: (parts: ClientParts) => Client,
 ): Promise<Session<Client>> {

@@ -12,23 +12,23 @@ import {
   readBounded,
 } from '../answer.ts';
 import { secureContextWithCa } from '../tls.ts';
-import type { AwsConfig } from './config.ts';
+import type { AwsConnection } from './config.ts';
 import { AwsFailure, fromNetwork } from './errors.ts';
 
 /**
- * The maximum response size. It is twice the size of a response with twenty secrets of 64 KiB in which JSON escapes
- * every byte.
+ * The maximum response size. It is twice the size of the largest response: twenty secrets of 64 KiB in which JSON
+ * escapes every byte.
  */
 const MAX_BYTES = 16 * 1024 * 1024;
 /** The maximum size of an error response. Only its error type is needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
 /**
- * Matches the message of a denial by a KMS key. The name of a secret cannot match, because it contains neither spaces
- * nor colons.
+ * Matches the message of a denial by a KMS key. The name of a secret or parameter cannot match, because it contains
+ * neither spaces nor colons.
  */
-const KMS_DENIAL = /\bAccess to KMS\b|\bkms:[A-Z]/;
+const KMS_DENIAL = /\bAccess to KMS\b|\bkms:[A-Z]|\bcustomer master key that\b/;
 
-/** A response format: JSON 1.1 for Secrets Manager, or the XML of the query protocol for STS. */
+/** A response format: JSON 1.1 for Secrets Manager and Parameter Store, or the XML of the query protocol for STS. */
 export interface Format {
   readonly type: RegExp;
   /** Whether a text is a complete response, and not a truncated one. */
@@ -92,7 +92,7 @@ export interface Transport extends AsyncDisposable {
  * default authorities.
  * @throws AppError CONFIG_INVALID if this file cannot be read or is not PEM.
  */
-export async function createTransport(config: AwsConfig, clock: Clock): Promise<Transport> {
+export async function createTransport(config: AwsConnection, clock: Clock): Promise<Transport> {
   const secureContext = await secureContextWithCa(config.tls?.caFile);
   const agent = new Agent({
     allowH2: false, // undici 8 hangs after a GOAWAY frame
@@ -153,7 +153,7 @@ export async function createTransport(config: AwsConfig, clock: Clock): Promise<
   };
 }
 
-function toKnownError(thrown: unknown, config: AwsConfig): AppError | AwsFailure {
+function toKnownError(thrown: unknown, config: AwsConnection): AppError | AwsFailure {
   return thrown instanceof AppError || thrown instanceof AwsFailure ? thrown : fromNetwork(thrown, config);
 }
 

@@ -2,13 +2,13 @@ import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
 import { clientOptions, stsEndpoint } from './client-options.ts';
-import type { AwsConfig } from './config.ts';
+import type { AwsConnection } from './config.ts';
 import { AwsFailure, failureOf, isDenied, isType, toStoreError } from './errors.ts';
 import { createStsHandler } from './handler.ts';
 import type { Identity } from './lease.ts';
 import type { Transport } from './transport.ts';
 
-export type Role = NonNullable<AwsConfig['auth']['assumeRole']>[number];
+export type Role = NonNullable<AwsConnection['auth']['assumeRole']>[number];
 
 /** Logs in with STS. https://docs.aws.amazon.com/STS/latest/APIReference/ */
 export interface Sts {
@@ -23,7 +23,7 @@ export interface Sts {
 
 /** @param closing A signal that aborts running calls when the store is closed. */
 export function createSts(
-  config: AwsConfig,
+  config: AwsConnection,
   transport: Transport,
   deps: ProviderDeps,
   closing: AbortSignal,

@@ -1,12 +1,12 @@
 import { ListSecretsCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { clientOptions } from '../../../src/providers/aws-secrets-manager/client-options.ts';
+import { clientOptions } from '../../../src/providers/aws/client-options.ts';
+import { createHandler } from '../../../src/providers/aws/handler.ts';
+import { createSts } from '../../../src/providers/aws/sts.ts';
+import type { OutgoingRequest, Transport } from '../../../src/providers/aws/transport.ts';
 import { AwsConfig } from '../../../src/providers/aws-secrets-manager/config.ts';
-import { createHandler } from '../../../src/providers/aws-secrets-manager/handler.ts';
-import { createSts } from '../../../src/providers/aws-secrets-manager/sts.ts';
-import type { OutgoingRequest, Transport } from '../../../src/providers/aws-secrets-manager/transport.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
-import { parse, roleArn } from './harness.ts';
+import { parse, roleArn } from '../aws-secrets-manager/harness.ts';
 
 const KEYS = { accessKeyId: 'AKIA', secretAccessKey: 'x' };
 

@@ -5,8 +5,8 @@ import { createLoginBackoff, type LoginBackoff } from '../login-backoff.ts';
 import { validDate } from '../results.ts';
 
 /**
- * The credentials that sign requests, in the form that the SDK uses. They contain secrets as plain text, so only this
- * folder uses them.
+ * The credentials that sign requests, in the form that the SDK uses. They contain secrets as plain text, so only the
+ * AWS folders use them.
  */
 export interface Identity {
   readonly accessKeyId: string;

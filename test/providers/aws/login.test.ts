@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { AwsError } from '../../fakes/aws-server.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
-import { openAws, roleArn, STATIC } from './harness.ts';
+import { openAws, roleArn, STATIC } from '../aws-secrets-manager/harness.ts';
 
 const HOUR_MS = 3_600_000;
 
