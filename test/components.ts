@@ -28,12 +28,17 @@ export const COMPONENTS: readonly Component[] = [
   { part: 'store', name: "Vault's API with faults", kind: 'double', module: 'fakes/vault-server.ts' },
   {
     part: 'store',
-    name: 'AWS Secrets Manager: LocalStack',
+    name: 'AWS Secrets Manager and Parameter Store: LocalStack',
     kind: 'emulator',
     module: `${SERVICES}/localstack.ts`,
     imports: 'localstack',
   },
-  { part: 'store', name: 'AWS Secrets Manager with faults', kind: 'double', module: 'fakes/aws-server.ts' },
+  {
+    part: 'store',
+    name: 'AWS Secrets Manager and Parameter Store with faults',
+    kind: 'double',
+    module: 'fakes/aws-server.ts',
+  },
   { part: 'store', name: 'Azure Key Vault', kind: 'recorded', module: 'fakes/azure-server/server.ts' },
   {
     part: 'login',

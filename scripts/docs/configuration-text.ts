@@ -39,8 +39,9 @@ count as empty.
 - **Paths** on this machine are relative to the file that contains them. \`~/\` is the home folder.
 - **Patterns** in \`access\` and \`include\` match the whole text. \`*\` matches any characters except \`/\`, and \`**\`
   matches any characters. All other characters match only themselves, and upper and lower case differ.
-- **Keys** have the form that their store requires: names or ARNs in AWS, names of letters, digits and \`-\` in Azure,
-  and paths in all other stores. \`validate\` reports keys in any other form with their position.
+- **Keys** have the form that their store requires: names or ARNs in AWS, names of letters,
+  digits and \`-\` in Azure, and paths in all other stores. A name of Parameter Store that has levels starts with
+  \`/\`. \`validate\` reports keys in any other form with their position.
 
 ## Access and tenants' files
 

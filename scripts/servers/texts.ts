@@ -11,7 +11,7 @@ export const HELP = `Usage: npm run servers
 
 Without a command, starts real servers to try secretbridge with, and keeps them until Ctrl-C:
   openbao      OpenBao ${OPENBAO_VERSION} (the API of HashiCorp Vault), port 8200
-  localstack   LocalStack ${LOCALSTACK_VERSION} (Secrets Manager, SQS and STS of AWS), port 4566
+  localstack   LocalStack ${LOCALSTACK_VERSION} (Secrets Manager, Parameter Store, SQS and STS of AWS), port 4566
   kubernetes   a Kubernetes API server ${kubernetesVersions().kubernetes} with etcd, without controllers and nodes, port 6443
   redis        Redis, port 6379
   postgres     PostgreSQL, port 5432

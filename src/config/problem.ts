@@ -132,7 +132,9 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['k8s', 'kubernetes'],
   ['keyvault', 'azure-key-vault'],
   ['openbao', 'vault'],
+  ['parameterstore', 'aws-parameter-store'],
   ['secretsmanager', 'aws-secrets-manager'],
+  ['ssm', 'aws-parameter-store'],
 ]);
 
 /** Returns up to three candidates that contain the word, start with it, or are a part of it. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEFAULT_THROUGHPUT, ParameterStoreConfig } from '../providers/aws-parameter-store/config.ts';
 import { AwsConfig } from '../providers/aws-secrets-manager/config.ts';
 import { AzureConfig } from '../providers/azure-key-vault/config.ts';
 import { FilesConfig } from '../providers/files/config.ts';
@@ -11,12 +12,15 @@ import { Include } from './shape/include.ts';
 import { Defaults, MappingConfig } from './shape/mapping.ts';
 import { Absence, AccessRule, Brake, Http, Log, Restarts, Tracing } from './shape/service.ts';
 
-/** Fields that every store has in addition to the fields of its kind. */
-const common = {
+/**
+ * Fields that every store has in addition to the fields of its kind.
+ * @param perSecond The default rate of its requests.
+ */
+const common = (perSecond = 1_000) => ({
   name: Name.meta({ description: 'Unique name of the store.' }),
   limits: z
     .strictObject({
-      requestsPerSecond: rate(10_000).default(1_000).meta({
+      requestsPerSecond: rate(10_000).default(perSecond).meta({
         description:
           'Maximum requests per second. The rate drops for a while if the store throttles, leaves a fifth of the requests unanswered, or gets slow.',
       }),
@@ -26,13 +30,16 @@ const common = {
     .transform(({ timeout, ...limits }) => ({ ...limits, timeoutMs: timeout }))
     .prefault({})
     .meta({ description: 'Limits on the requests of each process to this store.' }),
-};
+});
 
 export const StoreConfig = z.discriminatedUnion('kind', [
-  AwsConfig.safeExtend(common).meta({ title: AwsConfig.meta()?.title ?? '' }),
-  AzureConfig.safeExtend(common).meta({ title: AzureConfig.meta()?.title ?? '' }),
-  FilesConfig.safeExtend(common).meta({ title: FilesConfig.meta()?.title ?? '' }),
-  VaultConfig.safeExtend(common).meta({ title: VaultConfig.meta()?.title ?? '' }),
+  ParameterStoreConfig.safeExtend(common(DEFAULT_THROUGHPUT)).meta({
+    title: ParameterStoreConfig.meta()?.title ?? '',
+  }),
+  AwsConfig.safeExtend(common()).meta({ title: AwsConfig.meta()?.title ?? '' }),
+  AzureConfig.safeExtend(common()).meta({ title: AzureConfig.meta()?.title ?? '' }),
+  FilesConfig.safeExtend(common()).meta({ title: FilesConfig.meta()?.title ?? '' }),
+  VaultConfig.safeExtend(common()).meta({ title: VaultConfig.meta()?.title ?? '' }),
 ]);
 /** A store's name and limits, with the fields of its own kind. */
 export type StoreConfig = z.output<typeof StoreConfig>;

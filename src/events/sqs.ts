@@ -4,13 +4,13 @@ import type { MessageQueue, QueueMessage } from '../providers/message-queue.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createBackoff } from './backoff.ts';
 import type { Hint, Intake, IntakeDeps } from './hint.ts';
-import { parseSqsEvent } from './sqs-event.ts';
+import { type EventStore, parseSqsEvent } from './sqs-event.ts';
 
 export interface SqsIntakeOptions {
   readonly name: string;
-  /** The store whose events the queue receives, and the store's region. */
+  /** The name of the store whose events the queue receives. */
   readonly store: string;
-  readonly region: string;
+  readonly events: EventStore;
   /** Opens the queue. Called at the start, and another time after each failure. */
   readonly open: () => Promise<MessageQueue>;
   readonly logger: Logger;
@@ -82,13 +82,13 @@ export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Int
 /** Submits the hints in the messages. Returns the receipts of the messages that should be removed from the queue. */
 function processMessages(
   messages: readonly QueueMessage[],
-  { name, store, region, logger }: SqsIntakeOptions,
+  { name, store, events, logger }: SqsIntakeOptions,
   deps: IntakeDeps,
 ): readonly string[] {
   const done: string[] = [];
   const hints: Hint[] = [];
   for (const { body, receipt, received } of messages) {
-    const event = parseSqsEvent(body, region);
+    const event = parseSqsEvent(body, events);
     if (event.kind === 'hint') hints.push({ store, keys: event.keys });
     if (event.kind === 'other') deps.onSkipped('ignored');
     if (event.kind !== 'malformed') done.push(receipt);

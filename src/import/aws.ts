@@ -3,7 +3,16 @@ import { accountOf, type Store, type StoreContext } from './store.ts';
 
 const ROLE = /^arn:[^:]+:iam::\d{12}:role\/.+$/;
 
-/** https://external-secrets.io/latest/provider/aws-secrets-manager/ */
+/** The kind of store for each `service` of External Secrets. */
+const KINDS = {
+  SecretsManager: 'aws-secrets-manager',
+  ParameterStore: 'aws-parameter-store',
+} as const;
+
+/**
+ * https://external-secrets.io/latest/provider/aws-secrets-manager/
+ * https://external-secrets.io/latest/provider/aws-parameter-store/
+ */
 export function awsStore(aws: Node, context: StoreContext): Store | undefined {
   const { notes, name } = context;
   const service = aws.text('service');
@@ -11,7 +20,8 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
   const prefix = aws.text('prefix');
   // Ignore the settings for deleting pushed secrets, because they do not affect reading.
   aws.ignore('secretsManager');
-  if (service !== 'SecretsManager') {
+  const kind = kindOf(service);
+  if (kind === undefined) {
     for (const field of [
       'auth',
       'role',
@@ -25,8 +35,8 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
       aws.ignore(field);
     notes.lost(
       `${aws.path}.service`,
-      `secretbridge does not read the service ${service ?? 'none'}; it reads only SecretsManager`,
-      'Move its values into Secrets Manager, or keep the objects that use it with External Secrets.',
+      `secretbridge does not read the service ${service ?? 'none'}; it reads SecretsManager and ParameterStore`,
+      'Fix the object, and import it again.',
     );
     return undefined;
   }
@@ -36,12 +46,12 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
   const auth = authOf(aws, context);
   const storeConfig: Json = {
     name,
-    kind: 'aws-secrets-manager',
+    kind,
     ...regionOf(region),
     auth: { ...auth, ...(roles.length === 0 ? {} : { assumeRole: roles }) },
   };
   return {
-    kind: 'aws-secrets-manager',
+    kind,
     name,
     ...(prefix === undefined ? {} : { prefix }),
     place(key) {
@@ -50,6 +60,10 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
     searched: name,
     storeConfigs: () => [storeConfig],
   };
+}
+
+function kindOf(service: string | undefined): (typeof KINDS)[keyof typeof KINDS] | undefined {
+  return service === 'SecretsManager' || service === 'ParameterStore' ? KINDS[service] : undefined;
 }
 
 /**

@@ -118,7 +118,7 @@ interface Place {
 
 /** A converted store. */
 export interface Store {
-  readonly kind: 'vault' | 'aws-secrets-manager' | 'azure-key-vault';
+  readonly kind: 'vault' | 'aws-secrets-manager' | 'aws-parameter-store' | 'azure-key-vault';
   readonly name: string;
   readonly kvVersion?: 1 | 2;
   /** The prefix that External Secrets adds to each key. */

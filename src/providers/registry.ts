@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { awsParameterStore } from './aws-parameter-store/index.ts';
 import { awsSecretsManager } from './aws-secrets-manager/index.ts';
 import { azureKeyVault } from './azure-key-vault/index.ts';
 import { files } from './files/index.ts';
@@ -8,6 +9,7 @@ import { vault } from './vault/index.ts';
 
 /** All providers by kind. Importing this file loads no SDK, because only `create` loads one. */
 export const PROVIDERS: Readonly<Record<string, ProviderDefinition>> = {
+  [awsParameterStore.kind]: awsParameterStore,
   [awsSecretsManager.kind]: awsSecretsManager,
   [azureKeyVault.kind]: azureKeyVault,
   [files.kind]: files,

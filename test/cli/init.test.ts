@@ -81,6 +81,7 @@ describe('init', () => {
     ['--key', '../x', 'files'],
     ['--at', '', 'files'],
     ['--at', 'eu-west1', 'aws-secrets-manager'],
+    ['--key', 'app/db', 'aws-parameter-store'],
     ['--key', 'a_b', 'azure-key-vault'],
     ['--at', 'http://example.vault.azure.net', 'azure-key-vault'],
     ['--key', 'a//b', 'vault'],

@@ -3,6 +3,7 @@ import { HEAD, linesOf, loadText } from './memory-fs.ts';
 
 const STORES = `stores:
   - { name: aws, kind: aws-secrets-manager, region: eu-west-1 }
+  - { name: ssm, kind: aws-parameter-store, region: eu-west-1 }
   - { name: azure, kind: azure-key-vault, vaultUrl: 'https://contoso.vault.azure.net' }
   - { name: team, kind: vault, address: 'https://vault.internal:8200', auth: { method: kubernetes, role: a } }
   - { name: local, kind: files, path: x }
@@ -17,7 +18,9 @@ async function problems(events: string): Promise<readonly string[]> {
 
 describe('event sources', () => {
   it('accepts event sources of each kind', async () => {
-    const all = `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ],
+    const all = `sqs: [
+    { name: eu, queueUrl: '${QUEUE}', store: aws },
+    { name: parameters, queueUrl: '${QUEUE}', store: ssm } ],
   eventGrid: [
     { name: contoso, store: azure, key: { env: GRID_KEY } },
     { name: tokens, store: azure, entra: { tenantId: 72f988bf-86f1-41af-91ab-2d7cd011db47, audience: 'api://a' } } ],
@@ -31,7 +34,7 @@ describe('event sources', () => {
       `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ], vault: [ { name: eu, store: team } ]`,
     );
     expect(found).toEqual([
-      'events.vault[0].name CONFIG_INVALID: the name `eu` is used twice, first at secretbridge.yaml:9:26',
+      'events.vault[0].name CONFIG_INVALID: the name `eu` is used twice, first at secretbridge.yaml:10:26',
     ]);
   });
 
@@ -39,7 +42,7 @@ describe('event sources', () => {
     [
       `sqs: [ { name: a, queueUrl: '${QUEUE}', store: team } ]`,
       'events.sqs[0].store',
-      '`aws-secrets-manager`, but `team`',
+      '`aws-secrets-manager` or `aws-parameter-store`, but `team`',
     ],
     [
       'eventGrid: [ { name: a, store: aws, key: { env: K } } ]',

@@ -6,6 +6,7 @@ const STORES = `stores:
   - { name: v1, kind: vault, address: https://v, kvVersion: 1, auth: { method: token, token: { env: T } } }
   - { name: f, kind: files, path: x }
   - { name: aws, kind: aws-secrets-manager, region: eu-west-1 }
+  - { name: ps, kind: aws-parameter-store, region: eu-west-1 }
   - { name: az, kind: azure-key-vault, vaultUrl: https://a.vault.azure.net }
 `;
 
@@ -23,6 +24,8 @@ const FILE = 'expected a path relative to the folder';
 const AWS = 'expected an AWS Secrets Manager name: 1 to 512 of `A-Z a-z 0-9 / _ + = . @ ! -`';
 const AZURE = 'expected an Azure Key Vault name: 1 to 127 of `0-9 a-z A-Z -`';
 const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf';
+const PARAMETER = 'expected a parameter name: 1 to 1011 of `A-Z a-z 0-9 / _ . -`';
+const PARAMETER_ARN = 'arn:aws:ssm:eu-west-1:123456789012:parameter/a/b';
 
 describe('a key that its store does not allow', () => {
   it.each([
@@ -43,6 +46,13 @@ describe('a key that its store does not allow', () => {
     ['aws', 'a/../b', 'expected a name without `.` and `..` segments'],
     ['aws', 'arn:aws:s3:::bucket', 'expected a name, or an ARN: `arn:aws:secretsmanager:<region>:<account>:secret:<name>`'],
     ['aws', ARN.replace('eu-west-1', 'us-east-1'), "expected an ARN of the store's own region `eu-west-1`, got one of `us-east-1`"],
+    ['ps', 'a@b', PARAMETER],
+    ['ps', 'a/b', 'expected a name with `/` at its start, because it has levels — did you mean `/a/b`?'],
+    ['ps', '/a//b/', 'expected a name without `/` at its end and without `//` — did you mean `/a/b`?'],
+    ['ps', '/a/../b', 'expected a name without `.` and `..` segments'],
+    ['ps', '/a/b:3', 'expected a name without `:`; write the part after the colon as `version`'],
+    ['ps', ARN, 'expected a name, or an ARN: `arn:aws:ssm:<region>:<account>:parameter/<name>`'],
+    ['ps', PARAMETER_ARN.replace('eu-west-1', 'us-east-1'), "expected an ARN of the store's own region `eu-west-1`, got one of `us-east-1`"],
     ['az', 'payments/db', `${AZURE} — did you mean \`payments-db\`?`],
     ['az', 'payments_db.v2', `${AZURE} — did you mean \`payments-db-v2\`?`],
     ['az', 'caf\u00e9', AZURE],
@@ -56,6 +66,7 @@ describe('a key that its store does not allow', () => {
     ['v', 'payments/db'], ['v', 'a b/\u00e9'], ['v', '...'], ['v1', 'data/a'], ['f', 'a/b.json'], ['f', '.env'],
     ['aws', '/prod/db'], ['aws', 'team//db'], ['aws', '/prod/'], ['aws', 'rds!cluster-1'], ['aws', 'a@b+c=d.e_f-g'], ['aws', 'x'.repeat(512)], ['aws', ARN],
     ['aws', ARN.replace('-AbCdEf', '')], ['aws', ARN.replace('arn:aws:', 'arn:aws-us-gov:')],
+    ['ps', '/prod/db'], ['ps', 'plain'], ['ps', '/plain'], ['ps', '/aws/service/ami-amazon-linux-latest/x'], ['ps', PARAMETER_ARN],
     ['az', 'Payments-DB-2'], ['az', 'x'.repeat(127)],
   ])('accepts a valid key: %s %j', async (store, key) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([]);
@@ -70,6 +81,8 @@ describe('a version that its store does not allow', () => {
     ['v1', '1', 'expected no `version`, or the fingerprint of the only accepted value: the key/value engine version 1 has no versions'],
     ['f', '1', 'expected no `version`, or the fingerprint of the only accepted value: files have no versions'],
     ['az', '1', 'expected an Azure Key Vault version: 32 hexadecimal digits'],
+    ['ps', '0', 'expected a version number, or a label such as `blue`'],
+    ['ps', 'aws-1', 'expected a version number, or a label such as `blue`'],
     ['aws', '"a\\nb"', 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
     ['aws', 'x'.repeat(257), 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
   ])('the loader reports a version that its store does not allow: %s %s', async (store, version, message) => {
@@ -78,7 +91,7 @@ describe('a version that its store does not allow', () => {
 
   it.each([
     ['v', '3'], ['v', '"3"'], ['v1', `"01234567:${'0a'.repeat(32)}"`], ['f', `"01234567:${'0a'.repeat(32)}"`],
-    ['aws', 'AWSPREVIOUS'], ['aws', '3'], ['aws', '0f8fad5b-d9cb-469f-a165-70867728950e'], ['az', '4387e9f3d6e14c459867679a90fd0f79'],
+    ['aws', 'AWSPREVIOUS'], ['aws', '3'], ['ps', '3'], ['ps', 'blue'], ['aws', '0f8fad5b-d9cb-469f-a165-70867728950e'], ['az', '4387e9f3d6e14c459867679a90fd0f79'],
   ])('accepts a valid version: %s %s', async (store, version) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([]);
   }); // biome-ignore format: a table
@@ -92,6 +105,7 @@ describe('a search that its store does not support', () => {
     ['aws', 'path: "a b/"', `find.path CONFIG_INVALID: ${AWS}`],
     ['aws', 'path: /a//b', 'find.path CONFIG_INVALID: expected a path without `//` — did you mean `/a/b`?'],
     ['aws', 'path: a//', 'find.path CONFIG_INVALID: expected a path without `//` — did you mean `a`?'],
+    ['ps', 'path: app', 'find.path CONFIG_INVALID: expected a path that starts with `/` — did you mean `/app`?'],
     ['az', 'path: a/', `find.path CONFIG_INVALID: ${AZURE} — did you mean \`a\`?`],
     ['f', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
     ['v1', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
@@ -101,7 +115,7 @@ describe('a search that its store does not support', () => {
 
   it.each([
     ['v', 'path: ""'], ['v', 'path: features/'], ['v', 'tags: { a: b }'], ['f', 'path: a/b/'], ['aws', 'path: /prod/'],
-    ['aws', 'tags: { a: b }'], ['az', 'path: payments-'], ['az', 'tags: { a: b }'],
+    ['aws', 'tags: { a: b }'], ['ps', 'path: /app/'], ['ps', 'tags: { a: b }'], ['az', 'path: payments-'], ['az', 'tags: { a: b }'],
   ])('accepts a valid search: %s { %s }', async (store, find) => {
     expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([]);
   }); // biome-ignore format: a table
@@ -142,7 +156,7 @@ describe('problems of stores and mappings', () => {
       const text = `${HEAD}stores: [ { name: s, kind: ${kind} } ]
 mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k } } } ]\n`;
       expect(linesOf(await loadText(text))).toEqual([
-        '3:28 stores[0].kind CONFIG_INVALID: expected `aws-secrets-manager`, `azure-key-vault`, `files` or `vault`, got other text',
+        '3:28 stores[0].kind CONFIG_INVALID: expected `aws-parameter-store`, `aws-secrets-manager`, `azure-key-vault`, `files` or `vault`, got other text',
       ]);
     },
   );

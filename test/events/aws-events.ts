@@ -60,3 +60,26 @@ export function serviceEvent(eventName: string, record: object): object {
 export function viaSns(event: object): object {
   return { Type: 'Notification', MessageId: 'm', TopicArn: 'arn:aws:sns:x', Message: JSON.stringify(event) };
 }
+
+export function parameterArn(name: string, region = REGION): string {
+  return `arn:aws:ssm:${region}:${ACCOUNT}:parameter/${name.replace(/^\//, '')}`;
+}
+
+/** Returns an event that Parameter Store emits after a change. */
+export function parameterChanged(name: string, operation: string, part: object = {}): object {
+  const detail = { name, operation, type: 'SecureString', description: 'a parameter' };
+  const resources = [parameterArn(name)];
+  return envelope('Parameter Store Change', detail, { source: 'aws.ssm', resources, ...part });
+}
+
+/** Returns an event that Parameter Store emits when the policy of a parameter takes effect. */
+export function policyAction(name: string, policy: string): object {
+  const detail = {
+    'policy-type': policy,
+    'parameter-name': name,
+    'parameter-type': 'SecureString',
+    'action-status': 'Success',
+  };
+  const resources = [parameterArn(name)];
+  return envelope('Parameter Store Policy Action', detail, { source: 'aws.ssm', resources });
+}

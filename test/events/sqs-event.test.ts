@@ -1,8 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { parseSqsEvent } from '../../src/events/sqs-event.ts';
-import { apiCall, arnOf, labelUpdated, REGION, serviceEvent, viaSns } from './aws-events.ts';
+import { type EventStore, parseSqsEvent } from '../../src/events/sqs-event.ts';
+import {
+  apiCall,
+  arnOf,
+  labelUpdated,
+  parameterArn,
+  parameterChanged,
+  policyAction,
+  REGION,
+  serviceEvent,
+  viaSns,
+} from './aws-events.ts';
 
-const parse = (event: unknown) => parseSqsEvent(JSON.stringify(event), REGION);
+const SECRETS = { kind: 'aws-secrets-manager', region: REGION } as const;
+const PARAMETERS = { kind: 'aws-parameter-store', region: REGION } as const;
+const parse = (event: unknown, store: EventStore = SECRETS) => parseSqsEvent(JSON.stringify(event), store);
 const ARN = arnOf('db');
 
 describe('a Secrets Manager event', () => {
@@ -101,7 +113,8 @@ describe('a Secrets Manager event', () => {
     JSON.stringify({ Type: 'Notification', Message: { source: 'aws.secretsmanager' } }),
     `${'['.repeat(20_000)}`,
   ])('a message that is not a valid event is malformed: %.40s', (body) => {
-    expect(parseSqsEvent(body, REGION)).toEqual({ kind: 'malformed' });
+    for (const store of [SECRETS, PARAMETERS])
+      expect(parseSqsEvent(body, store)).toEqual({ kind: 'malformed' });
   });
 
   it('a Secrets Manager event yields only names, and the rest of the event is discarded', () => {
@@ -111,5 +124,38 @@ describe('a Secrets Manager event', () => {
       additionalEventData: { SecretId: ['MARKER'] },
     });
     expect(JSON.stringify(parse(event))).not.toContain('MARKER');
+  });
+});
+
+describe('a Parameter Store event', () => {
+  it.each([
+    ['a new value', parameterChanged('/app/db', 'Update'), [parameterArn('/app/db'), '/app/db']],
+    ['a new parameter through SNS', viaSns(parameterChanged('db', 'Create')), [parameterArn('db'), 'db']],
+    ['a deletion', parameterChanged('/app/db', 'Delete'), [parameterArn('/app/db'), '/app/db']],
+    ['a moved label', parameterChanged('db', 'LabelParameterVersion'), [parameterArn('db'), 'db']],
+    ['an expiration', policyAction('/app/db', 'Expiration'), [parameterArn('/app/db'), '/app/db']],
+    ['an event without an ARN', parameterChanged('/app/db', 'Update', { resources: [] }), ['/app/db']],
+  ])('a Parameter Store event contains the names of its parameter: %s', (_, event, keys) => {
+    expect(parse(event, PARAMETERS)).toEqual({ kind: 'hint', keys });
+  });
+
+  it.each([
+    ['an event of another region', parameterChanged('db', 'Update', { region: 'us-east-1' })],
+    [
+      'a name in another region',
+      parameterChanged('', 'Update', { resources: [parameterArn('db', 'us-east-1')] }),
+    ],
+    [
+      'another event of Systems Manager',
+      parameterChanged('db', 'Update', { 'detail-type': 'EC2 Command Status-change' }),
+    ],
+    ['an invalid name', parameterChanged('no name; a value?', 'Update', { resources: [] })],
+    ['a secret', labelUpdated('db')],
+  ])('a Parameter Store event is ignored if it reports no change of the store: %s', (_, event) => {
+    expect(parse(event, PARAMETERS)).toEqual({ kind: 'other' });
+  });
+
+  it('a store of Secrets Manager ignores the events of Parameter Store', () => {
+    expect(parse(parameterChanged('db', 'Update'))).toEqual({ kind: 'other' });
   });
 });

@@ -52,7 +52,7 @@ function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0, failEa
     {
       name: 'eu',
       store: 'aws',
-      region: REGION,
+      events: { kind: 'aws-secrets-manager', region: REGION },
       logger,
       random: () => 0.999,
       async open() {

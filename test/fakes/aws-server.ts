@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { AwsError, OPERATIONS } from './aws-operations.ts';
+import { PARAMETER_OPERATIONS, ParameterStore } from './aws-parameters.ts';
 import { AwsStore, randomText } from './aws-store.ts';
 import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
@@ -41,13 +42,14 @@ export type AwsFault =
   | 'wrong form';
 
 /**
- * A fake of AWS Secrets Manager and STS over HTTP, with the operations that secretbridge uses. It also serves the
- * credentials of containers and instances. A request needs a signature with a valid access key. The fake does not
+ * A fake of AWS Secrets Manager, Parameter Store and STS over HTTP, with the operations that secretbridge uses. It also
+ * serves the credentials of containers and instances. A request needs a signature with a valid access key. The fake does not
  * verify the signature itself.
  */
 export interface AwsServer extends AsyncDisposable {
   readonly address: string;
   readonly store: AwsStore;
+  readonly parameters: ParameterStore;
   /** Credentials that are valid from the start and never expire. */
   readonly root: Grant;
   /** The operations of the received requests in order, for example `GetSecretValue` or `AssumeRole`. */
@@ -59,7 +61,10 @@ export interface AwsServer extends AsyncDisposable {
    * for each single secret of a batch.
    */
   fail(fault: AwsFault | undefined, operations?: RegExp): void;
-  /** Sets or removes the error for one secret. */
+  /**
+   * Sets or removes the error for one secret or parameter. Like in AWS, an error of one parameter is the answer to the
+   * whole request.
+   */
   failKey(name: string, error: AwsError | undefined, operations?: RegExp): void;
   /** The lifetime of the credentials that a login returns. */
   sessionMs: number;
@@ -87,6 +92,7 @@ interface Reply {
 export async function startAwsServer(options: AwsServerOptions = {}): Promise<AwsServer> {
   const { region = 'eu-west-1', account = '123456789012', tls } = options;
   const store = new AwsStore(region, account);
+  const parameters = new ParameterStore(region, account);
   const root: Grant = { accessKeyId: `AKIA${randomText(16)}`, secretAccessKey: randomText(40) };
   const grants = new Map<string, Grant>([[root.accessKeyId, root]]);
   const faults: { fault: AwsFault; operations: RegExp }[] = [];
@@ -121,7 +127,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
       throw new AwsError('UnrecognizedClientException');
     if ((grant.endsAt ?? Number.POSITIVE_INFINITY) < Date.now()) throw new AwsError('ExpiredTokenException');
   };
-  const secretsManager = (
+  const jsonService = (
     operation: string,
     incoming: IncomingMessage,
     input: Record<string, unknown>,
@@ -129,13 +135,20 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
     try {
       throwFault(operation);
       authenticate(incoming);
-      const run = OPERATIONS[operation];
-      if (run === undefined) throw new AwsError('UnknownOperationException');
-      return json(200, run({ store, checkKey, batchPage: aws.batchPage }, input));
+      return json(200, answerTo(operation, input));
     } catch (error) {
       if (!(error instanceof AwsError)) throw error;
       return json(error.status, { __type: error.type, Message: error.message });
     }
+  };
+  const answerTo = (operation: string, input: Record<string, unknown>): object => {
+    const context = { store, checkKey, batchPage: aws.batchPage };
+    const isParameters = Object.hasOwn(PARAMETER_OPERATIONS, operation);
+    const answer = isParameters
+      ? PARAMETER_OPERATIONS[operation]?.({ parameters, checkKey }, input)
+      : OPERATIONS[operation]?.(context, input);
+    if (answer === undefined) throw new AwsError('UnknownOperationException');
+    return answer;
   };
   const sts = (operation: string, incoming: IncomingMessage, input: Record<string, unknown>): Reply => {
     try {
@@ -198,7 +211,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
         : operation === 'instance'
           ? instance(incoming)
           : incoming.headers['x-amz-target'] !== undefined
-            ? secretsManager(operation, incoming, input)
+            ? jsonService(operation, incoming, input)
             : sts(operation, incoming, input);
     if (fault === 'wrong form') return send(outgoing, misshapen(reply), false);
     if (fault === 'wrong type') return send(outgoing, { ...reply, type: 'text/plain' }, false);
@@ -210,6 +223,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
   const aws: AwsServer = {
     address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     store,
+    parameters,
     root,
     requests: [],
     count: (operation) => aws.requests.filter((request) => request.operation === operation).length,
@@ -247,7 +261,7 @@ function parse({ method, url, headers }: IncomingMessage, body: string) {
   const target = headers['x-amz-target'];
   if (typeof target === 'string') {
     const input = JSON.parse(body) as Record<string, unknown>;
-    return { operation: target.replace(/^secretsmanager\./, ''), input };
+    return { operation: target.replace(/^(secretsmanager|AmazonSSM)\./, ''), input };
   }
   const input: Record<string, unknown> = Object.fromEntries(new URLSearchParams(body));
   return { operation: String(input.Action), input };
@@ -284,7 +298,7 @@ function html(fault: 'html' | 'html 403'): Reply {
 /** Returns an answer that is valid JSON or XML, but in which the expected fields have another type or name. */
 function misshapen({ body, ...reply }: Reply): Reply {
   if (!reply.type.includes('json')) return { ...reply, body: body.replaceAll('Credentials>', 'Keys>') };
-  const lists = { SecretList: 'no list', SecretValues: 'no list', Errors: 'no list' };
+  const lists = { SecretList: 'no list', SecretValues: 'no list', Errors: 'no list', Parameters: 'no list' };
   return {
     ...reply,
     body: JSON.stringify({ ...JSON.parse(body), CreatedDate: { of: 'another form' }, ...lists }),

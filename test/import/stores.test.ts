@@ -271,8 +271,43 @@ describe('an AWS store', () => {
     expect(stores).toMatchObject([{ auth: { method: 'webIdentity', roleArn: ROLE } }]);
   });
 
-  it('an AWS store is converted only for Secrets Manager', async () => {
-    const { stores, report } = await imported(aws({ service: 'ParameterStore' }), external(one));
+  it('an AWS store for Parameter Store is converted with its login, and its keys with their versions', async () => {
+    const { stores, mappings, report } = await imported(
+      aws({ service: 'ParameterStore', role: ROLE, externalID: 'e-1' }),
+      external({
+        data: [
+          { secretKey: 'A', remoteRef: { key: '/app/db', property: 'password' } },
+          { secretKey: 'B', remoteRef: { key: 'plain', version: '3' } },
+          { secretKey: 'C', remoteRef: { key: '/app/db', version: 'blue' } },
+        ],
+        dataFrom: [{ find: { path: '/app/flags', tags: { live: 'true' } } }],
+      }),
+    );
+    expect(stores).toEqual([
+      {
+        name: 'vault',
+        kind: 'aws-parameter-store',
+        region: 'eu-west-1',
+        auth: { method: 'default', assumeRole: [{ roleArn: ROLE, externalId: 'e-1' }] },
+      },
+    ]);
+    expect(mappings).toMatchObject([
+      {
+        data: {
+          A: { store: 'vault', key: '/app/db', property: 'password' },
+          B: { store: 'vault', key: 'plain', version: '3' },
+          C: { store: 'vault', key: '/app/db', version: 'blue' },
+        },
+        dataFrom: [{ store: 'vault', find: { path: '/app/flags/', tags: { live: 'true' } } }],
+      },
+    ]);
+    expect(report('ClusterSecretStore', 'vault')?.findings.filter(({ level }) => level === 'lost')).toEqual(
+      [],
+    );
+  });
+
+  it('an AWS store is converted only for Secrets Manager and Parameter Store', async () => {
+    const { stores, report } = await imported(aws({ service: 'Other' }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual(['spec.provider.aws.service']);
   });

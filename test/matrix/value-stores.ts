@@ -84,6 +84,30 @@ async function openAws(): Promise<FakeValueStore> {
   };
 }
 
+async function openParameters(): Promise<FakeValueStore> {
+  const server = await startAwsServer();
+  const proxy = await startFaultProxy(server.address);
+  return {
+    name: 'parameters',
+    config: {
+      name: 's',
+      kind: 'aws-parameter-store',
+      region: 'eu-west-1',
+      endpoint: proxy.address,
+      auth: STATIC_AUTH,
+      limits: LIMITS,
+    },
+    env: { KEY_ID: server.root.accessKeyId, SECRET_KEY: server.root.secretAccessKey },
+    put: async (key, { value, tags }) =>
+      String(server.parameters.put(key, String(value), tags === undefined ? {} : { tags })),
+    breakSearch: () => void proxy.arrival(/./).then(() => proxy.set('server error')),
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
 async function openAzure(): Promise<FakeValueStore> {
   const server = await startAzureServer();
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-values-'));
@@ -144,6 +168,7 @@ export const FAKES: Readonly<Record<StoreName, () => Promise<FakeValueStore>>> =
   'vault-2': () => openVault(2),
   'vault-1': () => openVault(1),
   aws: openAws,
+  parameters: openParameters,
   azure: openAzure,
   files: openFiles,
 };

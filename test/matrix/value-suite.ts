@@ -54,6 +54,7 @@ const NEVER: Readonly<Record<StoreName, string>> = {
   'vault-2': '99',
   'vault-1': `${benchFingerprints().keyId}:${'0'.repeat(64)}`,
   aws: '00000000-0000-4000-8000-000000000000',
+  parameters: '99',
   azure: '0'.repeat(32),
   files: `${benchFingerprints().keyId}:${'0'.repeat(64)}`,
 };
@@ -102,6 +103,7 @@ async function run(store: ValueStore): Promise<ReadonlyMap<string, Gives>> {
 }
 
 function nameIn(store: StoreName, name: string): string {
+  if (store === 'parameters') return `/${name}`;
   return store === 'azure' ? name.replaceAll('/', '-') : name;
 }
 

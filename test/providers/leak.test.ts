@@ -9,6 +9,7 @@ import { FAULTS as AZURE_FAULTS } from '../fakes/azure-server/faults.ts';
 import { FAULTS } from '../fakes/fault-proxy.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
 import { findLeaks, markerOf } from '../leak-search.ts';
+import { openParameters } from './aws-parameter-store/harness.ts';
 import { openAws, roleArn, STATIC } from './aws-secrets-manager/harness.ts';
 import { BY_SECRET, CLIENT_SECRET, openAzure } from './azure-key-vault/harness.ts';
 import { APP_ROLE, openVault } from './vault/harness.ts';
@@ -90,6 +91,47 @@ describe('errors about AWS', { tags: ['long'] }, () => {
   );
 });
 
+describe('errors about Parameter Store', { tags: ['long'] }, () => {
+  async function expectNothingIn(aws: Awaited<ReturnType<typeof openParameters>>): Promise<void> {
+    const refs = ['/a', '/b', '/none'].map((key) => ({ key }));
+    const results = await aws.provider.read([...refs, { key: '/a', version: 'blue' }]);
+    const searches = await Promise.allSettled([aws.provider.find({ path: '/', tags: {} })]);
+    const failures = searches.flatMap((search) => (search.status === 'rejected' ? [search.reason] : []));
+    const text = everythingIn([...results, ...failures, ...(await aws.provider.check())]);
+    expectNoLeaks(text, aws.server.secrets());
+    for (const vendorText of VENDOR_TEXTS.aws) expect(text).not.toContain(vendorText);
+  }
+
+  it.each(FAULTS)('keeps secrets and texts of AWS out of the errors after the fault "%s"', async (fault) => {
+    await using aws = await openParameters({ config: ROLE });
+    for (const name of ['/a', '/b']) aws.parameters.put(name, MARKER);
+    for (const current of [fault, undefined, fault]) {
+      aws.proxy.set(current);
+      await expectNothingIn(aws);
+    }
+  });
+
+  it.each([
+    ['hang', /./],
+    ['cut', /Parameter/],
+    ['html', /AssumeRole/],
+    ['wrong type', /./],
+    ['wrong form', /Parameter/],
+    [new AwsError('AccessDeniedException'), /./],
+    [new AwsError('SomethingNew'), /./],
+    [new AwsError('AccessDeniedException'), /^GetParameter$/],
+  ] as const)(
+    'keeps secrets and texts of AWS out of the errors after the fault %s in operations %s',
+    async (fault, operations) => {
+      await using aws = await openParameters({ config: ROLE });
+      for (const name of ['/a', '/b']) aws.parameters.put(name, MARKER);
+      aws.server.failKey('/b', new AwsError('InvalidKeyId'));
+      aws.server.fail(fault, operations);
+      await expectNothingIn(aws);
+    },
+  );
+});
+
 describe('errors about Key Vault', { tags: ['long'] }, () => {
   it.each(AZURE_FAULTS)(
     'keeps secrets and texts of Azure out of the errors after the fault "%s" during login, read and proof of absence',
@@ -137,11 +179,12 @@ async function storeOnVault(): Promise<Store> {
   };
 }
 
-async function storeOnAws(): Promise<Store> {
+async function storeOnAws(kind: 'aws-secrets-manager' | 'aws-parameter-store'): Promise<Store> {
   const server = await startAwsServer();
   server.store.put('a', MARKER);
+  server.parameters.put('a', MARKER);
   return {
-    config: { kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint: server.address, ...ROLE },
+    config: { kind, region: 'eu-west-1', endpoint: server.address, ...ROLE },
     env: {
       KEY_ID: server.root.accessKeyId,
       SECRET_KEY: server.root.secretAccessKey,
@@ -194,7 +237,22 @@ const SCRIPT = `
 describe('a process with an open store', () => {
   it.each([
     ['Vault', storeOnVault, 'vault', 'VaultConfig', 'vault', /node-vault/],
-    ['AWS', storeOnAws, 'aws-secrets-manager', 'AwsConfig', 'awsSecretsManager', /aws|sdk/i],
+    [
+      'AWS Secrets Manager',
+      () => storeOnAws('aws-secrets-manager'),
+      'aws-secrets-manager',
+      'AwsConfig',
+      'awsSecretsManager',
+      /aws|sdk/i,
+    ],
+    [
+      'AWS Parameter Store',
+      () => storeOnAws('aws-parameter-store'),
+      'aws-parameter-store',
+      'ParameterStoreConfig',
+      'awsParameterStore',
+      /aws|sdk/i,
+    ],
     ['Azure', () => storeOnAzure(false), 'azure-key-vault', 'AzureConfig', 'azureKeyVault', undefined],
     [
       'Azure, with the authority in NODE_EXTRA_CA_CERTS',

@@ -17,9 +17,10 @@ STS, Microsoft Entra), the metadata services of nodes, event queues, the OIDC pr
 {{- if has $method (list "managedIdentity" "default") -}}
 {{- $found = append $found (dict "host" "169.254.169.254" "port" 80 "what" $what) -}}
 {{- end -}}
-{{- else if eq .kind "aws-secrets-manager" -}}
+{{- else if has .kind (list "aws-secrets-manager" "aws-parameter-store") -}}
 {{- $domain := ternary "amazonaws.com.cn" "amazonaws.com" (hasPrefix "cn-" .region) -}}
-{{- $service := printf "https://secretsmanager%s.%s.%s" (ternary "-fips" "" (.fips | default false)) .region $domain -}}
+{{- $host := ternary "ssm" "secretsmanager" (eq .kind "aws-parameter-store") -}}
+{{- $service := printf "https://%s%s.%s.%s" $host (ternary "-fips" "" (.fips | default false)) .region $domain -}}
 {{- $found = append $found (include "secretbridge.destination" (list (.endpoint | default $service) $what) | fromJson) -}}
 {{- if or (ne $method "static") .auth.assumeRole -}}
 {{- $found = append $found (dict "host" (printf "sts%s.%s.%s" (ternary "-fips" "" (.fips | default false)) .region $domain) "port" 443 "what" $what) -}}

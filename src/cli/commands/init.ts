@@ -82,6 +82,7 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
     ],
     files: `put the value into ${join(relativeToOutput(out, at), key)}`,
     'aws-secrets-manager': undefined,
+    'aws-parameter-store': undefined,
     'azure-key-vault': undefined,
   }[store];
   const steps: readonly (readonly [string, string])[] = [

@@ -29,6 +29,12 @@ interface LocationQuestion {
   readonly fallback: string;
 }
 
+const AWS_QUESTION: LocationQuestion = {
+  question: 'AWS region',
+  variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
+  fallback: 'eu-west-1',
+};
+
 /** For each kind of store, the question about its location. */
 const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
   vault: {
@@ -37,11 +43,8 @@ const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
     fallback: 'https://vault.internal:8200',
   },
   files: { question: 'Folder of the files', variables: [], fallback: './secrets' },
-  'aws-secrets-manager': {
-    question: 'AWS region',
-    variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
-    fallback: 'eu-west-1',
-  },
+  'aws-secrets-manager': AWS_QUESTION,
+  'aws-parameter-store': AWS_QUESTION,
   'azure-key-vault': {
     question: 'URL of the key vault',
     variables: [],

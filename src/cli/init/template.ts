@@ -75,6 +75,7 @@ ${needsAllowHttp(at) ? '    allowHttp: true      # unencrypted: use https outsid
       return `    path: ${scalar(at)}
 `;
     case 'aws-secrets-manager':
+    case 'aws-parameter-store':
       return `    region: ${scalar(at)}
     auth: { method: default }      # the identity of the pod, or of your environment
 `;
@@ -125,7 +126,13 @@ function scalar(text: string): string {
   return /[,[\]{}\n]/.test(text) ? JSON.stringify(text) : stringify(text, { lineWidth: 0 }).trimEnd();
 }
 
-export const STORE_KINDS = ['vault', 'files', 'aws-secrets-manager', 'azure-key-vault'] as const;
+export const STORE_KINDS = [
+  'vault',
+  'files',
+  'aws-secrets-manager',
+  'aws-parameter-store',
+  'azure-key-vault',
+] as const;
 export type StoreKind = (typeof STORE_KINDS)[number];
 
 export const CLUSTER_KINDS = ['kubernetes', 'directory'] as const;

@@ -20,7 +20,7 @@ export async function checkEvents(config: Config, deps: EventChecksDeps): Promis
   const storeOf = (name: string) => stores.find((store) => store.name === name && !broken.has(name));
   for (const { name, store, queueUrl } of events?.sqs ?? []) {
     const awsStore = storeOf(store);
-    if (awsStore?.kind === 'aws-secrets-manager')
+    if (awsStore?.kind === 'aws-secrets-manager' || awsStore?.kind === 'aws-parameter-store')
       await attempt(`events ${name}: queue`, () => checkQueue(awsStore, queueUrl, deps));
   }
   for (const { name, store } of events?.vault ?? [])
@@ -38,11 +38,11 @@ export async function checkEvents(config: Config, deps: EventChecksDeps): Promis
     await attempt(`events ${name}: secret`, () => credential(secret));
 }
 
-type AwsStore = Extract<Config['stores'][number], { kind: 'aws-secrets-manager' }>;
+type AwsStore = Extract<Config['stores'][number], { kind: 'aws-secrets-manager' | 'aws-parameter-store' }>;
 
 async function checkQueue(store: AwsStore, queueUrl: string, deps: EventChecksDeps): Promise<void> {
   const { clock, fingerprints, credential, signal } = deps;
-  const { openMessageQueue } = await import('../../providers/aws-secrets-manager/queue.ts');
+  const { openMessageQueue } = await import('../../providers/aws/queue.ts');
   const { limit } = createStorePolicy({ limits: store.limits });
   await using queue = await openMessageQueue(store, queueUrl, {
     name: store.name,

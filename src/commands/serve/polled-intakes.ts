@@ -49,14 +49,15 @@ function sqsIntake(
   { clock, logger, fingerprints }: App,
   { credential, random }: PolledIntakeDeps,
 ): PolledIntake | undefined {
-  if (store.kind !== 'aws-secrets-manager') return undefined;
+  if (store.kind !== 'aws-secrets-manager' && store.kind !== 'aws-parameter-store') return undefined;
   const { name, queueUrl } = entry;
   const open = async () => {
-    const { openMessageQueue } = await import('../../providers/aws-secrets-manager/queue.ts');
+    const { openMessageQueue } = await import('../../providers/aws/queue.ts');
     const { limit } = createStorePolicy({ limits: REQUEST_LIMITS });
     return openMessageQueue(store, queueUrl, { name: store.name, clock, fingerprints, credential, limit });
   };
-  const options = { name, store: store.name, region: store.region, open, logger, random };
+  const events = { kind: store.kind, region: store.region };
+  const options = { name, store: store.name, events, open, logger, random };
   return { origin: { kind: 'sqs', name }, store, entry, start: (deps) => startSqsIntake(options, deps) };
 }
 

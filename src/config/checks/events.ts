@@ -4,11 +4,11 @@ import type { Located } from '../files/yaml.ts';
 import { didYouMean, type Finding, type Path, quoted } from '../problem.ts';
 import { findDuplicateNames } from './names.ts';
 
-/** The store kind that each kind of event source requires. `undefined`: any kind. */
-const STORE_KIND_OF: Readonly<Record<string, string | undefined>> = {
-  sqs: 'aws-secrets-manager',
-  eventGrid: 'azure-key-vault',
-  vault: 'vault',
+/** The store kinds that each kind of event source supports. `undefined`: any kind. */
+const STORE_KINDS_OF: Readonly<Record<string, readonly string[] | undefined>> = {
+  sqs: ['aws-secrets-manager', 'aws-parameter-store'],
+  eventGrid: ['azure-key-vault'],
+  vault: ['vault'],
   webhooks: undefined,
 };
 
@@ -34,7 +34,7 @@ export function checkEventStores(root: Located): readonly Finding[] {
 
 function entriesIn(root: Located): readonly Entry[] {
   const events = memberOf(root.value, 'events');
-  return Object.keys(STORE_KIND_OF).flatMap((kind) =>
+  return Object.keys(STORE_KINDS_OF).flatMap((kind) =>
     entriesOf(memberOf(events, kind)).map(
       ([index, value]): Entry => ({ kind, value, path: ['events', kind, index] }),
     ),
@@ -58,12 +58,12 @@ function checkStore(root: Located, { kind }: Entry, name: string, path: Path): r
     if (names === undefined) return [];
     return [{ ...invalid(path, `there is no store ${quoted(name)}`), ...didYouMean(name, names) }];
   }
-  const expectedKind = STORE_KIND_OF[kind];
+  const expectedKinds = STORE_KINDS_OF[kind];
   const actualKind = textOf(store, 'kind');
-  if (expectedKind === undefined || actualKind === undefined || actualKind === expectedKind) return [];
-  return [
-    invalid(path, `expected a store of kind ${quoted(expectedKind)}, but ${quoted(name)} has another kind`),
-  ];
+  if (expectedKinds === undefined || actualKind === undefined || expectedKinds.includes(actualKind))
+    return [];
+  const kinds = expectedKinds.map((one) => quoted(one)).join(' or ');
+  return [invalid(path, `expected a store of kind ${kinds}, but ${quoted(name)} has another kind`)];
 }
 
 /** Checks the queue address, because requests to the queue carry the session token of the store's login. */

@@ -29,7 +29,9 @@ export async function* pagesOf<Answer extends Page>(
     if (seenTokens.has(token)) throw badAnswer('a list that repeats a page');
     seenTokens.add(token);
     if (seenTokens.size === MAX_PAGES)
-      throw new AppError('TOO_LARGE', { detail: `the account returns its list on more than ${MAX_PAGES} pages` });
+      throw new AppError('TOO_LARGE', {
+        detail: `the account returns its list on more than ${MAX_PAGES} pages`,
+      });
     start = { NextToken: token };
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, vi } from 'vitest';
 import { startSqsIntake } from '../../../src/events/sqs.ts';
-import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
+import { openMessageQueue } from '../../../src/providers/aws/queue.ts';
 import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { startSqsServer } from '../../fakes/sqs-server.ts';
@@ -23,7 +23,14 @@ describe('SQS events under random faults', () => {
       const random = () => 0.2;
       const start = (name: string) =>
         startSqsIntake(
-          { name, store: STORE, region: REGION, open, logger: silentLogger, random },
+          {
+            name,
+            store: STORE,
+            events: { kind: 'aws-secrets-manager', region: REGION },
+            open,
+            logger: silentLogger,
+            random,
+          },
           { submit: take, onSkipped: () => undefined, onProgress: () => undefined },
         );
       const intakes = [start('one'), start('two')];

@@ -123,7 +123,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
     const { egress } = await policyOf('network-beside');
     expect(egress).toEqual([
       ...ALWAYS,
-      ...[1, 2, 3, 4].map((number) => `198.51.100.${number}/32 :443`),
+      ...[1, 7, 2, 3, 4].map((number) => `198.51.100.${number}/32 :443`),
       '169.254.169.254/32 :80',
       ...[5, 6].map((number) => `198.51.100.${number}/32 :443`),
       '@monitoring :*',

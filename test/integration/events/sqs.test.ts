@@ -2,12 +2,14 @@ import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
 import type { Hint } from '../../../src/events/hint.ts';
 import { startSqsIntake } from '../../../src/events/sqs.ts';
+import type { EventStore } from '../../../src/events/sqs-event.ts';
+import { openMessageQueue } from '../../../src/providers/aws/queue.ts';
 import { AwsConfig } from '../../../src/providers/aws-secrets-manager/config.ts';
-import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
 import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { labelUpdated, viaSns } from '../../events/aws-events.ts';
 import { openAccount, REGION } from '../providers/aws-harness.ts';
+import { openParameters } from '../providers/aws-parameters.ts';
 import { localstack } from '../services/inject.ts';
 import { createQueue, eventBridge, NO_SQS } from './queue.ts';
 
@@ -24,14 +26,14 @@ function open(account: string, queueUrl: string) {
   return openMessageQueue(config, queueUrl, testDeps({ env, timeoutMs: 30_000 }));
 }
 
-function startIntake(account: string, queueUrl: string) {
+function startIntake(account: string, queueUrl: string, kind: EventStore['kind'] = 'aws-secrets-manager') {
   const hints: Hint[] = [];
   const outcomes: string[] = [];
   const intake = startSqsIntake(
     {
       name: 'eu',
       store: 'aws',
-      region: REGION,
+      events: { kind, region: REGION },
       open: () => open(account, queueUrl),
       logger: silentLogger,
       random: Math.random,
@@ -149,6 +151,27 @@ describe('a queue of LocalStack', () => {
       ],
     });
     await vi.waitFor(() => expect(intake.hints).toEqual([{ store: 'aws', keys: [arn, 'db'] }]), {
+      timeout: 20_000,
+    });
+    await vi.waitFor(async () => expect(await queue.size()).toBe(0), { timeout: 10_000 });
+  });
+
+  it('delivers the events of a parameter that changes', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
+    using account = openAccount();
+    using queue = await createQueue(account.account);
+    await eventBridge(account.account, 'PutRule', {
+      Name: 'parameters',
+      EventPattern: JSON.stringify({ source: ['aws.ssm'], 'detail-type': ['Parameter Store Change'] }),
+    });
+    await eventBridge(account.account, 'PutTargets', {
+      Rule: 'parameters',
+      Targets: [{ Id: 'queue', Arn: queue.arn }],
+    });
+    await using intake = startIntake(account.account, queue.url, 'aws-parameter-store');
+    using parameters = openParameters(account.account);
+    await parameters.put('/app/db', 'x');
+    await vi.waitFor(() => expect(intake.hints).toEqual([{ store: 'aws', keys: ['/app/db'] }]), {
       timeout: 20_000,
     });
     await vi.waitFor(async () => expect(await queue.size()).toBe(0), { timeout: 10_000 });

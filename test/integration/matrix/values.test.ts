@@ -1,6 +1,7 @@
 import { mapOf, STATIC_AUTH, TOKEN_AUTH } from '../../matrix/value-stores.ts';
 import { describeValues, type ValueStore } from '../../matrix/value-suite.ts';
 import { openAccount, REGION } from '../providers/aws-harness.ts';
+import { openParameters } from '../providers/aws-parameters.ts';
 import { call, createMount, urlOf } from '../providers/vault-harness.ts';
 import { localstack, openbao } from '../services/inject.ts';
 
@@ -67,6 +68,29 @@ async function openAws(): Promise<ValueStore> {
   };
 }
 
+async function openParameterStore(): Promise<ValueStore> {
+  const account = openAccount();
+  const parameters = openParameters(account.account);
+  return {
+    name: 'parameters',
+    config: {
+      name: 's',
+      kind: 'aws-parameter-store',
+      region: REGION,
+      endpoint: localstack().address,
+      auth: STATIC_AUTH,
+      limits: LIMITS,
+    },
+    env: account.env,
+    put: async (key, { value, tags }) => parameters.put(key, String(value), tags),
+    async [Symbol.asyncDispose]() {
+      parameters[Symbol.dispose]();
+      account[Symbol.dispose]();
+    },
+  };
+}
+
 describeValues('Vault, key/value 2, on OpenBao', () => openVault(2), 'vault-2');
 describeValues('Vault, key/value 1, on OpenBao', () => openVault(1), 'vault-1');
-describeValues('AWS, on LocalStack', openAws, 'aws');
+describeValues('AWS Secrets Manager, on LocalStack', openAws, 'aws');
+describeValues('AWS Parameter Store, on LocalStack', openParameterStore, 'parameters');

@@ -11,8 +11,8 @@ export interface Python {
 
 const CHECK = 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])';
 /**
- * STS, SQS and EventBridge of LocalStack need at least this Python version. Secrets Manager of LocalStack also runs
- * with older versions.
+ * STS, SQS and EventBridge of LocalStack need at least this Python version. Secrets Manager and Parameter Store of
+ * LocalStack also run with older versions.
  */
 const OLDEST_MINOR = 12;
 const NEWEST_MINOR = 13;

@@ -12,11 +12,13 @@ export const LOCALSTACK_VERSION = '4.14.0';
 export const LOCALSTACK_ADDRESS = 'http://127.0.0.1:4566';
 
 /** The value of LocalStack's environment variable SERVICES. */
-export const LOCALSTACK_SERVICES = 'secretsmanager,sts,sqs,events';
+export const LOCALSTACK_SERVICES = 'secretsmanager,ssm,sts,sqs,events';
 
-/** LocalStack with AWS Secrets Manager, STS, SQS and EventBridge, in memory. It accepts any credentials. */
+/**
+ * LocalStack with AWS Secrets Manager, Parameter Store, STS, SQS and EventBridge, in memory. It accepts any credentials.
+ */
 export interface LocalStack extends Service {
-  /** Whether all services work. With a Python older than 3.12, only Secrets Manager works. */
+  /** Whether all services work. With a Python older than 3.12, only Secrets Manager and Parameter Store work. */
   readonly isComplete: boolean;
 }
 
@@ -51,7 +53,7 @@ export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalSta
   if (configured === undefined) return undefined;
   // Starting another server would be misleading, because the user configured this one.
   throw new ServiceError(
-    `${configured} does not answer as LocalStack with Secrets Manager. ` +
+    `${configured} does not answer as LocalStack with Secrets Manager and Parameter Store. ` +
       'Check SECRETBRIDGE_TEST_AWS_ENDPOINT, or unset it to start a new server.',
   );
 }
@@ -120,7 +122,7 @@ async function isReady(send: Request): Promise<boolean> {
   const answer = await tryRequest(send, 'GET', '/_localstack/health');
   if (answer?.status !== 200) return false;
   const { services } = answer.body as { services?: Record<string, string> };
-  return /^(available|running)$/.test(services?.secretsmanager ?? '');
+  return ['secretsmanager', 'ssm'].every((name) => /^(available|running)$/.test(services?.[name] ?? ''));
 }
 
 /** Whether STS works. LocalStack loads its services late, so only a request can show this. */

@@ -4,7 +4,8 @@ import type { ErrorCode } from '../../../src/core/error-codes.ts';
 export const STORES = {
   'vault-2': 'Vault, key/value 2',
   'vault-1': 'Vault, key/value 1',
-  aws: 'AWS',
+  aws: 'AWS Secrets Manager',
+  parameters: 'AWS Parameter Store',
   azure: 'Azure',
   files: 'files',
 } as const;

@@ -5,6 +5,7 @@ export const MAP = 'a Vault secret is a map, never plain text or a list';
 export const REWRITES = 'Vault reformats numbers';
 export const SORTS = 'Vault sorts the members of objects, and adds no spaces';
 export const TEXT_ONLY = 'Vault stores text; store bytes as base64 and use `decode`';
+export const PARAMETER_SIZE = 'Parameter Store values are limited to 8 KB';
 export const NO_TAGS = 'key/value 1 has no custom metadata';
 export const NO_VERSIONS = 'only the current version exists, and its name is the fingerprint of the value';
 

@@ -1,8 +1,21 @@
 import type { ValueCase } from './case.ts';
-import { cannot, code, differs, MAP, one, property, REWRITES, SORTS, TEXT_ONLY, whole } from './make.ts';
+import {
+  cannot,
+  code,
+  differs,
+  MAP,
+  one,
+  PARAMETER_SIZE,
+  property,
+  REWRITES,
+  SORTS,
+  TEXT_ONLY,
+  whole,
+} from './make.ts';
 
 export const BYTES = Uint8Array.from({ length: 256 }, (_, index) => index);
 const AWKWARD = `"q" 'x' \\ </script> & \u2028 {{ x }} \t`;
+const NO_EMPTY = 'AWS rejects an empty value';
 const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
 
 export const TEXTS: readonly ValueCase[] = [
@@ -12,18 +25,25 @@ export const TEXTS: readonly ValueCase[] = [
   whole('text with a NUL', 'a\0b'),
   whole('text with a byte order mark', '\ufefftext'),
   whole('text beyond ASCII', 'ü e\u0301 𝄞 👩‍👩‍👧 \u202e'),
-  whole('text with quotes, backslashes and markup', AWKWARD),
+  whole('text with quotes, backslashes and markup', AWKWARD, {
+    parameters: cannot('Parameter Store rejects a value with `{{`'),
+  }),
   whole('text that looks like a number', '007'),
   whole('text that looks like an object', ' { "a" : 1.10 } '),
   whole('empty text', '', {
-    aws: cannot('AWS rejects an empty value'),
+    aws: cannot(NO_EMPTY),
+    parameters: cannot(NO_EMPTY),
   }),
   property('an empty member of an object', '{"a":""}', 'a', ''),
-  whole('25,000 bytes of text', 'ü'.repeat(12_500)),
-  whole('64 KiB of text', 'x'.repeat(65_536), { azure: cannot('Azure values are limited to 25 KB') }),
+  whole('25,000 bytes of text', 'ü'.repeat(12_500), { parameters: cannot(PARAMETER_SIZE) }),
+  whole('64 KiB of text', 'x'.repeat(65_536), {
+    azure: cannot('Azure values are limited to 25 KB'),
+    parameters: cannot(PARAMETER_SIZE),
+  }),
   whole('bytes', BYTES, {
     vault: cannot(TEXT_ONLY),
     azure: cannot('Azure stores text; store bytes as base64 and use `decode`'),
+    parameters: cannot('Parameter Store stores text; store bytes as base64 and use `decode`'),
   }),
 ];
 
