@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { check } from '../config/messages.ts';
 import type { Json, Notes } from './node.ts';
-import type { ExternalObject } from './objects.ts';
+import type { ToolObject } from './objects.ts';
 import { labelOf } from './objects.ts';
 
 export interface Refusal {
@@ -11,9 +11,15 @@ export interface Refusal {
   readonly todo?: string;
 }
 
+/** The stores and mappings that our configuration check rejects, with their names as keys. */
+export interface Refused {
+  readonly stores: ReadonlyMap<string, Refusal>;
+  readonly mappings: ReadonlyMap<string, Refusal>;
+}
+
 /** Rejects mappings that our configuration check would reject. */
 export interface Checks {
-  check(mapping: Json, of: ExternalObject, notes: Notes): void;
+  check(mapping: Json, of: ToolObject, notes: Notes): void;
 }
 
 /** @param own The namespace in which secretbridge itself runs. */

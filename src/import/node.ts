@@ -53,6 +53,8 @@ export type Json = JsonObject;
  */
 export interface Node {
   readonly path: string;
+  /** The names of the fields that have a value. */
+  names(): readonly string[];
   has(name: string): boolean;
   text(name: string): string | undefined;
   /** Returns a string that may contain `{{`, because it is a template or pattern of External Secrets. */
@@ -87,6 +89,10 @@ class FieldReader implements Node {
     this.path = path;
     this.#value = value;
     this.#notes = notes;
+  }
+
+  names(): readonly string[] {
+    return Object.keys(this.#value).filter((name) => this.has(name));
   }
 
   has(name: string): boolean {
@@ -194,6 +200,11 @@ function notRendered(sign: string): string {
 /** YAML parses an unquoted `{{ .Values.region }}` as an object with an object as key. */
 function isUnrenderedTemplate(value: unknown): boolean {
   return isObject(value) && Object.keys(value).some((key) => /^\{ .* \}$/s.test(key));
+}
+
+/** Returns the name of a store or mapping. */
+export function nameOf({ name }: Json): string {
+  return String(name);
 }
 
 export function isText(value: unknown): value is string {

@@ -12,12 +12,27 @@ export interface InputText {
   readonly text: string;
 }
 
-const KINDS = ['ClusterExternalSecret', 'ClusterSecretStore', 'ExternalSecret', 'SecretStore'] as const;
-export type Kind = (typeof KINDS)[number];
+/** A kind of object that a tool reads. */
+export interface ToolKind {
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
 
-/** An object of External Secrets from the input. */
-export interface ExternalObject {
-  readonly kind: Kind;
+/** The objects of a tool. */
+export interface ToolApi {
+  /** The API group, for lists from the cluster. */
+  readonly group: string;
+  /** The versions that are read, in order of preference. */
+  readonly versions: readonly string[];
+  readonly kinds: readonly ToolKind[];
+  /** Matches the API groups of the tool. Objects of other kinds in these groups are listed in the report. */
+  readonly groups: RegExp;
+}
+
+/** An object of another tool from the input. */
+export interface ToolObject {
+  readonly kind: string;
   /** `undefined` for a cluster-scoped kind. */
   readonly namespace: string | undefined;
   readonly name: string;
@@ -35,9 +50,19 @@ export interface Account {
   readonly annotations: Json;
 }
 
+/** A workload, or a pod without a workload. */
+export interface Workload {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The spec of the pods. */
+  readonly pods: Json;
+}
+
 export interface Objects {
-  readonly externalObjects: readonly ExternalObject[];
+  readonly toolObjects: readonly ToolObject[];
   readonly accounts: readonly Account[];
+  readonly workloads: readonly Workload[];
   /** Other objects of the same API group, which have no equivalent. */
   readonly others: readonly { readonly kind: string; readonly namespace?: string; readonly name: string }[];
   /** Texts that could not be read, one sentence each. */
@@ -47,36 +72,31 @@ export interface Objects {
 /** The maximum length of quoted text. It is longer than any valid object name with its namespace. */
 const MAX_QUOTED = 400;
 
-/**
- * `kubernetes-client.io` is the API group of kubernetes-external-secrets, the predecessor project. It also has a kind
- * ExternalSecret.
- */
-const GROUP = /^(?:(?:[a-z]+\.)?external-secrets\.io|kubernetes-client\.io)\//;
-const VERSIONS = ['external-secrets.io/v1', 'external-secrets.io/v1beta1'];
-
 /** @param namespace The namespace for objects that name none, as in `kubectl apply --namespace`. */
-export function readObjects(texts: readonly InputText[], namespace: string): Objects {
+export function readObjects(texts: readonly InputText[], namespace: string, api: ToolApi): Objects {
   const unreadable: string[] = [];
   const places = new Map<Json, string>();
   const raw = texts.flatMap((text) => documentsOf(text, unreadable, places));
-  return sortObjects(raw, { namespace, unreadable, places });
+  return sortObjects(raw, { namespace, api, unreadable, places });
 }
 
 /** Groups parsed objects by kind. */
 export function sortObjects(
   raw: readonly Json[],
-  { namespace, unreadable = [], places = new Map() }: SortOptions,
+  { namespace, api, unreadable = [], places = new Map() }: SortOptions,
 ): Objects {
-  const objectsById = new Map<string, ExternalObject>();
+  const { groups } = api;
+  const objectsById = new Map<string, ToolObject>();
   const copies = new Map<string, readonly [Json, ...Json[]]>();
   const accounts: Account[] = [];
+  const workloads: Workload[] = [];
   const others: Objects['others'][number][] = [];
   for (const object of raw) {
     const { apiVersion, kind, metadata } = object;
     if (!isText(apiVersion) || !isText(kind)) continue;
     if (!isObject(metadata) || !isText(metadata.name)) {
       // In an unrendered chart, YAML parses `name: {{ … }}` as an object.
-      if (GROUP.test(apiVersion)) unreadable.push(`${quoted(kind)}: an object without a name. ${RENDER}`);
+      if (groups.test(apiVersion)) unreadable.push(`${quoted(kind)}: an object without a name. ${RENDER}`);
       continue;
     }
     const { name } = metadata;
@@ -84,14 +104,17 @@ export function sortObjects(
     const annotations = isObject(metadata.annotations) ? metadata.annotations : {};
     if (kind === 'ServiceAccount' && apiVersion === 'v1')
       accounts.push({ namespace: own, name, annotations });
-    if (!GROUP.test(apiVersion)) continue;
-    const place = kind.startsWith('Cluster') ? undefined : own;
+    const pods = podsOf(object);
+    if (pods !== undefined) workloads.push({ kind, namespace: own, name, pods });
+    if (!groups.test(apiVersion)) continue;
+    const known = kindOf(object, api);
+    const isClusterScoped = known === undefined ? kind.startsWith('Cluster') : !known.namespaced;
+    const place = isClusterScoped ? undefined : own;
     if (!isSecretName(name) || (place !== undefined && !isNamespaceName(place))) {
       unreadable.push(`${quoted(labelOf({ kind, namespace: place, name }))}: not a valid object name`);
       continue;
     }
-    const kindName = KINDS.find((knownKind) => knownKind === kind);
-    if (kindName === undefined || !VERSIONS.includes(apiVersion)) {
+    if (known === undefined) {
       others.push({
         kind: `${kind} (${apiVersion})`,
         name,
@@ -99,28 +122,58 @@ export function sortObjects(
       });
       continue;
     }
-    const id = labelOf({ kind: kindName, namespace: place, name });
+    const id = labelOf({ kind, namespace: place, name });
     const before = copies.get(id);
     copies.set(id, before === undefined ? [object] : [...before, object]);
     if (before !== undefined) continue;
     objectsById.set(id, {
-      kind: kindName,
+      kind,
       namespace: place,
       name,
       labels: isObject(metadata.labels) ? metadata.labels : {},
       annotations,
-      spec: isObject(object.spec) ? object.spec : {},
+      spec: specOf(object),
       status: isObject(object.status) ? object.status : {},
       owners: Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences.filter(isObject) : [],
     });
   }
   for (const [id, sameId] of copies) append(unreadable, reportDuplicates(id, sameId, places));
   const byId = [...objectsById].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
-  return { externalObjects: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
+  return { toolObjects: byId, accounts, workloads, others: others.toSorted(byKindAndName), unreadable };
+}
+
+/** `secretDescriptor` is the old name of `spec` in kubernetes-external-secrets. */
+function specOf({ spec, secretDescriptor }: Json): Json {
+  if (isObject(spec)) return spec;
+  return isObject(secretDescriptor) ? secretDescriptor : {};
+}
+
+/** Returns the kind of an object, if the tool reads objects of this kind and version. */
+function kindOf({ apiVersion, kind }: Json, { group, versions, kinds }: ToolApi): ToolKind | undefined {
+  if (!versions.some((version) => apiVersion === `${group}/${version}`)) return undefined;
+  return kinds.find((known) => known.kind === kind);
+}
+
+const WORKLOADS = /^(?:Deployment|StatefulSet|DaemonSet|ReplicaSet|Job|CronJob|Rollout|Pod)$/;
+
+/** Returns the spec of the pods of a workload. A pod or ReplicaSet of a workload is left out. */
+function podsOf({ kind, metadata, spec }: Json): Json | undefined {
+  if (!isText(kind) || !WORKLOADS.test(kind) || !isObject(spec)) return undefined;
+  if (isObject(metadata) && Array.isArray(metadata.ownerReferences) && metadata.ownerReferences.length > 0)
+    return undefined;
+  const jobTemplate = isObject(spec.jobTemplate) ? spec.jobTemplate : undefined;
+  const template = jobTemplate === undefined ? spec.template : member(jobTemplate.spec, 'template');
+  const pods = kind === 'Pod' ? spec : member(template, 'spec');
+  return isObject(pods) ? pods : undefined;
+}
+
+function member(value: unknown, name: string): unknown {
+  return isObject(value) ? value[name] : undefined;
 }
 
 interface SortOptions {
   readonly namespace: string;
+  readonly api: ToolApi;
   readonly unreadable?: string[];
   /** The file and line of each object, for messages. */
   readonly places?: ReadonlyMap<Json, string>;
@@ -228,6 +281,6 @@ export function labelOf({
   kind,
   namespace,
   name,
-}: Pick<ExternalObject, 'namespace' | 'name'> & { readonly kind: string }): string {
+}: Pick<ToolObject, 'namespace' | 'name'> & { readonly kind: string }): string {
   return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
 }

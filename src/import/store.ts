@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Json, Node, Notes } from './node.ts';
-import type { Account, ExternalObject } from './objects.ts';
+import type { Account, ToolObject } from './objects.ts';
 
 const MAX = 63;
 
@@ -134,7 +134,7 @@ export interface Store {
 }
 
 export interface StoreContext {
-  readonly object: ExternalObject;
+  readonly object: ToolObject;
   readonly name: string;
   readonly names: Names;
   readonly notes: Notes;

@@ -1,7 +1,8 @@
 import { checkTemplate } from '../sync/template/compile.ts';
-import type { Json, Node, Notes } from './node.ts';
+import { unusedName } from './key-data.ts';
+import type { Json, Notes } from './node.ts';
 import { Untranslatable } from './template/lex.ts';
-import { parseTemplate } from './template/parse.ts';
+import { parseTemplateAt, type TemplateRoot } from './template/root.ts';
 import { translateTemplate } from './template/translate.ts';
 import { keyName } from './template/value.ts';
 
@@ -12,36 +13,39 @@ export interface Shape {
   readonly template?: { readonly data: Readonly<Record<string, string>>; readonly only?: true };
 }
 
+/** The templates of one Secret. */
+export interface Templates {
+  /** The Go template of each key. */
+  readonly texts: Readonly<Record<string, string>>;
+  /** Whether the Secret also gets the keys of the sources. */
+  readonly isMerge: boolean;
+  /** The path of the templates, for notes. */
+  readonly at: string;
+  /** The path of the field that decides about `isMerge`, for notes. */
+  readonly mergeAt: string;
+  readonly root?: TemplateRoot;
+}
+
 const BY_HAND = 'Write the template by hand; see docs/reference/values.md for the template language.';
 
 /**
- * Converts templates. In External Secrets, a template usually sets a key that a source also sets. A mapping does not
- * allow such a template. So if only templates use a source, this source gets another name.
+ * Converts templates. In other tools, a template may set a key that a source also sets. A mapping does not allow such a
+ * template. So if only templates use a source, this source gets another name.
  */
-export function withTemplate(sources: Shape, template: Node, notes: Notes): Shape {
+export function withTemplates(sources: Shape, templates: Templates, notes: Notes): Shape {
+  const { texts, isMerge, at, mergeAt, root } = templates;
   const isPartial = notes.incomplete;
-  const texts = template.templates('data');
-  const isMerge = template.text('mergePolicy') === 'Merge';
   const keys = Object.keys(texts);
-  noteTemplateFrom(template, notes);
-  if ((template.text('engineVersion') ?? 'v2') !== 'v2') {
-    notes.lost(
-      `${template.path}.engineVersion`,
-      'templates of engine version v1 have other functions',
-      BY_HAND,
-    );
-    return sources;
-  }
   if (keys.length === 0) return sources;
-  const direct = isMerge ? undefined : withoutTemplate(sources, texts);
+  const direct = isMerge ? undefined : withoutTemplate(sources, templates);
   if (direct !== undefined) return direct;
 
-  const where = (key: string) => `${template.path}.data.${key}`;
-  const uses = noteTranslations(texts, where, notes);
+  const where = (key: string) => `${at}.${key}`;
+  const uses = noteTranslations(templates, notes);
   const plan = arrange(sources, { keys, uses, isMerge });
   if (plan === undefined) {
     notes.lost(
-      `${template.path}.data`,
+      at,
       'a template sets a key of a source, and the other keys of that source are unknown',
       'List each key under `data`, and use different names for sources and templates.',
     );
@@ -49,40 +53,36 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   }
   if (isMerge && sources.dataFrom.length > 0)
     notes.changed(
-      `${template.path}.mergePolicy`,
-      'a key from both a source and a template is an error; in External Secrets the template wins',
+      mergeAt,
+      'a key from both a source and a template is an error; in the other tool the template wins',
     );
   if (plan.passed.length > 0)
     notes.changed(
-      `${template.path}.mergePolicy`,
+      mergeAt,
       `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'passes' : 'pass'} through a template, so the value must be text (UTF-8)`,
     );
-  const templates = renamedTemplates(texts, plan);
+  const translated = renamedTemplates(texts, plan, root);
   // The names of sources are only known if no source finds its keys at run time and all sources could be converted.
   const allKnown = plan.shape.dataFrom.length === 0 && !isPartial;
   const knownNames = allKnown ? Object.keys(plan.shape.data) : undefined;
-  for (const [key, text] of Object.entries(templates)) {
+  for (const [key, text] of Object.entries(translated)) {
     const problem = text === '' ? undefined : checkTemplate(text, knownNames);
     if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, BY_HAND);
   }
-  return { ...plan.shape, template: { data: templates, ...(plan.only ? { only: true } : {}) } };
+  return { ...plan.shape, template: { data: translated, ...(plan.only ? { only: true } : {}) } };
 }
 
 /** Adds a note about each part that the translation loses or changes. Returns the names that the templates use. */
-function noteTranslations(
-  texts: Readonly<Record<string, string>>,
-  where: (key: string) => string,
-  notes: Notes,
-): ReadonlySet<string> {
+function noteTranslations({ texts, at, root }: Templates, notes: Notes): ReadonlySet<string> {
   const uses = new Set<string>();
   for (const [key, text] of Object.entries(texts)) {
-    const result = translateTemplate(text);
+    const result = translateTemplate(text, { root });
     if (result.kind === 'lost')
       for (const { line, message } of result.problems)
-        notes.lost(where(key), `line ${line}: ${message}`, BY_HAND);
+        notes.lost(`${at}.${key}`, `line ${line}: ${message}`, BY_HAND);
     else {
       for (const name of result.value.uses) uses.add(name);
-      for (const { what, todo } of result.value.notes) notes.changed(where(key), what, todo);
+      for (const { what, todo } of result.value.notes) notes.changed(`${at}.${key}`, what, todo);
     }
   }
   return uses;
@@ -91,27 +91,14 @@ function noteTranslations(
 function renamedTemplates(
   texts: Readonly<Record<string, string>>,
   { rename, passed }: Arrangement,
+  root: TemplateRoot | undefined,
 ): Readonly<Record<string, string>> {
   const translated = Object.entries(texts).map(([key, text]): [string, string] => {
-    const result = translateTemplate(text, { rename });
+    const result = translateTemplate(text, { rename, root });
     return [key, result.kind === 'done' ? result.value.text : ''];
   });
   const passing = passed.map((key): [string, string] => [key, `{{ ${keyName(rename(key))} }}`]);
   return Object.fromEntries([...translated, ...passing]);
-}
-
-/** Templates in other objects are not read. */
-function noteTemplateFrom(template: Node, notes: Notes): void {
-  for (const from of template.children('templateFrom')) {
-    from.ignore('configMap', 'secret', 'target', 'literal', 'valuesDecodingStrategy');
-    notes.lost(
-      `${template.path}.templateFrom`,
-      from.has('literal')
-        ? 'a `literal` creates keys that are known only after rendering'
-        : 'templates in other objects are not read',
-      'Copy their text to `template.data` of the mapping.',
-    );
-  }
 }
 
 interface ArrangeOptions {
@@ -170,13 +157,6 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   return { shape: { data, dataFrom }, only: true, rename, passed };
 }
 
-function unusedName(name: string, taken: Set<string>): string {
-  let candidate = `source_${name}`;
-  while (taken.has(candidate)) candidate = `source_${candidate}`;
-  taken.add(candidate);
-  return candidate;
-}
-
 /** Chooses a prefix that no known name starts with. Names get this prefix if they are not known in advance. */
 function unusedPrefix(names: readonly string[]): string {
   let candidate = 'source_';
@@ -207,10 +187,10 @@ function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<stri
  * Converts templates that only return a value to plain sources. The template may also decode the value. Plain sources
  * keep binary values intact.
  */
-function withoutTemplate(shape: Shape, texts: Readonly<Record<string, string>>): Shape | undefined {
+function withoutTemplate(shape: Shape, { texts, root }: Templates): Shape | undefined {
   const data = new Map<string, Json>();
   for (const [key, text] of Object.entries(texts)) {
-    const handed = handedOn(text);
+    const handed = handedOn(text, root);
     if (handed === undefined) return undefined;
     const { name } = handed;
     const source = Object.hasOwn(shape.data, name) ? shape.data[name] : membersOf(shape, [name])?.[name];
@@ -220,9 +200,12 @@ function withoutTemplate(shape: Shape, texts: Readonly<Record<string, string>>):
   return { data: Object.fromEntries(data), dataFrom: [] };
 }
 
-function handedOn(text: string): { readonly name: string; readonly decoded: boolean } | undefined {
+function handedOn(
+  text: string,
+  root: TemplateRoot | undefined,
+): { readonly name: string; readonly decoded: boolean } | undefined {
   try {
-    const [statement, ...more] = parseTemplate(text);
+    const [statement, ...more] = parseTemplateAt(text, root);
     if (statement?.kind !== 'output' || more.length > 0) return undefined;
     let { value } = statement;
     let decoded = false;

@@ -4,9 +4,10 @@ import { validateText } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { isObject } from '../core/json.ts';
 import type { Refusal } from './checks.ts';
-import { type ImportOptions, importExternalSecrets } from './import.ts';
+import { type ImportOptions, importObjects } from './import.ts';
 import type { Objects } from './objects.ts';
 import type { ImportResult } from './result.ts';
+import type { Tool } from './tool.ts';
 
 export interface Verified {
   readonly result: ImportResult;
@@ -24,21 +25,32 @@ const MOST_ROUNDS = 5;
  * Imports objects, and validates the result as the command `validate` does. Stores and mappings that fail are left out
  * of the result and are listed.
  */
-export async function importVerified(objects: Objects, options: ImportOptions): Promise<Verified> {
+export async function importVerified(
+  tool: Tool,
+  objects: Objects,
+  options: ImportOptions,
+): Promise<Verified> {
   const refused = { stores: new Map<string, Refusal>(), mappings: new Map<string, Refusal>() };
   for (let round = 1; ; round += 1) {
-    const result = importExternalSecrets(objects, { ...options, refused });
+    const result = importObjects(tool, objects, { ...options, refused });
     const problems = await validateText(result.config, NOWHERE);
-    const isMore = problems.length > 0 && refuse(refused, result.config, problems);
+    const isMore = problems.length > 0 && refuse(tool, { refused, config: result.config, problems });
     if (!isMore || round === MOST_ROUNDS) return { result, problems };
   }
 }
 
 /** Adds the failing stores and mappings to `refused`. Returns whether any was added. */
 function refuse(
-  refused: Readonly<Record<Part, Map<string, Refusal>>>,
-  config: string,
-  problems: readonly Problem[],
+  tool: Tool,
+  {
+    refused,
+    config,
+    problems,
+  }: {
+    readonly refused: Readonly<Record<Part, Map<string, Refusal>>>;
+    readonly config: string;
+    readonly problems: readonly Problem[];
+  },
 ): boolean {
   // Suppress process warnings, because they would quote the imported text.
   const root: unknown = parse(config, { logLevel: 'error', prettyErrors: false });
@@ -50,19 +62,23 @@ function refuse(
     const list: unknown = isObject(root) ? root[part] : undefined;
     const entry: unknown = Array.isArray(list) ? list[Number(index)] : undefined;
     if (!isObject(entry) || refused[part].has(String(entry.name))) continue;
-    refused[part].set(String(entry.name), { at, ...refusalOf(problem, part) });
+    refused[part].set(String(entry.name), { at, ...refusalOf(problem, part, tool) });
     isMore = true;
   }
   return isMore;
 }
 
-function refusalOf({ code, message, suggestion }: Problem, part: Part): Omit<Refusal, 'at'> {
-  // All imported `access` rules are derived from `conditions` and allow all keys. So a violation means that the
-  // conditions exclude the namespace.
+function refusalOf(
+  { code, message, suggestion }: Problem,
+  part: Part,
+  { bounds, title }: Tool,
+): Omit<Refusal, 'at'> {
+  // All imported `access` rules are derived from the bounds of a store and allow all keys. So a violation means that
+  // the bounds exclude the namespace.
   if (code === 'NOT_ALLOWED' && !message.includes(AMBIGUOUS_KEY))
     return {
-      what: `the \`conditions\` of its store exclude this namespace, so External Secrets refuses it too: ${message}`,
-      todo: 'Import it in its intended namespace (with `--namespace`, if it names none), or widen `conditions`.',
+      what: `${bounds} exclude this namespace, so ${title} refuses it too: ${message}`,
+      todo: 'Import it in its intended namespace (with `--namespace`, if it names none), or widen these bounds.',
     };
   const what = `is not valid in the configuration: ${message}`;
   if (suggestion === undefined || part === 'stores') return { what };

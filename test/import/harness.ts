@@ -1,6 +1,8 @@
 import { parse } from 'yaml';
+import { EXTERNAL_SECRETS } from '../../src/import/external-secrets/tool.ts';
 import { readObjects } from '../../src/import/objects.ts';
 import type { ImportResult, ObjectReport } from '../../src/import/result.ts';
+import type { Defaults, Tool } from '../../src/import/tool.ts';
 import { importVerified } from '../../src/import/verified.ts';
 
 export const VAULT = store('vault', {
@@ -51,11 +53,20 @@ export interface Imported {
   report(kind: string, name: string): ObjectReport | undefined;
 }
 
-/** Imports objects and throws if the result has problems. */
+/** Imports objects of External Secrets and throws if the result has problems. */
 export async function imported(...objects: readonly object[]): Promise<Imported> {
+  return importedWith(EXTERNAL_SECRETS, objects);
+}
+
+/** Imports objects of a tool and throws if the result has problems. */
+export async function importedWith(
+  tool: Tool,
+  objects: readonly object[],
+  defaults: Defaults = {},
+): Promise<Imported> {
   const texts = objects.map((object) => ({ name: 'in.json', text: JSON.stringify(object) }));
-  const options = { instance: 'prod', ownNamespace: 'secretbridge' };
-  const { result, problems } = await importVerified(readObjects(texts, 'default'), options);
+  const options = { instance: 'prod', ownNamespace: 'secretbridge', defaults };
+  const { result, problems } = await importVerified(tool, readObjects(texts, 'default', tool.api), options);
   if (problems.length > 0) throw new Error(JSON.stringify(problems));
   const config = parse(result.config) as Partial<Record<'stores' | 'mappings' | 'access', never>>;
   const mappings: readonly Mapping[] = config.mappings ?? [];

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { importExternalSecrets } from '../../src/import/import.ts';
+import { EXTERNAL_SECRETS } from '../../src/import/external-secrets/tool.ts';
+import { importObjects } from '../../src/import/import.ts';
 import { readObjects } from '../../src/import/objects.ts';
 import { configText } from '../../src/import/result.ts';
 import { createNames } from '../../src/import/store.ts';
@@ -100,8 +101,8 @@ describe('the input', () => {
       },
       { name: 'b', text: JSON.stringify({ ...list, items: list.items.slice(1) }) },
     ];
-    const { externalObjects, unreadable } = readObjects(texts, 'default');
-    expect(externalObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
+    const { toolObjects, unreadable } = readObjects(texts, 'default', EXTERNAL_SECRETS.api);
+    expect(toolObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
     expect(unreadable).toEqual([]);
   });
 
@@ -123,7 +124,11 @@ spec:
       { name: 'store.json', text: JSON.stringify(VAULT) },
       { name: 'db.yaml', text },
     ];
-    const { result } = await importVerified(readObjects(texts, 'default'), OPTIONS);
+    const { result } = await importVerified(
+      EXTERNAL_SECRETS,
+      readObjects(texts, 'default', EXTERNAL_SECRETS.api),
+      OPTIONS,
+    );
     const [mapping] = parse(result.config).mappings;
     const at = (property: string) => ({ store: 'vault', key: 'app/db', property });
     expect(mapping.data).toEqual({ A: at('a'), B: at('b'), C: at('a') });
@@ -138,11 +143,17 @@ spec:
       'has too many aliases',
     ],
   ])('the input is reported if it has alias errors (%s)', (text, what) => {
-    expect(readObjects([{ name: 'x.yaml', text }], 'default').unreadable).toEqual([`x.yaml ${what}`]);
+    expect(readObjects([{ name: 'x.yaml', text }], 'default', EXTERNAL_SECRETS.api).unreadable).toEqual([
+      `x.yaml ${what}`,
+    ]);
   });
 
   it('the report names the line but does not quote the text if the input is not YAML', () => {
-    const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
+    const { unreadable } = readObjects(
+      [{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }],
+      'default',
+      EXTERNAL_SECRETS.api,
+    );
     expect(unreadable).toHaveLength(1);
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is not valid YAML or JSON$/);
   });
@@ -153,8 +164,12 @@ spec:
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is not valid YAML or JSON\. .*`helm template`$/],
   ])('the input is reported as unreadable if it comes from an unrendered chart with `%s`', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
-    const { externalObjects, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
-    expect(externalObjects).toEqual([]);
+    const { toolObjects, unreadable } = readObjects(
+      [{ name: 'chart.yaml', text }],
+      'default',
+      EXTERNAL_SECRETS.api,
+    );
+    expect(toolObjects).toEqual([]);
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });
 
@@ -168,10 +183,10 @@ spec:
       { name: 'b.yaml', text: text(VAULT, { ...external(one), spec: { ...one, secretStoreRef } }) },
       { name: 'c.yaml', text: text(other, VAULT, { kind: 'List', items: [other] }) },
     ];
-    const same = readObjects(texts.slice(0, 2), 'default');
-    expect(same.externalObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
+    const same = readObjects(texts.slice(0, 2), 'default', EXTERNAL_SECRETS.api);
+    expect(same.toolObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
     expect(same.unreadable).toEqual([]);
-    expect(readObjects(texts, 'default').unreadable).toEqual([
+    expect(readObjects(texts, 'default', EXTERNAL_SECRETS.api).unreadable).toEqual([
       'ExternalSecret apps/db occurs several times: the first one, in a.yaml:3, counts; c.yaml:1, c.yaml:5 differ',
     ]);
   });
@@ -187,13 +202,13 @@ spec:
       { ...VAULT, metadata: { name: 'x'.repeat(1_000) } },
       external(one),
     ].map((object) => ({ name: 'in.json', text: JSON.stringify(object) }));
-    const objects = readObjects(texts, 'default');
-    expect(objects.externalObjects.map(({ name }) => name)).toEqual(['vault', 'db']);
+    const objects = readObjects(texts, 'default', EXTERNAL_SECRETS.api);
+    expect(objects.toolObjects.map(({ name }) => name)).toEqual(['vault', 'db']);
     expect(objects.unreadable).toHaveLength(3);
     for (const line of objects.unreadable) {
       expect(line).toMatch(/^"[^\r\n]{1,500}": not a valid object name$/);
     }
-    const { result, problems } = await importVerified(objects, OPTIONS);
+    const { result, problems } = await importVerified(EXTERNAL_SECRETS, objects, OPTIONS);
     expect(problems).toEqual([]);
     expect(result.needsPerson).toBe(true);
     expect(result.config).not.toContain('evil');
@@ -203,6 +218,7 @@ spec:
     const breaks = ['\n', '\r\n', '\r', '\u0085', '\u2028', '\u2029'];
     const text = breaks.map((sign) => `${sign}evil: true`).join('');
     const config = configText({
+      command: 'external-secrets',
       instance: 'prod',
       stores: [],
       mappings: [],
@@ -242,7 +258,7 @@ spec:
       kind: 'PushSecret',
       metadata: { name: 'p', namespace: 'a' },
     });
-    const { others } = readObjects([{ name: 'x', text }], 'default');
+    const { others } = readObjects([{ name: 'x', text }], 'default', EXTERNAL_SECRETS.api);
     expect(others).toEqual([
       { kind: 'PushSecret (external-secrets.io/v1alpha1)', namespace: 'a', name: 'p' },
     ]);
@@ -255,10 +271,10 @@ spec:
       metadata: { name: 'db' },
       spec: { backendType: 'secretsManager', data: [{ key: 'prod/db', name: 'password' }] },
     });
-    const objects = readObjects([{ name: 'x', text }], 'default');
-    expect(objects.externalObjects).toEqual([]);
+    const objects = readObjects([{ name: 'x', text }], 'default', EXTERNAL_SECRETS.api);
+    expect(objects.toolObjects).toEqual([]);
     expect(objects.others).toEqual([{ kind: 'ExternalSecret (kubernetes-client.io/v1)', name: 'db' }]);
-    expect(importExternalSecrets(objects, OPTIONS).needsPerson).toBe(true);
+    expect(importObjects(EXTERNAL_SECRETS, objects, OPTIONS).needsPerson).toBe(true);
   });
 
   it('the import gives the same output for any order of the objects', () => {
@@ -268,10 +284,12 @@ spec:
       ...['a', 'b', 'c', 'd'].map((name) => external(one, { name, namespace: 'apps' })),
     ];
     const run = (order: readonly object[]) =>
-      importExternalSecrets(
+      importObjects(
+        EXTERNAL_SECRETS,
         readObjects(
           order.map((object) => ({ name: 'x', text: JSON.stringify(object) })),
           'default',
+          EXTERNAL_SECRETS.api,
         ),
         OPTIONS,
       );

@@ -3,32 +3,41 @@ import { listCustomObjects, readObject } from '../../cluster/custom-objects.ts';
 import { isObject } from '../../core/json.ts';
 import type { Json } from '../../import/node.ts';
 import { type Objects, readObjects, sortObjects } from '../../import/objects.ts';
+import type { Tool } from '../../import/tool.ts';
 
-const KINDS = [
-  { kind: 'ClusterExternalSecret', plural: 'clusterexternalsecrets', namespaced: false },
-  { kind: 'ClusterSecretStore', plural: 'clustersecretstores', namespaced: false },
-  { kind: 'ExternalSecret', plural: 'externalsecrets', namespaced: true },
-  { kind: 'SecretStore', plural: 'secretstores', namespaced: true },
+/** The workloads whose pods mount files of a tool. */
+const WORKLOADS = [
+  {
+    group: 'apps',
+    kinds: [
+      { kind: 'DaemonSet', plural: 'daemonsets', namespaced: true },
+      { kind: 'Deployment', plural: 'deployments', namespaced: true },
+      { kind: 'StatefulSet', plural: 'statefulsets', namespaced: true },
+    ],
+  },
+  { group: 'batch', kinds: [{ kind: 'CronJob', plural: 'cronjobs', namespaced: true }] },
 ] as const;
 
-/** Reads the objects of External Secrets from the current cluster, and the service accounts that they name. */
+/** Reads the objects of a tool from the current cluster, and the service accounts and workloads that they need. */
 export async function readCluster(
+  tool: Tool,
   options: KubeClientOptions,
   { namespace, signal }: { readonly namespace: string; readonly signal: AbortSignal },
 ): Promise<Objects> {
   await using client = await createKubeClient(options);
-  const { objects, warnings } = await listCustomObjects(client, {
-    group: 'external-secrets.io',
-    versions: ['v1', 'v1beta1'],
-    kinds: KINDS,
-    signal,
-  });
+  const { api } = tool;
+  const own = await listCustomObjects(client, { ...api, signal });
+  const lists = [own];
+  if (tool.readsWorkloads === true)
+    for (const { group, kinds } of WORKLOADS)
+      lists.push(await listCustomObjects(client, { group, versions: ['v1'], kinds, signal }));
+  const objects = lists.flatMap((list) => list.objects);
   const accounts = await accountsOf(client, objects, signal);
-  const sorted = sortObjects(objects, { namespace });
+  const sorted = sortObjects(objects, { namespace, api });
   return {
     ...sorted,
-    accounts: readObjects(accounts, namespace).accounts,
-    unreadable: [...warnings, ...sorted.unreadable],
+    accounts: readObjects(accounts, namespace, api).accounts,
+    unreadable: [...new Set([...lists.flatMap(({ warnings }) => warnings), ...sorted.unreadable])],
   };
 }
 
@@ -59,9 +68,10 @@ async function accountsOf(client: KubeClient, objects: readonly Json[], signal: 
 function refsIn(value: unknown): readonly Json[] {
   if (Array.isArray(value)) return value.flatMap(refsIn);
   if (!isObject(value)) return [];
-  const { serviceAccountRef } = value;
+  const { serviceAccountRef, serviceAccountName } = value;
   return [
     ...(isObject(serviceAccountRef) ? [serviceAccountRef] : []),
+    ...(typeof serviceAccountName === 'string' ? [{ name: serviceAccountName }] : []),
     ...Object.values(value).flatMap(refsIn),
   ];
 }

@@ -11,11 +11,21 @@ const OUTCOME_TEXTS: Readonly<Record<Outcome, { readonly text: string; readonly 
   skipped: { text: 'made by another', style: 'dim' },
 };
 
+/** The sentences of a report that depend on what was imported. */
+export interface ReportTexts {
+  /** Printed if there is nothing to report. */
+  readonly nothing: string;
+  /** The heading of objects that are not converted. */
+  readonly others: string;
+  /** Notes that apply to every mapping. */
+  readonly notes: readonly string[];
+}
+
 /** @param short Print only the totals, because the details are in a file. */
 export function importReportText(
   result: ImportResult,
   paint: Paint,
-  { short }: { readonly short: boolean },
+  { short, texts }: { readonly short: boolean; readonly texts: ReportTexts },
 ): string {
   const { objects, others, unreadable, summary, steps } = result;
   const order: readonly Outcome[] = ['notCarried', 'changed', 'carried', 'skipped'];
@@ -23,44 +33,37 @@ export function importReportText(
     .filter((outcome) => summary[outcome] > 0)
     .map((outcome) => `${summary[outcome]} ${OUTCOME_TEXTS[outcome].text}`);
   const total = `${count(objects.length, 'object')}${sums.length === 0 ? '' : `: ${sums.join(', ')}`}.`;
-  if (objects.length + others.length + unreadable.length === 0)
-    return 'No external-secrets.io objects were found.';
+  if (objects.length + others.length + unreadable.length === 0) return texts.nothing;
   if (short) return total;
   const listed = order
     .flatMap((outcome) => objects.filter((objectReport) => objectReport.outcome === outcome))
     .flatMap((objectReport) => objectText(objectReport, paint));
   return [
     ...listed,
-    ...(others.length === 0 ? [] : ['', 'Other objects of external-secrets.io, which are not carried over:']),
+    ...(others.length === 0 ? [] : ['', texts.others]),
     ...others.map(({ kind, namespace, name }) =>
       safeText(`  ${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`),
     ),
     ...(unreadable.length === 0 ? [] : ['', 'Not readable:']),
     ...unreadable.map((what) => `  ${safeText(what)}`),
-    ...(steps.length === 0 ? [] : ['', ...moveText(steps, paint)]),
+    ...(steps.length === 0 ? [] : ['', ...moveText(steps, texts, paint)]),
     '',
     total,
   ].join('\n');
 }
 
-function moveText(steps: ImportResult['steps'], paint: Paint): readonly string[] {
+function moveText(steps: ImportResult['steps'], texts: ReportTexts, paint: Paint): readonly string[] {
   return [
-    ...GENERAL_NOTES,
+    'In secretbridge, a Secret stays when its mapping is removed from the configuration (`onMappingRemoved: keep`).',
+    ...texts.notes,
     '',
-    paint('bold', 'To migrate without restarting a pod, in this order:'),
+    paint('bold', 'To migrate, in this order:'),
     ...steps.flatMap(({ title, text, commands }, index) => [
       `${index + 1}. ${paint('bold', title)}. ${text}`,
       ...commands.map((command) => `     ${paint('cyan', command)}`),
     ]),
   ];
 }
-
-/** Notes that apply to every mapping, so they are printed once. */
-const GENERAL_NOTES = [
-  'In secretbridge, a Secret stays when its mapping is removed from the configuration (`onMappingRemoved: keep`).',
-  'External Secrets deletes it with its ExternalSecret. secretbridge writes values byte for byte;',
-  'docs/how-to/move-from-external-secrets.md describes where the bytes can differ.',
-];
 
 function objectText(report: ObjectReport, paint: Paint): readonly string[] {
   const { outcome, becomes, findings } = report;

@@ -1,39 +1,68 @@
-import { lstat, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { codeOf } from '../../core/system-errors.ts';
 import { type InputText, type Objects, readObjects } from '../../import/objects.ts';
+import type { Tool } from '../../import/tool.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
+import { EXIT, fileError, UsageError } from '../errors.ts';
 import { readStdin } from '../input.ts';
 import { outputOption, type Run } from '../options.ts';
 import { withHelp } from '../texts/help.ts';
-import { painter, print, printNotice } from '../texts/output.ts';
+import { painter, printNotice } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
-import { importReportText } from './import-report.ts';
+import { printImport, requireOutputs } from './import-output.ts';
+
+interface Definition {
+  readonly name: string;
+  /** The kinds of objects, for the description. */
+  readonly kinds: string;
+  /** A command that prints the objects of the cluster. */
+  readonly list: string;
+  readonly page: string;
+  /** Options for settings that the tool takes from its own installation. */
+  readonly defaults?: true;
+}
+
+/** The tools that can be imported. The definitions are here, because the converters load only when they are needed. */
+const DEFINITIONS: readonly Definition[] = [
+  {
+    name: 'external-secrets',
+    kinds: 'ExternalSecrets and SecretStores',
+    list: 'kubectl get es,ss,css,ces -A -o yaml',
+    page: 'docs/how-to/move-from-external-secrets.md',
+  },
+];
 
 /** Adds the command `secretbridge import …`. */
 export function addImport(program: Command, context: Context, run: Run): void {
   const group = withHelp(program.command('import'), {
     examples: ['secretbridge import external-secrets --out imported.yaml'],
-    see: ['docs/how-to/move-from-external-secrets.md'],
+    see: DEFINITIONS.map(({ page }) => page),
   })
     .description('Convert the configuration of another tool.')
     .helpCommand(false);
-  withHelp(group.command('external-secrets'), {
+  for (const definition of DEFINITIONS) addTool(group, definition, { context, run });
+}
+
+function addTool(
+  group: Command,
+  { name, kinds, list, page, defaults }: Definition,
+  { context, run }: { readonly context: Context; readonly run: Run },
+): void {
+  const command = withHelp(group.command(name), {
     examples: [
-      'secretbridge import external-secrets --out imported.yaml',
-      'kubectl get es,ss,css,ces -A -o yaml | secretbridge import external-secrets - --report report.json',
+      `secretbridge import ${name} --out imported.yaml`,
+      `${list} | secretbridge import ${name} - --report report.json`,
     ],
     more: 'The command only reads. The report shows the result for each object, and the steps of a migration that changes no byte of a Secret.',
     exits: [
       [0, 'everything was carried over'],
       [4, 'the report contains tasks for a person'],
     ],
-    see: ['plan', 'docs/how-to/move-from-external-secrets.md'],
+    see: ['plan', page],
   })
     .description(
-      'Convert ExternalSecrets and SecretStores to a configuration, and report what could not be carried over and how to migrate.',
+      `Convert ${kinds} to a configuration, and report what could not be carried over and how to migrate.`,
     )
     .argument('[files...]', 'YAML or JSON files, `-` for standard input (default: read the current cluster)')
     .option('--out <path>', 'file for the configuration (default: standard output)')
@@ -43,9 +72,14 @@ export function addImport(program: Command, context: Context, run: Run): void {
     .option('--own-namespace <name>', 'namespace in which secretbridge runs', 'secretbridge')
     .option('--kubeconfig <path>', 'kubeconfig of the cluster to read')
     .option('--context <name>', 'context of the kubeconfig')
-    .addOption(outputOption())
-
-    .action((files: readonly string[], options) => run(async () => importCommand(context, files, options)));
+    .addOption(outputOption());
+  if (defaults === true)
+    command
+      .option('--vault-address <url>', 'address of Vault, for objects that name none')
+      .option('--region <name>', 'region of AWS, for objects that name none');
+  command.action((files: readonly string[], options) =>
+    run(async () => importCommand(context, files, { ...options, tool: name })),
+  );
 }
 
 export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
@@ -57,6 +91,10 @@ export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
   readonly ownNamespace: string;
   readonly kubeconfig?: string;
   readonly context?: string;
+  readonly vaultAddress?: string;
+  readonly region?: string;
+  /** The name of the tool. */
+  readonly tool: string;
 }
 
 /** The size limit of the input. Manifests are never larger than this. */
@@ -76,39 +114,41 @@ export async function importCommand(
   ] as const)
     if (!schema.safeParse(name).success)
       throw new UsageError(`${flag} must be a name of ${parts}, at most 63 characters`);
-  // Check both output files before anything else. Otherwise the second file could be rejected after a cluster was read
-  // and the first file was written.
-  const places = [options.out, options.report].filter((name) => name !== undefined);
-  for (const name of places) await requireNewFile(context, name);
-  if (places.length > new Set(places.map((name) => resolve(context.cwd, name))).size)
-    throw new UsageError('--out and --report must be different files');
+  await requireOutputs(context, options);
+  const tool = await toolOf(options.tool);
   const objects =
     files.length === 0
-      ? await readCurrentCluster(context, options)
-      : await readFiles(context, files, options);
+      ? await readCurrentCluster(context, tool, options)
+      : readObjects(await readFiles(context, files), options.namespace, tool.api);
   const { importVerified } = await import('../../import/verified.ts');
-  const { result, problems } = await importVerified(objects, options);
-  const { config, ...report } = result;
-  if (options.report !== undefined)
-    await write(context, options.report, `${JSON.stringify(report, null, 2)}\n`);
-  if (options.out !== undefined) await write(context, options.out, config);
-  if (options.output !== 'human') print(context, options.output, { data: result, human: () => '' });
-  else if (options.out === undefined) context.stdout.write(config);
-  if (options.output === 'human')
-    printNotice(
-      context,
-      importReportText(result, painter(context.color), { short: options.report !== undefined }),
-    );
+  const { vaultAddress, region } = options;
+  const { result, problems } = await importVerified(tool, objects, {
+    ...options,
+    defaults: {
+      ...(vaultAddress === undefined ? {} : { vaultAddress }),
+      ...(region === undefined ? {} : { region }),
+    },
+  });
+  const { group } = tool.api;
+  const texts = {
+    nothing: `No ${group} objects were found.`,
+    others: `Other objects of ${group}, which are not carried over:`,
+    notes: tool.notes,
+  };
+  await printImport(context, options, { result, texts });
   if (problems.length === 0) return result.needsPerson ? EXIT.person : EXIT.ok;
   printNotice(context, `\n${await problemsText(problems, painter(context.color))}`);
   return EXIT.config;
 }
 
-async function readFiles(
-  context: Context,
-  files: readonly string[],
-  { namespace }: ImportOptions,
-): Promise<Objects> {
+async function toolOf(name: string): Promise<Tool> {
+  const { TOOLS } = await import('../../import/import.ts');
+  const tool = TOOLS.find((one) => one.name === name);
+  if (tool === undefined) throw new UsageError(`${name} cannot be imported`);
+  return tool;
+}
+
+async function readFiles(context: Context, files: readonly string[]): Promise<readonly InputText[]> {
   if (files.filter((file) => file === '-').length > 1) throw new UsageError('`-` can be given only once');
   const texts: InputText[] = [];
   for (const name of files)
@@ -116,7 +156,7 @@ async function readFiles(
       name,
       text: name === '-' ? await readStandardInput(context) : await readOne(context, name),
     });
-  return readObjects(texts, namespace);
+  return texts;
 }
 
 async function readStandardInput({ stdin, signal }: Context): Promise<string> {
@@ -148,28 +188,13 @@ function decodeUtf8(name: string, bytes: Uint8Array): string {
   }
 }
 
-async function requireNewFile({ cwd }: Context, name: string): Promise<void> {
-  try {
-    await lstat(resolve(cwd, name));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw fileError(error, `${name} cannot be written`);
-  }
-  throw new UsageError(`${name} cannot be written: it exists (EEXIST)`);
-}
-
-/** Creates a new file. Never overwrites an existing file. */
-async function write({ cwd }: Context, name: string, text: string): Promise<void> {
-  try {
-    await writeAllOrNothing(resolve(cwd, name), text, 'wx');
-  } catch (error) {
-    throw fileError(error, `${name} cannot be written`);
-  }
-}
-
-async function readCurrentCluster(context: Context, options: ImportOptions): Promise<Objects> {
+async function readCurrentCluster(context: Context, tool: Tool, options: ImportOptions): Promise<Objects> {
   const { env, clock, signal } = context;
   const { kubeconfig, context: named } = options;
   const { readCluster } = await import('./import-cluster.ts');
-  return readCluster({ env, clock, kubeconfig, context: named }, { namespace: options.namespace, signal });
+  return readCluster(
+    tool,
+    { env, clock, kubeconfig, context: named },
+    { namespace: options.namespace, signal },
+  );
 }

@@ -24,7 +24,7 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
   lower: filter('downcase'),
   trim: filter('strip'),
   nospace([value], help) {
-    help.note('`nospace` keeps non-ASCII letters intact; External Secrets breaks them');
+    help.note('`nospace` keeps non-ASCII letters intact; a Go template breaks them');
     return piped(piped(piped(required(value), 'remove: " "'), 'remove: "\\t"'), 'strip_newlines');
   },
   replace: ([from, to, value], help) =>
@@ -38,7 +38,7 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
     more.length > 0 ? none() : piped(piped(required(value), `prepend: "'"`), `append: "'"`),
   default([other, value], help) {
     if (value?.json === true)
-      help.note('`default` does not replace 0 or an empty object from JSON; External Secrets does');
+      help.note('`default` does not replace 0 or an empty object from JSON; a Go template does');
     return piped(required(value), `default: ${help.plain(required(other))}`);
   },
   indent: ([width, value]) => indented(required(value), width, ''),

@@ -3,7 +3,8 @@ import { type Conditions, createConditions } from './conditions.ts';
 import { createDraft, type Draft, type Note, type Problem } from './draft.ts';
 import { createExpressions, type Translated } from './expressions.ts';
 import { Untranslatable } from './lex.ts';
-import { type Branch, type Edges, parseTemplate, type Statement } from './parse.ts';
+import type { Branch, Edges, Statement } from './parse.ts';
+import { parseTemplateAt, type TemplateRoot } from './root.ts';
 import { keyName, liquidOf, named, type Scope, within } from './value.ts';
 
 type Block = Extract<Statement, { kind: 'block' }>;
@@ -58,7 +59,7 @@ class StatementWriter {
     // Helm charts write such braces to protect a template of External Secrets from Helm.
     if (value.literal?.includes('{{') === true)
       this.#draft.note(
-        'writes quoted braces, as a chart does for text that External Secrets renders',
+        'writes quoted braces, as a chart does for text that the other tool renders',
         'If this comes from a chart, render it first, for example with `helm template`, and import the result.',
       );
     return tags([...this.#draft.takeBefore(), `{ ${liquidOf(value)} }`], statement);
@@ -128,7 +129,7 @@ class StatementWriter {
       // first letter.
       if (variables.length > 1)
         this.#draft.note(
-          '`range` with two variables is treated as a loop over an object in member order; External Secrets sorts by name and also accepts a list',
+          '`range` with two variables is treated as a loop over an object in member order; a Go template sorts by name and also accepts a list',
           'Check the type. If it is a list, write the loop by hand.',
         );
       else this.#draft.note('`range` with one variable or none is treated as a loop over a list');
@@ -181,15 +182,16 @@ interface Translation {
   readonly notes: readonly Note[];
 }
 
-interface Names {
+interface TranslateOptions {
   /** Maps an original source name to its new name. */
-  readonly rename: (name: string) => string;
+  readonly rename?: (name: string) => string;
+  readonly root?: TemplateRoot | undefined;
 }
 
 /** Converts a Go template to Liquid. If a part has no equivalent, returns all such parts instead. */
 export function translateTemplate(
   template: string,
-  { rename }: Names = { rename: (name) => name },
+  { rename = (name) => name, root: objectRoot }: TranslateOptions = {},
 ):
   | { readonly kind: 'done'; readonly value: Translation }
   | { readonly kind: 'lost'; readonly problems: readonly Problem[] } {
@@ -204,7 +206,10 @@ export function translateTemplate(
   const conditions = createConditions({ translated, help: draft });
   const statements = new StatementWriter({ draft, translated, conditions });
   try {
-    const text = statements.writeAll(parseTemplate(template), { dot: undefined, variables: new Map() });
+    const text = statements.writeAll(parseTemplateAt(template, objectRoot), {
+      dot: undefined,
+      variables: new Map(),
+    });
     if (problems.length > 0) return { kind: 'lost', problems };
     return { kind: 'done', value: { text, uses: [...uses], notes: draft.notes() } };
   } catch (error) {

@@ -8,8 +8,8 @@ import {
   type ExternalSecretsCluster,
   GROUP,
   openExternalSecretsCluster,
-  until,
 } from './external-secrets-cluster.ts';
+import { baseText, until } from './migration.ts';
 
 const COUNT = 30;
 
@@ -208,13 +208,6 @@ describe('keys merged into a foreign Secret', () => {
     });
   });
 });
-
-function baseText(kubeconfig: string): string {
-  return `apiVersion: secretbridge.dev/v1
-cluster: { kind: kubernetes, scope: names, kubeconfig: ${kubeconfig} }
-audit: { store: { kind: sqlite, path: ./state/audit.db } }
-`;
-}
 
 describe('an import with limited rights', () => {
   it('imports the objects that the account is allowed to list, and reports the objects that it is not allowed to list', async () => {

@@ -1,4 +1,4 @@
-import type { Json, Node, Notes } from './node.ts';
+import type { Json, Node, Notes } from '../node.ts';
 import { type Naming, renameOf, rewritten } from './rewrite.ts';
 import { decodeOf, nullBytes, type SourceContext, sourceOf, wholeSecret } from './sources.ts';
 

@@ -1,10 +1,7 @@
-import { StoreConfig } from '../config/schema.ts';
-import { awsStore } from './aws.ts';
-import { azureStore } from './azure.ts';
-import { problemOf, type Refusal } from './checks.ts';
-import { type Bounds, boundsOf } from './namespaces.ts';
-import { createNode, createNotes, type Json, type Node, type Notes } from './node.ts';
-import { type ExternalObject, labelOf, type Objects } from './objects.ts';
+import { StoreConfig } from '../../config/schema.ts';
+import { problemOf, type Refusal } from '../checks.ts';
+import { createNode, createNotes, type Json, type Node, type Notes } from '../node.ts';
+import { labelOf, type Objects, type ToolObject } from '../objects.ts';
 import {
   accountOf,
   createNames,
@@ -12,7 +9,10 @@ import {
   type SecretRefs,
   type Store,
   type StoreContext,
-} from './store.ts';
+} from '../store.ts';
+import { awsStore } from './aws.ts';
+import { azureStore } from './azure.ts';
+import { type Bounds, boundsOf } from './namespaces.ts';
 import { vaultStore } from './vault.ts';
 
 function convertStore(context: StoreContext): Store | undefined {
@@ -60,14 +60,14 @@ export interface ImportedStores {
 }
 
 export interface ImportedStore {
-  readonly object: ExternalObject;
+  readonly object: ToolObject;
   readonly notes: Notes;
   readonly storeConfigs: readonly Json[];
   readonly bounds: Bounds;
 }
 
 interface Entry {
-  readonly object: ExternalObject;
+  readonly object: ToolObject;
   readonly notes: Notes;
   readonly store: Store | undefined;
   readonly users: Set<string>;
@@ -80,7 +80,7 @@ interface EntryContext {
   readonly refused: ReadonlyMap<string, Refusal>;
 }
 
-function entryOf(object: ExternalObject, { accounts, names, secrets, refused }: EntryContext): Entry {
+function entryOf(object: ToolObject, { accounts, names, secrets, refused }: EntryContext): Entry {
   const notes = createNotes();
   const account = (ref: Node | undefined) => {
     const accountId = accountOf(ref, object.namespace);
@@ -109,13 +109,13 @@ function entryOf(object: ExternalObject, { accounts, names, secrets, refused }: 
  * result.
  */
 export function importStores(
-  { externalObjects, accounts }: Objects,
+  { toolObjects, accounts }: Objects,
   secrets: SecretRefs,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStores {
   const names = createNames();
   const entries = new Map<string, Entry>();
-  const all = externalObjects.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
+  const all = toolObjects.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
   // Convert namespaced stores first. Their names contain the namespace, so these names are unique.
   const inOrder = all.toSorted(
     (a, b) => Number(a.namespace === undefined) - Number(b.namespace === undefined),

@@ -1,16 +1,17 @@
-import { isTargetKey } from '../core/mapping.ts';
+import { isTargetKey } from '../../core/mapping.ts';
+import { createNode, type Json, type Node, type Notes } from '../node.ts';
+import type { ToolObject } from '../objects.ts';
+import type { Store } from '../store.ts';
+import type { Shape } from '../template.ts';
 import { sourceListOf } from './data-from.ts';
-import { createNode, type Json, type Node, type Notes } from './node.ts';
-import type { ExternalObject } from './objects.ts';
 import { sourceOf } from './sources.ts';
-import type { Store } from './store.ts';
 import { lifeOf, withSearches } from './target.ts';
-import { type Shape, withTemplate } from './template.ts';
+import { withTemplate } from './templates.ts';
 
 export interface MappingContext {
   readonly name: string;
   readonly notes: Notes;
-  readonly metadata: Pick<ExternalObject, 'labels' | 'annotations'>;
+  readonly metadata: Pick<ToolObject, 'labels' | 'annotations'>;
   /** The name of the ExternalSecret. It is the default name of the Secret. */
   readonly secret: string;
   /** The field `namespace`, `namespaces` or `namespaceSelector` of the mapping's target. */

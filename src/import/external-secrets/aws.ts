@@ -1,7 +1,6 @@
-import type { Json, Node, Notes } from './node.ts';
-import { accountOf, type Store, type StoreContext } from './store.ts';
-
-const ROLE = /^arn:[^:]+:iam::\d{12}:role\/.+$/;
+import { assumedRole, ROLE, ROLE_ANNOTATION, regionOf } from '../identity.ts';
+import type { Json, Node, Notes } from '../node.ts';
+import { accountOf, type Store, type StoreContext } from '../store.ts';
 
 /** The kind of store for each `service` of External Secrets. */
 const KINDS = {
@@ -66,15 +65,6 @@ function kindOf(service: string | undefined): (typeof KINDS)[keyof typeof KINDS]
   return service === 'SecretsManager' || service === 'ParameterStore' ? KINDS[service] : undefined;
 }
 
-/**
- * Converts a region. The AWS SDK for Go also accepts `us-east-1-fips` and `fips-us-east-1`, which select the FIPS
- * endpoints of the region.
- */
-function regionOf(region: string | undefined): Json {
-  const plain = region?.replace(/^fips-|-fips(?=-|$)/g, '');
-  return { region: plain, ...(plain === region ? {} : { fips: true }) };
-}
-
 function authOf(aws: Node, { object, notes, secrets, account }: StoreContext): Json {
   const auth = aws.child('auth');
   const keys = auth?.child('secretRef');
@@ -109,19 +99,12 @@ function authOf(aws: Node, { object, notes, secrets, account }: StoreContext): J
   const serviceAccount = account(ref);
   const accountId = accountOf(ref, object.namespace);
   ref.ignore('audiences');
-  const arn = serviceAccount?.annotations['eks.amazonaws.com/role-arn'];
+  const arn = serviceAccount?.annotations[ROLE_ANNOTATION];
   const accountName =
     accountId === undefined
       ? 'its service account'
       : `service account \`${accountId.namespace}/${accountId.name}\``;
-  if (typeof arn === 'string' && ROLE.test(arn)) {
-    notes.changed(
-      ref.path,
-      `secretbridge assumes the role of ${accountName} with the token of its own service account`,
-      `Let the trust policy of ${arn} accept secretbridge's service account.`,
-    );
-    return { method: 'webIdentity', roleArn: arn };
-  }
+  if (typeof arn === 'string' && ROLE.test(arn)) return assumedRole(arn, accountName, ref.path, notes);
   notes.changed(
     ref.path,
     `the role of ${accountName} is unknown, because the ServiceAccount is not in the input; secretbridge uses the identity of its own pod`,

@@ -1,6 +1,6 @@
-import type { Json, Node } from './node.ts';
-import { Untranslatable } from './template/lex.ts';
-import { parseTemplate } from './template/parse.ts';
+import type { Json, Node } from '../node.ts';
+import { Untranslatable } from '../template/lex.ts';
+import { parseTemplate } from '../template/parse.ts';
 
 /**
  * Describes how a key gets its name. Limited to changes that `rename` supports, and to the search path at the start of

@@ -1,44 +1,7 @@
-import { LabelKey, LabelValue } from '../config/shape/fields.ts';
-import { DURATION_UNITS } from '../core/clock.ts';
-import type { Json, Node, Notes } from './node.ts';
-import type { ExternalObject } from './objects.ts';
-
-const UNIT_NS: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  μs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
-
-/**
- * Parses a Go duration (https://pkg.go.dev/time#ParseDuration) to milliseconds. Returns `undefined` if it is invalid.
- */
-function goDurationMs(text: string): number | undefined {
-  if (text === '0' || text === '+0' || text === '-0') return 0;
-  const [, sign, rest = ''] = /^([+-]?)(.+)$/.exec(text) ?? [];
-  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(rest)) return undefined;
-  let sum = 0;
-  for (const [, count, unit = ''] of rest.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g))
-    sum += Number(count) * (UNIT_NS[unit] ?? 0);
-  const ms = Math.round(sum / 1e6);
-  return sign === '-' ? -ms : ms;
-}
-
-/** Formats a duration with as few units as possible, such as `1h30m`. */
-function durationText(ms: number): string {
-  const parts: string[] = [];
-  let remainingMs = ms;
-  for (const [unit, size] of DURATION_UNITS) {
-    const count = Math.floor(remainingMs / size);
-    if (count > 0) parts.push(`${count}${unit}`);
-    remainingMs -= count * size;
-  }
-  return parts.join('') || '0s';
-}
+import { durationText, goDurationMs, MAX_MS } from '../duration.ts';
+import { metadataOf } from '../metadata.ts';
+import type { Json, Node, Notes } from '../node.ts';
+import type { ToolObject } from '../objects.ts';
 
 /** The rules of a mapping and the settings of its target. The name and the namespace of the target are not included. */
 interface Life {
@@ -54,14 +17,9 @@ const SOURCE_MISSING = new Map([
 ]);
 
 const FOREVER = '3650d';
-const MAX_MS = 3650 * 86_400_000;
 
 /** Converts `target` and the refresh fields of the spec. */
-export function lifeOf(
-  spec: Node,
-  source: Pick<ExternalObject, 'labels' | 'annotations'>,
-  notes: Notes,
-): Life {
+export function lifeOf(spec: Node, source: Pick<ToolObject, 'labels' | 'annotations'>, notes: Notes): Life {
   const target = spec.child('target');
   const template = target?.child('template');
   const creation = target?.text('creationPolicy') ?? 'Owner';
@@ -98,7 +56,7 @@ export function lifeOf(
     template,
     target: {
       ...(type === undefined ? {} : { type }),
-      ...metadataOf(template, source, notes),
+      ...targetMetadata(template, source, notes),
       ...(target?.flag('immutable') === true ? { immutable: true } : {}),
       ...(isMerge ? { mode: 'merge' } : {}),
     },
@@ -140,8 +98,8 @@ function refreshOf(spec: Node, notes: Notes): Json {
     spec.ignore('syncWindows');
     notes.changed(
       'spec.syncWindows',
-      'there are no sync windows: a detected change is written at once',
-      'If the windows matter, stop the service outside of them.',
+      'is not converted: a detected change is written at once, unless `windows` of the configuration say otherwise',
+      'If the windows matter, write them as `windows`; see docs/how-to/change-windows.md.',
     );
   }
   const ms = goDurationMs(interval);
@@ -164,13 +122,12 @@ function refreshOf(spec: Node, notes: Notes): Json {
   return { refresh: durationText(Math.min(ms, MAX_MS)) };
 }
 
-/** Leave out labels and annotations that External Secrets set, and those of other tools that would claim the Secret. */
-const NOT_OURS =
-  /^(?:kubectl\.kubernetes\.io\/|(?:[^/]*\.)?external-secrets\.io\/|(?:[^/]*\.)?secretbridge\.dev\/)/;
+/** Leave out labels and annotations that External Secrets set. */
+const ESO_NAMES = /^(?:[^/]*\.)?external-secrets\.io\//;
 
-function metadataOf(
+function targetMetadata(
   template: Node | undefined,
-  source: Pick<ExternalObject, 'labels' | 'annotations'>,
+  source: Pick<ToolObject, 'labels' | 'annotations'>,
   notes: Notes,
 ): Json {
   const metadata = template?.child('metadata');
@@ -180,44 +137,13 @@ function metadataOf(
       'are not set on the Secret; existing ones stay',
     );
   // Without a template, External Secrets copies its own labels and annotations.
-  const [labels, annotations] = (['labels', 'annotations'] as const).map((part) => {
-    const all: Json = template === undefined ? source[part] : (metadata?.templates(part) ?? {});
-    const from = template === undefined ? `metadata.${part}` : `spec.target.template.metadata.${part}`;
-    return entriesOf(all, { part, from, notes });
-  });
-  return {
-    ...(labels === undefined || Object.keys(labels).length === 0 ? {} : { labels }),
-    ...(annotations === undefined || Object.keys(annotations).length === 0 ? {} : { annotations }),
-  };
-}
-
-function entriesOf(
-  all: Json,
-  {
-    part,
-    from,
-    notes,
-  }: { readonly part: 'labels' | 'annotations'; readonly from: string; readonly notes: Notes },
-): Readonly<Record<string, string>> {
-  const kept = Object.entries(all).flatMap(([name, value]): [string, string][] => {
-    const text = String(value);
-    if (NOT_OURS.test(name)) return [];
-    if (name === 'app.kubernetes.io/managed-by' && part === 'labels') {
-      notes.changed(`${from}.${name}`, 'is `secretbridge`, as on every Secret of secretbridge');
-      return [];
-    }
-    if (text.includes('{{')) {
-      notes.changed(
-        `${from}.${name}`,
-        'is a template, which a mapping does not support here',
-        'If the value is constant, write it by hand.',
-      );
-      return [];
-    }
-    const fits =
-      LabelKey.safeParse(name).success && (part === 'annotations' || LabelValue.safeParse(text).success);
-    if (!fits) notes.changed(`${from}.${name}`, 'is not a valid name or value in Kubernetes');
-    return fits ? [[name, text]] : [];
-  });
-  return Object.fromEntries(kept);
+  const parts =
+    template === undefined
+      ? { ...source, from: 'metadata' }
+      : {
+          labels: metadata?.templates('labels') ?? {},
+          annotations: metadata?.templates('annotations') ?? {},
+          from: 'spec.target.template.metadata',
+        };
+  return metadataOf({ ...parts, ignored: ESO_NAMES }, notes);
 }

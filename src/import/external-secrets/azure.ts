@@ -1,5 +1,6 @@
-import type { Json, Node } from './node.ts';
-import { accountOf, type Store, type StoreContext } from './store.ts';
+import { managedIdentity } from '../identity.ts';
+import type { Json, Node } from '../node.ts';
+import { accountOf, type Store, type StoreContext } from '../store.ts';
 
 /** https://external-secrets.io/latest/provider/azure-key-vault/ */
 export function azureStore(azure: Node, context: StoreContext): Store | undefined {
@@ -66,12 +67,7 @@ function authOf(azure: Node, context: StoreContext): Json {
   };
   switch (azure.text('authType') ?? 'ServicePrincipal') {
     case 'ManagedIdentity':
-      notes.changed(
-        `${azure.path}.authType`,
-        "the managed identity of secretbridge's pod or node is used",
-        "Assign the same identity to secretbridge's pod or node.",
-      );
-      return { method: 'managedIdentity', ...(identityId === undefined ? {} : { clientId: identityId }) };
+      return managedIdentity(identityId, `${azure.path}.authType`, notes);
     case 'WorkloadIdentity':
       return workloadIdentity(azure, login, context);
     default:

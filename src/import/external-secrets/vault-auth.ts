@@ -1,5 +1,6 @@
-import type { Json, Node } from './node.ts';
-import { accountOf, type StoreContext, storeFile } from './store.ts';
+import type { Json, Node } from '../node.ts';
+import { accountOf, type StoreContext, storeFile } from '../store.ts';
+import { noteAccount } from '../vault-settings.ts';
 
 /** Converts `auth` of a Vault store. Returns `undefined` and adds a note if that is not possible. */
 export function vaultAuth(
@@ -71,7 +72,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
       };
     // If both a service account and a Secret are set, External Secrets uses the service account. So ignore the Secret.
     secret?.ignore('name', 'key', 'namespace');
-    noteAccount(account, role, context);
+    noteOwnAccount(account, role, context);
     return { method: 'kubernetes', role };
   },
   jwt(node, context) {
@@ -87,7 +88,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
     const account = token?.child('serviceAccountRef');
     const audience = account?.list('audiences')[0] ?? audiences[0] ?? 'vault';
     const file = storeFile(context.name, 'token');
-    noteAccount(
+    noteOwnAccount(
       account,
       role,
       context,
@@ -150,13 +151,14 @@ function refer(ref: Node | undefined, key: string | undefined, context: StoreCon
   return secrets.refer(ref, key, { namespace: object.namespace, notes }) as Json | undefined;
 }
 
-function noteAccount(ref: Node | undefined, role: string, { object, notes }: StoreContext, more = ''): void {
+function noteOwnAccount(
+  ref: Node | undefined,
+  role: string,
+  { object, notes }: StoreContext,
+  more = '',
+): void {
   const account = accountOf(ref, object.namespace);
   ref?.ignore('audiences');
   const who = account === undefined ? 'External Secrets' : `\`${account.namespace}/${account.name}\``;
-  notes.changed(
-    ref?.path ?? 'spec.provider.vault.auth',
-    `secretbridge logs in with its own service account, not with that of ${who}`,
-    `Let the role \`${role}\` accept secretbridge's service account, or set another role.${more}`,
-  );
+  noteAccount(ref?.path ?? 'spec.provider.vault.auth', { who, role, more }, notes);
 }

@@ -1,7 +1,7 @@
-import { matchesRegExp } from '../config/shape/fields.ts';
-import { isNamespaceName } from '../core/target.ts';
-import { createNode, isText, type Json, type Node, type Notes } from './node.ts';
-import type { ExternalObject } from './objects.ts';
+import { matchesRegExp } from '../../config/shape/fields.ts';
+import { isNamespaceName } from '../../core/target.ts';
+import { createNode, isText, type Json, type Node, type Notes } from '../node.ts';
+import type { ToolObject } from '../objects.ts';
 
 /** The namespaces that may use a store. `undefined`: all namespaces. */
 export interface Bounds {
@@ -13,7 +13,7 @@ export interface Bounds {
  * the namespaces in its conditions. A condition without an exact equivalent becomes narrower, never wider: it allows
  * only the namespaces that use the store now.
  */
-export function boundsOf(object: ExternalObject, users: readonly string[], notes: Notes): Bounds {
+export function boundsOf(object: ToolObject, users: readonly string[], notes: Notes): Bounds {
   if (object.namespace !== undefined) return { namespaces: [object.namespace] };
   const spec = createNode(object.spec, 'spec', notes);
   const conditions = spec.children('conditions');
@@ -160,7 +160,7 @@ function namedBy({ labels, expressions }: SelectorParts): readonly string[] | un
 /** https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name */
 const NAME = 'kubernetes.io/metadata.name';
 
-export function ownerOf(object: ExternalObject): string | undefined {
+export function ownerOf(object: ToolObject): string | undefined {
   const owner = object.owners.find(({ kind }) => kind === 'ClusterExternalSecret');
   return isText(owner?.name) ? owner.name : undefined;
 }

@@ -1,5 +1,5 @@
-import type { Json, Node, Notes } from './node.ts';
-import type { Store } from './store.ts';
+import type { Json, Node, Notes } from '../node.ts';
+import type { Store } from '../store.ts';
 
 export interface SourceContext {
   readonly notes: Notes;

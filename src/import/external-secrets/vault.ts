@@ -1,5 +1,6 @@
-import type { Json, Node, Notes } from './node.ts';
-import { type Store, type StoreContext, storeFile } from './store.ts';
+import type { Json, Node, Notes } from '../node.ts';
+import { type Store, type StoreContext, storeFile } from '../store.ts';
+import { addressOf, splitKey } from '../vault-settings.ts';
 import { vaultAuth } from './vault-auth.ts';
 
 /**
@@ -27,21 +28,13 @@ function connectionOf(vault: Node, kvVersion: 1 | 2, context: StoreContext): Jso
     notes.lost(`${vault.path}.server`, 'is missing', 'Fix the object, and import it again.');
     return undefined;
   }
-  const plain = /^http:/i.test(server);
-  if (plain)
-    notes.changed(
-      `${vault.path}.server`,
-      'uses plain http, which exposes tokens and values on the network; `allowHttp: true` allows it',
-      'Set up TLS for the store, and remove `allowHttp`.',
-    );
   return {
     kind: 'vault',
-    address: server,
+    ...addressOf(server, `${vault.path}.server`, notes),
     ...(namespace === undefined ? {} : { namespace }),
     kvVersion,
     ...(auth === undefined ? {} : { auth }),
     ...(tls === undefined ? {} : { tls }),
-    ...(plain ? { allowHttp: true } : {}),
   };
 }
 
@@ -103,33 +96,6 @@ function mountedStore(
       mount === undefined ? path : (splitKey(`${path}x`, { mount, kvVersion })?.key.slice(0, -1) ?? path),
     storeConfigs: () => [...mounts].map(([at, named]) => ({ name: named, ...common, mount: at })),
   };
-}
-
-interface Split {
-  readonly mount: string;
-  readonly key: string;
-  readonly guessed: boolean;
-}
-
-/**
- * Splits a key as External Secrets builds the request path. The key may repeat the mount and, in version 2, also
- * `data/`.
- */
-function splitKey(
-  given: string,
-  { mount, kvVersion }: { readonly mount: string | undefined; readonly kvVersion: 1 | 2 },
-): Split | undefined {
-  const key = given.replace(/^\/+|\/+$/g, '');
-  if (mount !== undefined) {
-    let rest = key.startsWith(`${mount}/`) ? key.slice(mount.length + 1) : key;
-    if (rest !== key && kvVersion === 2 && rest.startsWith('data/')) rest = rest.slice('data/'.length);
-    return rest === '' ? undefined : { mount, key: rest, guessed: false };
-  }
-  const data = kvVersion === 2 ? key.indexOf('/data/') : -1;
-  if (data > 0) return { mount: key.slice(0, data), key: key.slice(data + '/data/'.length), guessed: false };
-  const slash = key.indexOf('/');
-  if (slash < 1) return undefined;
-  return { mount: key.slice(0, slash), key: key.slice(slash + 1), guessed: kvVersion === 1 };
 }
 
 function tlsOf(vault: Node, { name, notes, object }: StoreContext): Json | undefined {

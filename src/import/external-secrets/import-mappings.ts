@@ -1,10 +1,10 @@
-import { isObject } from '../core/json.ts';
+import { isObject } from '../../core/json.ts';
+import { createNode, type Json, type Node, type Notes } from '../node.ts';
+import { labelOf, type ToolObject } from '../objects.ts';
+import type { Names } from '../store.ts';
 import type { ImportedStores } from './import-stores.ts';
 import { mappingOf } from './mapping.ts';
 import { whereOf } from './namespaces.ts';
-import { createNode, type Json, type Node, type Notes } from './node.ts';
-import { type ExternalObject, labelOf } from './objects.ts';
-import type { Names } from './store.ts';
 
 export interface ImportContext {
   readonly notes: Notes;
@@ -14,7 +14,7 @@ export interface ImportContext {
 
 /** Converts an ExternalSecret to one mapping, or to none if no part of it can be converted. */
 export function convertExternalSecret(
-  object: ExternalObject,
+  object: ToolObject,
   { notes, names, stores }: ImportContext,
 ): readonly Json[] {
   const namespace = object.namespace ?? '';
@@ -40,7 +40,7 @@ interface MappingTarget {
  * namespaces.
  */
 export function convertClusterExternalSecret(
-  object: ExternalObject,
+  object: ToolObject,
   { notes, names, stores }: ImportContext,
 ): readonly Json[] {
   const spec = createNode(object.spec, 'spec', notes);
@@ -74,7 +74,7 @@ export function convertClusterExternalSecret(
 }
 
 function targetsOf(
-  { name, status, spec: raw }: ExternalObject,
+  { name, status, spec: raw }: ToolObject,
   spec: Node,
   notes: Notes,
 ): readonly MappingTarget[] {
