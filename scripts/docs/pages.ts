@@ -6,6 +6,7 @@ import { testedComponents } from './components-table.ts';
 import { configurationPage } from './configuration-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { httpPage } from './http-page.ts';
+import { importFieldPages } from './import-fields.ts';
 import { metricsPage } from './metrics-page.ts';
 import { mistakesPages } from './mistakes-page.ts';
 import { overview } from './overview.ts';
@@ -24,6 +25,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/secretbridge.schema.json', configurationSchema()],
     ['docs/reference/values.md', await valuesPage()],
+    ...(await importFieldPages()),
     ...(await mistakesPages()),
     ['src/cli/overview.json', await overview()],
   ]);

@@ -4,12 +4,16 @@ import { EXTERNAL_SECRETS } from './external-secrets/tool.ts';
 import { type Json, nameOf } from './node.ts';
 import type { Objects } from './objects.ts';
 import { configText, type ImportResult, type ObjectReport, type Outcome } from './result.ts';
+import { SECRETS_STORE_CSI } from './secrets-store-csi/tool.ts';
 import { stepsOf } from './steps.ts';
 import { createSecretRefs } from './store.ts';
 import type { Defaults, Tool } from './tool.ts';
 
 /** The tools whose objects can be imported, in the order of the help. */
-export const TOOLS: readonly Tool[] = [EXTERNAL_SECRETS];
+export const TOOLS: readonly Tool[] = [
+  EXTERNAL_SECRETS,
+  SECRETS_STORE_CSI,
+];
 
 export interface ImportOptions {
   readonly instance: string;

@@ -31,6 +31,13 @@ const DEFINITIONS: readonly Definition[] = [
     list: 'kubectl get es,ss,css,ces -A -o yaml',
     page: 'docs/how-to/move-from-external-secrets.md',
   },
+  {
+    name: 'secrets-store-csi',
+    kinds: 'SecretProviderClasses for Azure, AWS and Vault',
+    list: 'kubectl get secretproviderclass,deploy,sts,ds,sa -A -o yaml',
+    page: 'docs/how-to/move-from-secrets-store-csi.md',
+    defaults: true,
+  },
 ];
 
 /** Adds the command `secretbridge import …`. */

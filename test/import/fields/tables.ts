@@ -1,0 +1,7 @@
+import type { FieldTable } from './case.ts';
+import { SECRETS_STORE_CSI_FIELDS } from './secrets-store-csi.ts';
+
+/** The fields of each tool, for the tests and for the pages. */
+export const FIELD_TABLES: readonly FieldTable[] = [
+  SECRETS_STORE_CSI_FIELDS,
+];
