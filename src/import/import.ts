@@ -8,11 +8,13 @@ import { SECRETS_STORE_CSI } from './secrets-store-csi/tool.ts';
 import { stepsOf } from './steps.ts';
 import { createSecretRefs } from './store.ts';
 import type { Defaults, Tool } from './tool.ts';
+import { VAULT_SECRETS_OPERATOR } from './vault-secrets-operator/tool.ts';
 
 /** The tools whose objects can be imported, in the order of the help. */
 export const TOOLS: readonly Tool[] = [
   EXTERNAL_SECRETS,
   SECRETS_STORE_CSI,
+  VAULT_SECRETS_OPERATOR,
 ];
 
 export interface ImportOptions {

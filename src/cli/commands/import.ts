@@ -38,6 +38,12 @@ const DEFINITIONS: readonly Definition[] = [
     page: 'docs/how-to/move-from-secrets-store-csi.md',
     defaults: true,
   },
+  {
+    name: 'vault-secrets-operator',
+    kinds: 'VaultStaticSecrets, their logins, connections and transformations',
+    list: 'kubectl get vaultstaticsecret,vaultauth,vaultauthglobal,vaultconnection,secrettransformation -A -o yaml',
+    page: 'docs/how-to/move-from-vault-secrets-operator.md',
+  },
 ];
 
 /** Adds the command `secretbridge import …`. */

@@ -1,7 +1,9 @@
 import type { FieldTable } from './case.ts';
 import { SECRETS_STORE_CSI_FIELDS } from './secrets-store-csi.ts';
+import { VAULT_SECRETS_OPERATOR_FIELDS } from './vault-secrets-operator.ts';
 
 /** The fields of each tool, for the tests and for the pages. */
 export const FIELD_TABLES: readonly FieldTable[] = [
   SECRETS_STORE_CSI_FIELDS,
+  VAULT_SECRETS_OPERATOR_FIELDS,
 ];
