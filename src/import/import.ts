@@ -1,6 +1,7 @@
 import type { Refused } from './checks.ts';
 import { createCollector } from './collector.ts';
 import { EXTERNAL_SECRETS } from './external-secrets/tool.ts';
+import { KUBERNETES_EXTERNAL_SECRETS } from './kubernetes-external-secrets/tool.ts';
 import { type Json, nameOf } from './node.ts';
 import type { Objects } from './objects.ts';
 import { configText, type ImportResult, type ObjectReport, type Outcome } from './result.ts';
@@ -13,6 +14,7 @@ import { VAULT_SECRETS_OPERATOR } from './vault-secrets-operator/tool.ts';
 /** The tools whose objects can be imported, in the order of the help. */
 export const TOOLS: readonly Tool[] = [
   EXTERNAL_SECRETS,
+  KUBERNETES_EXTERNAL_SECRETS,
   SECRETS_STORE_CSI,
   VAULT_SECRETS_OPERATOR,
 ];

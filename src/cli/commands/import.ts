@@ -32,6 +32,13 @@ const DEFINITIONS: readonly Definition[] = [
     page: 'docs/how-to/move-from-external-secrets.md',
   },
   {
+    name: 'kubernetes-external-secrets',
+    kinds: 'ExternalSecrets of kubernetes-external-secrets',
+    list: 'kubectl get externalsecrets.kubernetes-client.io,deploy -A -o yaml',
+    page: 'docs/how-to/move-from-kubernetes-external-secrets.md',
+    defaults: true,
+  },
+  {
     name: 'secrets-store-csi',
     kinds: 'SecretProviderClasses for Azure, AWS and Vault',
     list: 'kubectl get secretproviderclass,deploy,sts,ds,sa -A -o yaml',

@@ -1,4 +1,5 @@
 import type { FieldTable } from './case.ts';
+import { KUBERNETES_EXTERNAL_SECRETS_FIELDS } from './kubernetes-external-secrets.ts';
 import { SECRETS_STORE_CSI_FIELDS } from './secrets-store-csi.ts';
 import { VAULT_SECRETS_OPERATOR_FIELDS } from './vault-secrets-operator.ts';
 
@@ -6,4 +7,5 @@ import { VAULT_SECRETS_OPERATOR_FIELDS } from './vault-secrets-operator.ts';
 export const FIELD_TABLES: readonly FieldTable[] = [
   SECRETS_STORE_CSI_FIELDS,
   VAULT_SECRETS_OPERATOR_FIELDS,
+  KUBERNETES_EXTERNAL_SECRETS_FIELDS,
 ];

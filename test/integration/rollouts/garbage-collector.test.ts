@@ -4,6 +4,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Raw } from '../e2e/bench.ts';
 import { syncReport } from '../e2e/program.ts';
 import { GROUP, openExternalSecretsCluster } from '../import/external-secrets-cluster.ts';
+import { CONFIG, openMigration, secretsPath } from '../import/migration.ts';
+import { move } from '../import/move.ts';
+import { WALKS } from '../import/walks.ts';
 import { expectSynced, expectValues, manyMappings, seed } from '../service/many-mappings.ts';
 import { within } from '../service/service-process.ts';
 import { openWorld, type World } from '../service/world.ts';
@@ -73,6 +76,34 @@ audit: { store: { kind: sqlite, path: ./state/audit.db } }
   expect(items.map(({ metadata }) => metadata.name)).toEqual(NAMES);
   expect(await theirs.run('plan', ...config)).toMatchObject({ code: 0 });
 }, 300_000);
+
+it.each(WALKS.map((walk) => [walk.tool.name, walk] as const))(
+  'the move from %s keeps every Secret when the garbage collector follows the deleted owners',
+  async (_, walk) => {
+    await using theirs = await openMigration(cluster, walk.tool.api);
+    const { namespace } = theirs;
+    const { request } = cluster;
+    const { secrets, owners } = await walk.arrange(theirs);
+    const path = secretsPath(namespace);
+    // The same owner has a second Secret, which no mapping takes over. Its end shows what the garbage collector does.
+    const owned = await theirs.get<Raw & { metadata: { ownerReferences: object[] } }>(
+      `${path}/${secrets[0]}`,
+    );
+    const { ownerReferences } = owned.metadata;
+    assertStatus(await request('POST', path, { metadata: { name: 'left', ownerReferences } }), 201, 'left');
+    await move(theirs, walk, secrets);
+    for (const owner of owners) {
+      assertStatus(await request('PATCH', owner, { metadata: { finalizers: null } }, MERGE), 200, owner);
+      assertStatus(await request('DELETE', `${owner}?propagationPolicy=Background`), 200, `delete ${owner}`);
+    }
+    await within(60_000, async () => expect((await request('GET', `${path}/left`)).status).toBe(404));
+    const { items } = await theirs.get<{ items: readonly Raw[] }>(path);
+    const names = items.map(({ metadata }) => metadata.name);
+    expect(names).toEqual(expect.arrayContaining([...secrets]));
+    expect(await theirs.run('plan', ...CONFIG)).toMatchObject({ code: 0 });
+  },
+  300_000,
+);
 
 it('a target that the garbage collector deletes with an owner of somebody else is created again', async () => {
   await using world = await openWorld({ cluster, config: manyMappings(2, 'defaults: { refresh: 2s }') });
