@@ -40,6 +40,10 @@ describe('a ClusterExternalSecret', () => {
     ],
     [{ namespaces: ['b', 'a'] }, { namespaces: ['a', 'b'] }],
     [{ namespaceSelectors: [{ matchLabels: { 'kubernetes.io/metadata.name': 'a' } }] }, { namespace: 'a' }],
+    [
+      { namespaceSelectors: [{ matchLabels: { team: 'a' } }, { matchLabels: { team: 'b' } }] },
+      { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'In', values: ['a', 'b'] }] } },
+    ],
   ])(
     'a ClusterExternalSecret becomes a mapping that selects the target namespaces with %j',
     async (where, target) => {
@@ -50,6 +54,35 @@ describe('a ClusterExternalSecret', () => {
       expect(mapping).toMatchObject({ name: 'all', target: { ...target, secret: 'db' } });
     },
   );
+
+  it('a ClusterExternalSecret with several selectors and names becomes mappings that never select the same namespace', async () => {
+    const where = {
+      namespaces: ['x'],
+      namespaceSelectors: [{ matchLabels: { team: 'a' } }, { matchLabels: { stage: 'p' } }],
+    };
+    const { mappings, report } = await imported(VAULT, cluster({ externalSecretSpec: inner, ...where }));
+    expect(mappings.map(({ name, target }) => [name, target.namespace ?? target.namespaceSelector])).toEqual([
+      ['all', 'x'],
+      [
+        'all.2',
+        {
+          matchLabels: { team: 'a' },
+          matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['x'] }],
+        },
+      ],
+      [
+        'all.3',
+        {
+          matchLabels: { stage: 'p' },
+          matchExpressions: [
+            { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['x'] },
+            { key: 'team', operator: 'NotIn', values: ['a'] },
+          ],
+        },
+      ],
+    ]);
+    expect(report('ClusterExternalSecret', 'all')).toMatchObject({ outcome: 'changed' });
+  });
 
   it('a ClusterExternalSecret whose selectors have no equivalent is imported for its current namespaces, or reported as not converted', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };

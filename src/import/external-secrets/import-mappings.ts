@@ -80,7 +80,12 @@ function targetsOf(
 ): readonly MappingTarget[] {
   const where = whereOf(spec, status, notes);
   if (where === undefined) return [];
-  if (where.kind === 'labels') return [{ name, where: { namespaceSelector: where.selector }, users: [] }];
+  if (where.kind === 'labels')
+    return where.targets.map((target, index) => ({
+      name: index === 0 ? name : `${name}.${index + 1}`,
+      where: target,
+      users: [],
+    }));
   const { names } = where;
   if (isObject(raw.externalSecretSpec) && usesNamespaced(raw.externalSecretSpec))
     return names.map((namespace) => ({

@@ -2,6 +2,7 @@ import { matchesRegExp } from '../../config/shape/fields.ts';
 import { isNamespaceName } from '../../core/target.ts';
 import { createNode, isText, type Json, type Node, type Notes } from '../node.ts';
 import type { ToolObject } from '../objects.ts';
+import { disjointSelectors, type Selector, selectorOf } from './selectors.ts';
 
 /** The namespaces that may use a store. `undefined`: all namespaces. */
 export interface Bounds {
@@ -70,10 +71,10 @@ export function ruleOf(stores: readonly string[], { namespaces }: Bounds): Json 
   return { namespaces: namespaces ?? ['**'], stores, keys: ['**'] };
 }
 
-/** The namespaces of a ClusterExternalSecret: a list of names, or a label selector. */
+/** The namespaces of a ClusterExternalSecret: a list of names, or several targets that never overlap. */
 type Where =
   | { readonly kind: 'names'; readonly names: readonly string[] }
-  | { readonly kind: 'labels'; readonly selector: Json };
+  | { readonly kind: 'labels'; readonly targets: readonly Json[] };
 
 /**
  * Returns the namespaces that the object selects. Returns `undefined` and adds a note if a mapping cannot express them.
@@ -82,79 +83,70 @@ export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefin
   const names = spec.list('namespaces');
   const single = spec.child('namespaceSelector');
   const additional = spec.children('namespaceSelectors');
-  const selectors = single === undefined ? additional : [single, ...additional];
-  const [selector] = selectors;
-  const read = selectors.map((node) => {
-    const parts = partsOf(node);
-    return { ...parts, named: namedBy(parts) };
-  });
-  const listed = read.flatMap(({ named }) => named ?? []);
-  if (read.every(({ named }) => named !== undefined)) {
-    const all = [...new Set([...names, ...listed])].toSorted();
-    if (all.length > 0) return { kind: 'names', names: all };
+  const nodes = single === undefined ? additional : [single, ...additional];
+  const at = nodes[0]?.path ?? 'spec';
+  const read = nodes.map(requirementsOf);
+  const named = names.length === 0 ? [] : [[{ key: NAME, operator: 'In' as const, values: names }]];
+  const isKnown = read.every((selector) => selector !== undefined && selector.length > 0);
+  const selectors = isKnown
+    ? disjointSelectors([...named, ...read.flatMap((one) => (one ? [one] : []))])
+    : [];
+  const listed = selectors?.map(namesIn);
+  if (listed !== undefined && listed.length > 0 && listed.every((list) => list !== undefined))
+    return { kind: 'names', names: [...new Set(listed.flatMap((list) => list ?? []))].toSorted() };
+  if (selectors !== undefined && selectors.length > 0) {
+    if (selectors.length > 1)
+      notes.changed(
+        at,
+        `several selectors become ${selectors.length} mappings, whose selectors never select the same namespace`,
+      );
+    return { kind: 'labels', targets: selectors.map(targetOf) };
   }
-  const [first] = read;
-  if (
-    names.length === 0 &&
-    read.length === 1 &&
-    first !== undefined &&
-    Object.keys(first.labels).length + first.expressions.length > 0
-  )
-    return { kind: 'labels', selector: selectorOf(first) };
   const provisioned = createNode(status, 'status', notes).list('provisionedNamespaces').toSorted();
-  const at = selector?.path ?? 'spec';
   if (provisioned.length > 0) {
     notes.changed(
       at,
-      'cannot be expressed as one label selector; the mapping lists the namespaces where the object exists now',
+      'cannot be expressed as label selectors; the mapping lists the namespaces where the object exists now',
       'Add later namespaces to `target.namespaces`.',
     );
     return { kind: 'names', names: provisioned };
   }
   notes.lost(
     at,
-    'cannot be expressed as one label selector or a list of namespaces',
+    'cannot be expressed as label selectors or a list of namespaces',
     'List the namespaces under `target.namespaces`.',
   );
   return undefined;
 }
 
-type SelectorParts = ReturnType<typeof partsOf>;
+const OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
 
-function partsOf(selector: Node) {
-  return {
-    labels: selector.texts('matchLabels'),
-    expressions: selector.children('matchExpressions').map((node) => ({
-      key: node.text('key'),
-      operator: node.text('operator'),
-      values: node.list('values').filter(isText),
-    })),
-  };
+/** Returns the requirements of a selector, or `undefined` if one of them is not valid. */
+function requirementsOf(selector: Node): Selector | undefined {
+  const labels = Object.entries(selector.texts('matchLabels')).map(([key, value]) => ({
+    key,
+    operator: 'In' as const,
+    values: [value],
+  }));
+  const expressions = selector.children('matchExpressions').map((node) => {
+    const [key, given, values] = [node.text('key'), node.text('operator'), node.list('values')];
+    const operator = OPERATORS.find((known) => known === given);
+    return key === undefined || operator === undefined ? undefined : { key, operator, values };
+  });
+  const valid = expressions.flatMap((expression) => expression ?? []);
+  return valid.length === expressions.length ? [...labels, ...valid] : undefined;
 }
 
-function selectorOf({ labels, expressions }: SelectorParts): Json {
-  return {
-    ...(Object.keys(labels).length === 0 ? {} : { matchLabels: labels }),
-    ...(expressions.length === 0
-      ? {}
-      : {
-          matchExpressions: expressions.map(({ key = '', operator = '', values }) => ({
-            key,
-            operator,
-            ...(values.length === 0 ? {} : { values }),
-          })),
-        }),
-  };
+function targetOf(selector: Selector): Json {
+  const names = namesIn(selector);
+  if (names === undefined) return { namespaceSelector: selectorOf(selector) };
+  return names.length === 1 ? { namespace: names[0] } : { namespaces: names };
 }
 
-/** Returns the namespace names of a selector that selects only by name. */
-function namedBy({ labels, expressions }: SelectorParts): readonly string[] | undefined {
-  const name = labels[NAME];
-  const [expression, ...more] = expressions;
-  if (expression === undefined)
-    return name !== undefined && Object.keys(labels).length === 1 ? [name] : undefined;
-  if (more.length > 0 || Object.keys(labels).length > 0) return undefined;
-  return expression.key === NAME && expression.operator === 'In' ? expression.values : undefined;
+/** Returns the namespaces of a selector that selects only by name. */
+function namesIn([requirement, ...more]: Selector): readonly string[] | undefined {
+  if (requirement === undefined || more.length > 0) return undefined;
+  return requirement.key === NAME && requirement.operator === 'In' ? requirement.values : undefined;
 }
 
 /** https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name */
