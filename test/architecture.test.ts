@@ -128,6 +128,7 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'audit/record-keys.ts': 'the key of the records is derived from the key of the fingerprints',
   'cluster/manifest.ts': 'the bytes go into the Secret',
   'cluster/identities.ts': 'the token of a caller goes to the API server',
+  'core/distinctive.ts': 'the variety of the bytes is counted',
   'core/fingerprint.ts': 'the bytes go into an HMAC',
   'core/sealer.ts': 'the key of sessions is derived from the key of the fingerprints',
   'http/oidc-logins.ts': 'the token of a person is verified',

@@ -55,7 +55,16 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
     [['help', 'audit', 'sh'], ['show']],
     [['explain-e'], ['explain-error']],
     [['explain-error', 'NOT_OW'], ['NOT_OWNED']],
-    [['import', ''], ['external-secrets']],
+    [
+      ['import', ''],
+      [
+        'cluster',
+        'external-secrets',
+        'kubernetes-external-secrets',
+        'secrets-store-csi',
+        'vault-secrets-operator',
+      ],
+    ],
     // Without a configuration there are no names.
     [['plan', '--mapping', ''], []],
     [['explain', ''], []],

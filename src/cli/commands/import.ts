@@ -10,6 +10,7 @@ import { outputOption, type Run } from '../options.ts';
 import { withHelp } from '../texts/help.ts';
 import { painter, printNotice } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
+import { addImportCluster } from './import-matches.ts';
 import { printImport, requireOutputs } from './import-output.ts';
 
 interface Definition {
@@ -62,6 +63,7 @@ export function addImport(program: Command, context: Context, run: Run): void {
     .description('Convert the configuration of another tool.')
     .helpCommand(false);
   for (const definition of DEFINITIONS) addTool(group, definition, { context, run });
+  addImportCluster(group, context, run);
 }
 
 function addTool(
