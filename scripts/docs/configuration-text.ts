@@ -55,6 +55,10 @@ mappings of the file may use only the namespaces, stores and keys that its entry
 file has \`access\`, the rules in \`access\` must allow the same namespaces, stores and keys too. The \`defaults\` of
 the main file also apply to tenants' mappings.
 
+An entry with \`configMaps\` instead of \`path\` selects [ConfigMaps of teams](../how-to/team-config-maps.md) by their
+labels. Their mappings target the namespace of the ConfigMap and do not name it. \`{namespace}\` in \`stores\` and
+\`keys\` stands for this namespace.
+
 - Ambiguous keys are never allowed: keys with a \`.\`, \`..\` or empty segment, a backslash, or invisible characters.
   Such keys are not allowed either if these characters are percent-encoded (\`%2e\`, \`%2f\`, …) or in a compatibility
   form of Unicode.

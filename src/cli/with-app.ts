@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { App } from '../app/app.ts';
+import type { ReadableConfigMaps } from '../app/config-maps/read-once.ts';
 import type { AppDeps } from '../app/deps.ts';
+import { includeError } from '../commands/includes.ts';
 import { brokenIncludes, type Config } from '../config/config.ts';
+import type { LoadOptions } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { toPrintable } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
@@ -23,7 +26,7 @@ export async function withApp(
   command: (app: App) => Promise<number>,
   adapt = (config: Config): Config => config,
 ): Promise<number> {
-  const loaded = await requireConfig(context, options, loadApp);
+  const loaded = await requireCompleteConfig(context, options, loadApp);
   if (loaded === undefined) return EXIT.config;
   const config = adapt(loaded);
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
@@ -119,8 +122,10 @@ export async function reportBrokenIncludes(context: Context, config: Config, cod
   const broken = brokenIncludes(config);
   if (broken.length === 0) return code;
   const paint = painter(context.color);
-  for (const { path } of broken)
-    printNotice(context, `${paint('yellow', 'warning')} CONFIG_INVALID: ${toPrintable(path)} was left out`);
+  for (const include of broken) {
+    const { code } = includeError(include);
+    printNotice(context, `${paint('yellow', 'warning')} ${code}: ${toPrintable(include.path)} was left out`);
+  }
   printNotice(
     context,
     await problemsText(
@@ -129,21 +134,42 @@ export async function reportBrokenIncludes(context: Context, config: Config, cod
       context.cwd,
     ),
   );
-  return code === EXIT.ok || code === EXIT.changes ? EXIT.person : code;
+  if (code !== EXIT.ok && code !== EXIT.changes) return code;
+  return broken.every((include) => includeError(include).isTransient) ? EXIT.retry : EXIT.person;
+}
+
+/** Loads the configuration without ConfigMaps. If it is invalid, prints its problems and returns undefined. */
+export function requireConfig(context: Context, options: GlobalOptions): Promise<Config | undefined> {
+  return loadOrPrint(context, options, {});
 }
 
 /**
- * Loads the configuration. If it is invalid, prints its problems and returns undefined.
+ * Loads the configuration with the ConfigMaps that it selects. If it is invalid, prints its problems and returns
+ * undefined.
  * @param meanwhile Loads code that the command needs, while another thread parses long files.
  */
-export async function requireConfig(
+export async function requireCompleteConfig(
   context: Context,
   options: GlobalOptions,
   meanwhile: () => Promise<unknown> = async () => undefined,
 ): Promise<Config | undefined> {
+  return loadOrPrint(context, options, { meanwhile, ...(await readableConfigMaps(context)) });
+}
+
+/** Returns the ConfigMaps for a single load. */
+export async function readableConfigMaps({ env, clock, signal }: Context): Promise<ReadableConfigMaps> {
+  const { readOnce } = await import('../app/config-maps/read-once.ts');
+  return readOnce({ env, clock, stop: signal });
+}
+
+async function loadOrPrint(
+  context: Context,
+  options: GlobalOptions,
+  more: Pick<LoadOptions, 'meanwhile' | 'configMaps' | 'readFs'>,
+): Promise<Config | undefined> {
   const { env, cwd } = context;
   const { loadConfig } = await import('../config/load.ts');
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile });
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, ...more });
   if (loaded.kind === 'usable') return loaded.config;
   await printProblems(context, options, loaded.problems);
   return undefined;

@@ -11,6 +11,7 @@ import {
   FIELD_MANAGER,
   type Identities,
   type OnWrite,
+  type SelectedConfigMaps,
   type WriteOptions,
   type WriteResult,
 } from './cluster.ts';
@@ -39,6 +40,7 @@ import {
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import { isTerminating, listAll, nameOf } from './pages.ts';
 import type { KubeRequest } from './request.ts';
+import { createSelectedConfigMaps } from './selected-config-maps.ts';
 import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
 import type { Workloads } from './workloads.ts';
@@ -63,6 +65,7 @@ class KubernetesCluster implements Cluster {
   readonly identities: Identities;
   readonly workloads: Workloads;
   readonly configMaps: ConfigMaps;
+  readonly selectedConfigMaps: SelectedConfigMaps;
   readonly #client: KubeClient;
   readonly #onWrite: OnWrite | undefined;
   readonly #tuning: WatchTuning | undefined;
@@ -80,6 +83,11 @@ class KubernetesCluster implements Cluster {
     this.identities = createIdentities(client);
     this.workloads = new ApiWorkloads(client, (request) => this.#mutate(request));
     this.configMaps = createConfigMaps(client);
+    this.selectedConfigMaps = createSelectedConfigMaps(
+      client,
+      (watch) => this.#watches.add(watch),
+      options.watches,
+    );
   }
 
   readonly watch: Cluster['watch'] = (scope, handlers) =>

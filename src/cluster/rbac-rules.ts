@@ -93,6 +93,30 @@ export const NAMESPACES_RULE: PolicyRule = {
   verbs: ['list', 'watch'],
 };
 
+/**
+ * For ConfigMaps of teams. Kubernetes cannot limit rights to objects with a label. `get` of the namespace tells a removed
+ * ConfigMap from a namespace that is ending.
+ */
+export function teamRules({ watch }: Pick<Scope, 'watch'>): readonly PolicyRule[] {
+  return [
+    {
+      apiGroups: [''],
+      resources: ['configmaps'],
+      verbs: watch ? ['get', 'list', 'watch'] : ['get', 'list'],
+    },
+    { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
+  ];
+}
+
+/** The Secrets that teams may add at any time. Their names are not known, so rules with names do not cover them. */
+export function anySecrets({ scope }: Pick<Scope, 'scope'>): readonly RbacSecret[] {
+  if (scope === 'names') return [];
+  return [
+    { secret: '*', deletes: true },
+    { secret: '*', merges: true },
+  ];
+}
+
 /** For `http.kubernetes`: reviews the caller's token and permissions. Reviews are not namespaced. */
 export const REVIEW_RULES: readonly PolicyRule[] = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },

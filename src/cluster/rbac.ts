@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { TargetId } from '../core/target.ts';
 import { KUBECTL_YAML } from './json.ts';
 import {
+  anySecrets,
   checkpointRules,
   NAMESPACES_RULE,
   type PolicyRule,
@@ -11,6 +12,7 @@ import {
   type Scope,
   secretsRule,
   sortedUnique,
+  teamRules,
 } from './rbac-rules.ts';
 
 export type RbacTarget = RbacSecret & TargetId;
@@ -25,9 +27,17 @@ export interface RbacInput extends Scope {
   readonly secretRefs: readonly string[];
   /** ConfigMaps for audit checkpoints. The default namespace is the namespace of secretbridge. */
   readonly checkpoints?: readonly { readonly namespace?: string | undefined; readonly name: string }[];
+  /** The namespaces of teams' ConfigMaps. */
+  readonly teams?: RbacTeams | undefined;
   /** Whether `http.kubernetes` is used. */
   readonly reviews?: boolean;
   readonly serviceAccount: string;
+}
+
+export interface RbacTeams {
+  readonly namespaces: readonly string[];
+  /** Whether a pattern selects other namespaces too. */
+  readonly findsNamespaces: boolean;
 }
 
 interface Metadata {
@@ -64,11 +74,18 @@ export type RbacObject = RbacRole | RbacBinding;
  */
 export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   const name = `secretbridge-${input.instance}`;
-  const namespaces = sortedUnique(input.targets.map(({ namespace }) => namespace));
+  const { namespaces: teams = [], findsNamespaces = false } = input.teams ?? {};
+  const targets = [
+    ...input.targets,
+    ...teams.flatMap((namespace) => anySecrets(input).map((secret) => ({ ...secret, namespace }))),
+  ];
+  const namespaces = sortedUnique(targets.map(({ namespace }) => namespace));
   const roles = namespaces.map((namespace) => {
-    const targets = input.targets.filter((target) => target.namespace === namespace);
-    return role(input, name, namespace, rulesFor(targets, input));
+    const own = targets.filter((target) => target.namespace === namespace);
+    return role(input, name, namespace, rulesFor(own, input));
   });
+  for (const namespace of sortedUnique(teams))
+    roles.push(role(input, `${name}-config-maps`, namespace, teamRules(input)));
   const refs = sortedUnique(input.secretRefs);
   if (refs.length > 0) {
     roles.push(role(input, `${name}-credentials`, input.ownNamespace, [secretsRule(['get'], refs)]));
@@ -78,14 +95,24 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
     roles.push(
       role(input, `${name}-checkpoints`, namespace, checkpointRules(list.map((configMap) => configMap.name))),
     );
-  // The namespaces of a selector are not known in advance, so ClusterRoles are needed. The ClusterRole for the Secrets
-  // is separate, so that it can be bound to fewer namespaces than the ClusterRole that lists namespaces.
-  if (input.selected !== undefined && input.selected.length > 0) {
-    roles.push(role(input, `${name}-namespaces`, undefined, [NAMESPACES_RULE]));
-    roles.push(role(input, `${name}-selected`, undefined, rulesFor(input.selected, input)));
-  }
-  if (input.reviews) roles.push(role(input, `${name}-reviews`, undefined, REVIEW_RULES));
+  roles.push(...clusterRoles(input, name, findsNamespaces));
   return roles.flatMap((createdRole) => [createdRole, binding(input, createdRole)]);
+}
+
+/**
+ * The namespaces of a selector or a pattern are not known in advance, so ClusterRoles are needed. The ClusterRole for
+ * the Secrets is separate, so that it can be bound to fewer namespaces than the ClusterRole that lists namespaces.
+ */
+function clusterRoles(input: RbacInput, name: string, findsNamespaces: boolean): readonly RbacRole[] {
+  const selected = [...(input.selected ?? []), ...(findsNamespaces ? anySecrets(input) : [])];
+  return [
+    ...(selected.length > 0 || findsNamespaces
+      ? [role(input, `${name}-namespaces`, undefined, [NAMESPACES_RULE])]
+      : []),
+    ...(findsNamespaces ? [role(input, `${name}-config-maps`, undefined, teamRules(input))] : []),
+    ...(selected.length > 0 ? [role(input, `${name}-selected`, undefined, rulesFor(selected, input))] : []),
+    ...(input.reviews ? [role(input, `${name}-reviews`, undefined, REVIEW_RULES)] : []),
+  ];
 }
 
 /** Creates a Role, or a ClusterRole if there is no namespace. */
@@ -139,7 +166,16 @@ function roleComments({ metadata, rules }: RbacRole): readonly string[] {
     .filter(({ verbs }) => verbs.includes('patch'))
     .flatMap(({ resources }) => resources);
   const workloads = patched.filter((resource) => resource !== 'secrets');
+  const readsConfigMaps = unlimited.some(
+    ({ resources, verbs }) => resources.includes('configmaps') && verbs.includes('list'),
+  );
   return [
+    ...(readsConfigMaps
+      ? [
+          `This allows secretbridge to read every ConfigMap in ${where}, not only those with the labels of \`include\`:`,
+          'Kubernetes cannot limit rights to labels.',
+        ]
+      : []),
     ...secretComments(ofSecrets, where),
     ...(workloads.length > 0
       ? [
@@ -162,7 +198,7 @@ function secretComments(unlimited: readonly PolicyRule[], where: string): readon
 }
 
 function bindingComments({ kind, metadata: { name }, subjects }: RbacBinding): readonly string[] {
-  if (kind === 'RoleBinding' || !name.endsWith('-selected')) return [];
+  if (kind === 'RoleBinding' || !/-(?:selected|config-maps)$/.test(name)) return [];
   const accounts = subjects
     .map((subject) => `--serviceaccount=${subject.namespace}:${subject.name}`)
     .join(' ');

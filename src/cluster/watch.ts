@@ -29,11 +29,14 @@ export interface WatchedCollection {
   /** The path of the collection, without a query string. */
   readonly path: string;
   readonly fieldSelector?: string | undefined;
+  readonly labelSelector?: string;
+  /** The kind of the list if complete objects are needed. By default, only their metadata is requested. */
+  readonly objects?: string;
   /** A name of the listed objects, for messages. */
   readonly subject: string;
 }
 
-/** Receives objects with metadata only. If a method throws, the objects are listed again. */
+/** Receives the objects. If a method throws, the objects are listed again. */
 export interface WatchSink<T> {
   /** Reduces an object to the data that the sink keeps. */
   convert(item: JsonObject): T;
@@ -190,9 +193,12 @@ class CollectionWatch<T> implements AsyncDisposable {
   }
 
   async #list(signal: AbortSignal, onPage: () => void): Promise<void> {
-    const { path, fieldSelector, subject } = this.#collection;
-    const listOptions = { format: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
-    const request = { path, selector: '', fieldSelector, subject, signal, onPage, ...listOptions };
+    const { path, fieldSelector, labelSelector: selector = '', objects: kind, subject } = this.#collection;
+    const listOptions =
+      kind === undefined
+        ? { format: METADATA_LIST, pageSize: METADATA_PAGE_SIZE }
+        : { format: { apiVersion: 'v1', kind } };
+    const request = { path, selector, fieldSelector, subject, signal, onPage, ...listOptions };
     const { items, resourceVersion } = await listWithVersion(this.#client, request, (item) =>
       this.#sink.convert(item),
     );
@@ -203,7 +209,7 @@ class CollectionWatch<T> implements AsyncDisposable {
 
   /** Resolves when the server has ended the watch or expired the version. */
   async #watch(from: string, signal: AbortSignal, onActivity: () => void): Promise<void> {
-    const { path, fieldSelector, subject } = this.#collection;
+    const { path, fieldSelector, labelSelector, objects, subject } = this.#collection;
     const query = new URLSearchParams({
       watch: 'true',
       allowWatchBookmarks: 'true',
@@ -211,8 +217,10 @@ class CollectionWatch<T> implements AsyncDisposable {
       timeoutSeconds: String(MIN_WATCH_S + Math.floor(this.#random() * WATCH_JITTER_S)),
     });
     if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
+    if (labelSelector !== undefined) query.set('labelSelector', labelSelector);
     const url = `${path}?${query.toString()}`;
-    const response = await this.#client.open({ path: url, accept: EVENTS_ACCEPT, signal });
+    const accept = objects === undefined ? EVENTS_ACCEPT : undefined;
+    const response = await this.#client.open({ path: url, accept, signal });
     if ('text' in response) {
       if (!isExpired(response)) throw errorFromResponse(response, subject);
       this.#resumeVersion = undefined;

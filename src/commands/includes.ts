@@ -99,8 +99,18 @@ export function includeStatuses({ includes }: Pick<Config, 'includes'>): Status[
   return includes.map(({ path, namespaces, state, problems }) => ({ path, namespaces, state, problems }));
 }
 
+/** The codes of ConfigMaps that cannot be listed. Their files may be valid. */
+const UNLISTED_CODES: readonly string[] = ['CLUSTER_FORBIDDEN', 'CLUSTER_UNAVAILABLE', 'NAMESPACE_MISSING'];
+
 /** Returns the error of a file whose newest version is not in force. */
 export function includeError({ path, problems }: IncludeState): AppError {
+  const [first] = problems;
+  if (first !== undefined && UNLISTED_CODES.includes(first.code))
+    return new AppError(first.code, {
+      subject: path,
+      detail: first.message,
+      ...(first.suggestion === undefined ? {} : { remedy: first.suggestion }),
+    });
   const shown = problems
     .slice(0, MAX_PROBLEMS)
     .map((problem) => `${formatPlace(problem)} ${problem.message}`);

@@ -9,6 +9,7 @@ import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import { isSame } from './diff.ts';
 import { ClaimIndex } from './files/claim-index.ts';
+import type { ConfigMapSource } from './files/config-maps.ts';
 import type { Sources } from './files/files.ts';
 import { type Bound, type IncludeDeps, type IncludedFile, readIncludes } from './files/include.ts';
 import { holdsUnclear, locate, mergeDocuments, type PlacedFinding } from './files/merge.ts';
@@ -27,6 +28,7 @@ import {
   type Sections,
   type ValidMapping,
 } from './resolve.ts';
+import { selectConfigMaps } from './select-config-maps.ts';
 import type { Include } from './shape/include.ts';
 import { Defaults } from './shape/mapping.ts';
 import { isMissing, UnitProblems } from './unit.ts';
@@ -59,7 +61,9 @@ export type LoadResult =
       readonly instance?: string;
     };
 
-export interface CheckDeps extends Omit<IncludeDeps, 'main'> {
+export interface CheckDeps extends Omit<IncludeDeps, 'main' | 'hasConfigMaps'> {
+  /** Without it, ConfigMaps are left out. */
+  readonly configMaps: ConfigMapSource | undefined;
   /** The main files, from which the documents were read. */
   readonly sources: Sources;
   readonly inForce: FilesInForce;
@@ -74,7 +78,7 @@ const SLICE_MS = 25;
 
 /** Reads included files, and checks the main files and each included file. Reports all problems in one result. */
 export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Promise<LoadResult> {
-  const { sources, inForce: previous, mappings, ...readDeps } = deps;
+  const { sources, inForce: previous, mappings, configMaps, ...readDeps } = deps;
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
   const unreadable = [...sources.problems, ...main.problems];
   if (main.documents.length === 0) {
@@ -87,12 +91,14 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
   }
 
   const { root: merged, findings: mergeFindings } = mergeDocuments(main.documents, start);
-  const included = await readIncludes(merged, { ...readDeps, main: sources.files });
+  const paths = pathsOf(sources, deps.home);
+  const isWhole = sources.problems.length === 0 && main.isWhole;
+  const hasConfigMaps = isWhole && (await selectConfigMaps(merged, configMaps, paths));
+  const included = await readIncludes(merged, { ...readDeps, main: sources.files, hasConfigMaps });
   const pause = createPacer();
   const nodes = merged.members?.get('mappings')?.node.items ?? [];
   const root = withoutMappings(merged);
   const parsed = await parseSections(root.value as Readonly<Record<string, unknown>>, pause);
-  const isWhole = sources.problems.length === 0 && main.isWhole;
   const ofUnit = { access: parsed.access, isWhole, unreadable, texts: main.texts };
   const unit = new UnitProblems({ ...ofUnit, isFullyClear: !holdsUnclear(merged, []) });
   unit.addPlaced([...mergeFindings, ...included.findings]);
@@ -113,7 +119,6 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
     check: (file, bound) => checkFile(file, bound, { ...checkDeps, budget: budgetOf(bound) }),
     redact: checked.redact,
   });
-  const paths = pathsOf(sources, deps.home);
   const problems = sortProblems([...checked.problems, ...settled.states.flatMap((state) => state.problems)]);
   const own = valid.filter((mapping) => mapping !== undefined);
   if (checked.isUsable && parsed.whole !== undefined && own.length === nodes.length) {
@@ -198,15 +203,20 @@ function mappingDeps(
   { root, parsed, isWhole, pause, resolve, parseEntries }: CheckFileDeps,
   include: Include | undefined,
 ): MappingCheckDeps {
-  const { whole } = parsed;
-  const { stores, access, defaults } = root.value as Readonly<Record<string, unknown>>;
-  return {
-    ...{ pause, resolve, parseEntries },
-    context:
-      whole === undefined || !isWhole
-        ? undefined
-        : JSON.stringify([stores, access ?? null, defaults, include]),
-  };
+  const isUsable = parsed.whole !== undefined && isWhole;
+  return { pause, resolve, parseEntries, context: isUsable ? contextOf(root.value, include) : undefined };
+}
+
+/** The contexts of the last sections, by include. Thousands of files may have the same. */
+const contexts = new WeakMap<object, Map<Include | undefined, string>>();
+
+function contextOf(sections: unknown, include: Include | undefined): string {
+  const { stores, access, defaults } = sections as Readonly<Record<string, unknown>>;
+  const known = contexts.get(sections as object) ?? new Map<Include | undefined, string>();
+  contexts.set(sections as object, known);
+  const context = known.get(include) ?? JSON.stringify([stores, access ?? null, defaults, include]);
+  known.set(include, context);
+  return context;
 }
 
 /** Returns a function that lets the event loop run if the last pause was too long ago. */

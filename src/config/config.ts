@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ApprovalRule } from '../core/approval-rules.ts';
 import type { ChangeWindow } from '../core/change-windows.ts';
+import type { LabelSelector } from '../core/label-selector.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { Reference } from '../providers/credentials.ts';
 import type { Problem } from './problem.ts';
@@ -53,7 +54,13 @@ export interface Config {
    * both the rules and the bounds.
    */
   readonly bounds: ReadonlyMap<string, Include>;
-  /** The state of each included file. */
+  /** The ConfigMaps that `include` selects. Undefined if it selects none. */
+  readonly selectedConfigMaps?: readonly {
+    readonly selector: LabelSelector;
+    /** Globs of their namespaces. */
+    readonly namespaces: readonly string[];
+  }[];
+  /** The state of each included file and ConfigMap. */
   readonly includes: readonly IncludeState[];
 }
 

@@ -33,6 +33,7 @@ type LiveSection =
   | 'approvals'
   | 'windows'
   | 'bounds'
+  | 'selectedConfigMaps'
   | 'includes'
   | 'events';
 export type Section = Exclude<keyof Config, LiveSection>;

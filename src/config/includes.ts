@@ -1,5 +1,6 @@
 import { append } from '../core/lists.ts';
 import type { IncludeState } from './config.ts';
+import { parsePath } from './files/config-maps.ts';
 import type { SourceFile } from './files/files.ts';
 import type { Bound, IncludedFile } from './files/include.ts';
 import type { Located } from './files/yaml.ts';
@@ -62,7 +63,15 @@ export async function settleIncludes(
   deps: SettleDeps,
 ): Promise<SettledIncludes> {
   const candidates: Candidate[] = [];
-  for (const file of files) append(candidates, await candidatesOf(file, deps));
+  const known = new Set<string>();
+  for (const file of files)
+    for (const candidate of await candidatesOf(file, deps)) {
+      // Two entries of `include` may select ConfigMaps in a namespace that cannot be listed now.
+      const id = idOf(candidate.file);
+      if (known.has(id) && isUnlisted(file) && parsePath(file.from) !== undefined) continue;
+      known.add(id);
+      candidates.push(candidate);
+    }
   // Each round withdraws a version, so the rounds end.
   while (!(await settleClaims(candidates, deps.mainClaims)));
   const inForce = new Map(
@@ -111,10 +120,15 @@ interface Candidate {
 async function candidatesOf(file: IncludedFile, deps: SettleDeps): Promise<readonly Candidate[]> {
   const { bound } = file;
   if (bound === undefined) return [];
-  const isUnlisted = file.problems.length > 0 && file.source.absolute === file.from;
-  const earlier = isUnlisted ? [...deps.previous.values()].filter(({ from }) => from === file.from) : [];
+  const earlier = isUnlisted(file)
+    ? [...deps.previous.values()].filter(({ from }) => from === file.from)
+    : [];
   if (earlier.length === 0) return [await candidateOf(file, bound, deps)];
   return Promise.all(earlier.map(({ source }) => candidateOf({ ...file, source }, bound, deps)));
+}
+
+function isUnlisted({ problems, source, from }: IncludedFile): boolean {
+  return problems.length > 0 && source.absolute === from;
 }
 
 async function candidateOf(
@@ -172,7 +186,9 @@ async function settleClaims(candidates: readonly Candidate[], mainClaims: Claims
     else {
       append(candidate.problems, conflicts.map(current.redact));
       candidate.current = current === candidate.newest ? await candidate.fallback() : undefined;
-      return false;
+      const hadClaims = [...current.claims.keys()].some((id) => heldBefore(candidate, id));
+      // Other decisions of this round do not depend on a version that held nothing and has no replacement.
+      if (hadClaims || candidate.current !== undefined) return false;
     }
   }
   return true;

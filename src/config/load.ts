@@ -1,5 +1,6 @@
 import type { Mapping } from '../core/mapping.ts';
 import type { LoadResult } from './check-documents.ts';
+import type { ConfigMapSource } from './files/config-maps.ts';
 import { type ConfigFs, findSources, realFs } from './files/files.ts';
 import type { YamlText } from './files/parse-texts.ts';
 import { createParsedFiles, type Parse, type ParsedFiles } from './files/parsing.ts';
@@ -21,6 +22,8 @@ export interface LoadOptions {
   readonly mappings?: readonly Mapping[] | undefined;
   /** Whether to warn of environment variables and files that are missing here. */
   readonly warnsOfMissing?: true;
+  /** Selects the ConfigMaps that `readFs` shows. Without it, ConfigMaps are left out. */
+  readonly configMaps?: ConfigMapSource | undefined;
   /** Loads code that the command needs after the load, while another thread parses long files. */
   readonly meanwhile?: () => Promise<unknown>;
 }
@@ -28,7 +31,7 @@ export interface LoadOptions {
 /** Reads, merges and checks the configuration. Reports all problems in one result. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
-  const { inForce = new Map(), mappings = [], meanwhile, warnsOfMissing } = options;
+  const { inForce = new Map(), mappings = [], configMaps, meanwhile, warnsOfMissing } = options;
   const load = parsed.begin();
   const texts = async (all: readonly YamlText[], tenant?: string) => {
     const [results] = await Promise.all([load.texts(all, tenant), loadChecks(), meanwhile?.()]);
@@ -46,7 +49,10 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const main = await readDocuments(sources.files, reading);
   const { checkDocuments } = await loadChecks();
   const here = warnsOfMissing ? env : undefined;
-  return checkDocuments(main, { ...reading, sources, home: env.HOME, inForce, mappings, here });
+  return checkDocuments(main, {
+    ...{ ...reading, sources, configMaps, home: env.HOME },
+    ...{ inForce, mappings, here },
+  });
 }
 
 /** Import lazily, because the schema and the checks take a fifth of a second to load. */

@@ -84,6 +84,7 @@ export function resolveConfig(file: Sections, root: Located, deps: ResolveOption
     windows: file.windows,
     access: file.access,
     bounds: boundsOf(deps),
+    ...selectedConfigMaps(file),
     includes: deps.includes,
   };
 }
@@ -108,8 +109,24 @@ export function resolveHttp(http: ParsedFile['http'], root: Located, deps: Resol
   return withAbsolutePaths(http, folderIn(root, deps)(['http']), deps.home);
 }
 
+/** Resolves the `cluster` section alone, because ConfigMaps are read before the other sections are complete. */
+export function resolveCluster(
+  cluster: ParsedFile['cluster'],
+  root: Located,
+  deps: ResolveDeps,
+): Config['cluster'] {
+  return withAbsolutePaths(cluster, folderIn(root, deps)(['cluster']), deps.home);
+}
+
 function folderIn(root: Located, { absolute }: ResolveDeps): (path: Path) => string {
   return (path) => dirname(absolute(locate(root, path).file));
+}
+
+function selectedConfigMaps({ include }: Sections): Pick<Config, 'selectedConfigMaps'> {
+  const selected = include.flatMap(({ configMaps, namespaces }) =>
+    configMaps === undefined ? [] : [{ selector: configMaps, namespaces }],
+  );
+  return selected.length === 0 ? {} : { selectedConfigMaps: selected };
 }
 
 function boundsOf({ mappings }: ResolveOptions): ReadonlyMap<string, Include> {

@@ -270,3 +270,56 @@ describe('the RBAC YAML', () => {
     expect(parseAllDocuments(text)).toHaveLength(0);
   });
 });
+
+describe("the RBAC permissions for teams' ConfigMaps", () => {
+  const teams = { namespaces: ['shop', 'web'], findsNamespaces: false };
+  const named = (objects: ReturnType<typeof rbacObjects>) =>
+    objects.map(({ kind, metadata: { name, namespace } }) => `${kind} ${namespace ?? '*'}/${name}`);
+
+  it('grants each named namespace its ConfigMaps, and every Secret of the namespace', () => {
+    const objects = rbacObjects({ ...input, scope: 'namespace', watch: true, targets: [], teams });
+    expect(named(objects)).toEqual([
+      'Role shop/secretbridge-prod.eu',
+      'RoleBinding shop/secretbridge-prod.eu',
+      'Role web/secretbridge-prod.eu',
+      'RoleBinding web/secretbridge-prod.eu',
+      'Role shop/secretbridge-prod.eu-config-maps',
+      'RoleBinding shop/secretbridge-prod.eu-config-maps',
+      'Role web/secretbridge-prod.eu-config-maps',
+      'RoleBinding web/secretbridge-prod.eu-config-maps',
+    ]);
+    const rules = rolesOf({ scope: 'namespace', watch: true, targets: [], teams }).map((role) =>
+      role.rules.map(({ resources, verbs }) => `${resources.join()} ${verbs.join(' ')}`),
+    );
+    expect(rules[0]).toEqual(['secrets get list watch update patch delete create']);
+    expect(rules[2]).toEqual(['configmaps get list watch', 'namespaces get']);
+  });
+
+  it('grants only the Secrets of the present mappings with the scope `names`', () => {
+    const roles = rolesOf({ scope: 'names', watch: true, teams });
+    expect(roles.map(({ metadata: { namespace } }) => namespace)).toEqual(['payments', 'web', 'shop', 'web']);
+  });
+
+  it('needs ClusterRoles for a pattern', () => {
+    const found = { namespaces: [], findsNamespaces: true };
+    const objects = rbacObjects({ ...input, scope: 'namespace', watch: true, targets: [], teams: found });
+    expect(named(objects)).toEqual([
+      'ClusterRole */secretbridge-prod.eu-namespaces',
+      'ClusterRoleBinding */secretbridge-prod.eu-namespaces',
+      'ClusterRole */secretbridge-prod.eu-config-maps',
+      'ClusterRoleBinding */secretbridge-prod.eu-config-maps',
+      'ClusterRole */secretbridge-prod.eu-selected',
+      'ClusterRoleBinding */secretbridge-prod.eu-selected',
+    ]);
+  });
+
+  it('says that every ConfigMap can be read', () => {
+    const text = printRbac(rbacObjects({ ...input, targets: [], teams }));
+    expect(text).toContain(
+      '# This allows secretbridge to read every ConfigMap in the namespace shop, not only those with the labels of `include`:',
+    );
+    expect(printRbac(rbacObjects({ ...input, checkpoints: [{ name: 'c' }] }))).not.toContain(
+      'every ConfigMap',
+    );
+  });
+});

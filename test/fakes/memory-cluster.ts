@@ -204,6 +204,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     identities: options.identities,
     workloads: options.workloads,
     configMaps: options.configMaps,
+    selectedConfigMaps: undefined,
     watch: watches.watch,
     watchNamespaces: watches.watchNamespaces,
     interrupt: watches.interrupt,

@@ -83,9 +83,34 @@ subjects:
 {{- end }}
 {{- end }}
 {{- end }}
+{{- /* Teams may add a Secret in the namespaces of their ConfigMaps at any time, so its name is not known. */}}
+{{- $teams := dict }}
+{{- $findsTeams := false }}
+{{- $anySecret := list }}
+{{- if eq $scope "namespace" }}
+{{- $anySecret = list (dict "secret" "*" "merges" false "deletes" true) (dict "secret" "*" "merges" true "deletes" false) }}
+{{- end }}
+{{- range $config.include }}
+{{- if .configMaps }}
+{{- range .namespaces }}
+{{- if contains "*" . }}
+{{- $findsTeams = true }}
+{{- else if not (hasKey $teams .) }}
+{{- $_ := set $teams . true }}
+{{- if $anySecret }}
+{{- $_ := set $targets . (concat (get $targets . | default list) $anySecret) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $teamRules := list (dict "apiGroups" (list "") "resources" (list "configmaps") "verbs" (list "get" "list" "watch")) (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "get")) }}
 {{- range $namespace, $list := $targets }}
 {{- $rules := include "secretbridge.rules" (list $list $scope) | fromJsonArray }}
 {{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s%s" $name $suffix) "namespace" $namespace "rules" $rules "bind" true) $in) }}
+{{- end }}
+{{- range $namespace, $_ := $teams }}
+{{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s-config-maps%s" $name $suffix) "namespace" $namespace "rules" $teamRules "bind" true) $in) }}
 {{- end }}
 {{- $refs := include "secretbridge.secretRefs" (omit $config "mappings" "access") | trim | splitList " " | compact | uniq | sortAlpha }}
 {{- if $refs }}
@@ -104,13 +129,22 @@ subjects:
 {{- $rules := list (merge (dict "resourceNames" ($names | uniq | sortAlpha) "verbs" (list "get" "update")) $configMaps) (merge (dict "verbs" (list "create")) $configMaps) }}
 {{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s-checkpoints%s" $name $suffix) "namespace" $namespace "rules" $rules "bind" true) $in) }}
 {{- end }}
-{{- if $selected }}
+{{- if $findsTeams }}{{ $selected = concat $selected $anySecret }}{{ end }}
+{{- $narrow := $root.Values.rbac.selectedNamespaces }}
+{{- if or $selected $findsTeams }}
 {{- $rules := list (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "list" "watch")) }}
 {{- include "secretbridge.role" (merge (dict "kind" "ClusterRole" "name" (printf "%s-namespaces%s" $name $suffix) "rules" $rules "bind" true) $in) }}
+{{- end }}
 {{- /* Kubernetes cannot limit rights by namespace labels. A ClusterRoleBinding applies in every namespace. */}}
+{{- $wide := list }}
+{{- if $findsTeams }}
+{{- $wide = append $wide (merge (dict "kind" "ClusterRole" "name" (printf "%s-config-maps%s" $name $suffix) "rules" $teamRules) $in) }}
+{{- end }}
+{{- if $selected }}
 {{- $rules := include "secretbridge.rules" (list $selected $scope) | fromJsonArray }}
-{{- $role := merge (dict "kind" "ClusterRole" "name" (printf "%s-selected%s" $name $suffix) "rules" $rules) $in }}
-{{- $narrow := $root.Values.rbac.selectedNamespaces }}
+{{- $wide = append $wide (merge (dict "kind" "ClusterRole" "name" (printf "%s-selected%s" $name $suffix) "rules" $rules) $in) }}
+{{- end }}
+{{- range $role := $wide }}
 {{- include "secretbridge.role" (merge (dict "bind" (not $narrow)) $role) }}
 {{- range $narrow }}
 {{- include "secretbridge.binding" (merge (dict "bindingKind" "RoleBinding" "namespace" .) $role) }}

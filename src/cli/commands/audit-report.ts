@@ -23,7 +23,7 @@ import { command, type Run } from '../options.ts';
 import { safeText } from '../service/error.ts';
 import { count, type Paint, print, shortFingerprint } from '../texts/output.ts';
 import { changedKeys, timeText } from '../texts/record.ts';
-import { requireConfig } from '../with-app.ts';
+import { requireCompleteConfig } from '../with-app.ts';
 
 export function addReport(audit: Command, context: Context, run: Run): void {
   const report = command(audit, 'report', 'Summarize what happened, for a mail or a chat message.', {
@@ -52,7 +52,7 @@ export async function auditReportCommand(context: Context, options: ReportOption
   requireTimeOrder({ since, until });
   // With `--audit`, no configuration is loaded. Then `maxAge` is unknown, because it is a setting of mappings in the
   // configuration.
-  const config = options.audit === undefined ? await requireConfig(context, options) : undefined;
+  const config = options.audit === undefined ? await requireCompleteConfig(context, options) : undefined;
   if (options.audit === undefined && config === undefined) return EXIT.config;
   await using audit =
     config === undefined

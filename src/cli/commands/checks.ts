@@ -9,7 +9,7 @@ import { command, type Run } from '../options.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { commandRemedy, count, type Paint, painter, print, printErrorHint } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
-import { appDeps, requireConfig } from '../with-app.ts';
+import { appDeps, readableConfigMaps, requireCompleteConfig } from '../with-app.ts';
 
 export function addValidate(program: Command, context: Context, run: Run): void {
   command(program, 'validate', 'Check the configuration and list every problem with its location.', {
@@ -34,11 +34,17 @@ export async function validateCommand(context: Context, options: GlobalOptions):
   const { env, cwd } = context;
   const { loadConfig } = await import('../../config/load.ts');
   const paths = options.config ?? [];
-  const loaded = await loadConfig({ paths, env, cwd, meanwhile: loadTargets, warnsOfMissing: true });
+  const loaded = await loadConfig({
+    ...{ paths, env, cwd, meanwhile: loadTargets, warnsOfMissing: true },
+    ...(await readableConfigMaps(context)),
+  });
   const { targetsOf } = await loadTargets();
-  const { problems } = loaded;
+  // The cluster may be out of reach here. That does not make the configuration invalid.
+  const isOfCluster = ({ code }: Problem) => code === 'CLUSTER_UNAVAILABLE' || code === 'CLUSTER_FORBIDDEN';
+  const problems = loaded.problems.filter((problem) => !isOfCluster(problem));
   const valid = problems.length === 0;
-  const warnings = loaded.kind === 'usable' ? loaded.warnings : [];
+  const unread = loaded.problems.filter(isOfCluster);
+  const warnings = [...(loaded.kind === 'usable' ? loaded.warnings : []), ...unread];
   const text = valid ? '' : await problemsText(problems, painter(context.color), cwd);
   print(context, options.output, {
     data: { valid, problems, ...(warnings.length === 0 ? {} : { warnings }) },
@@ -67,7 +73,7 @@ function placedWarning(warning: Problem, paint: Paint): string {
 }
 
 export async function doctorCommand(context: Context, options: GlobalOptions): Promise<number> {
-  const config = await requireConfig(context, options);
+  const config = await requireCompleteConfig(context, options);
   if (config === undefined) return EXIT.config;
   const { runDoctor } = await import('../../commands/doctor/doctor.ts');
   const findings = await runDoctor(config, appDeps(context, options, config), context.signal);

@@ -1,11 +1,16 @@
 import type { Command } from 'commander';
+import type { RbacTeams } from '../../cluster/rbac.ts';
 import type { RbacRestart } from '../../cluster/rbac-rules.ts';
+import { includeError } from '../../commands/includes.ts';
+import { brokenIncludes, type Config } from '../../config/config.ts';
+import { isNamed } from '../../config/files/config-maps.ts';
+import { toPrintable } from '../../core/errors.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { command, type Run } from '../options.ts';
-import { print } from '../texts/output.ts';
-import { requireConfig } from '../with-app.ts';
+import { painter, print, printNotice } from '../texts/output.ts';
+import { requireCompleteConfig } from '../with-app.ts';
 
 export function addRbac(program: Command, context: Context, run: Run): void {
   command(program, 'rbac', 'Print the minimal Roles and RoleBindings for this configuration.', {
@@ -30,13 +35,14 @@ export async function rbacCommand(
     /^([a-z0-9][-a-z0-9]*)\/([a-z0-9][-.a-z0-9]*)$/.exec(options.serviceAccount) ?? [];
   if (namespace === undefined || name === undefined)
     throw new UsageError('--service-account must be NAMESPACE/NAME, for example secretbridge/secretbridge');
-  const config = await requireConfig(context, options);
+  const config = await requireCompleteConfig(context, options);
   if (config === undefined) return EXIT.config;
   if (config.cluster.kind !== 'kubernetes') {
     context.stderr.write('A directory cluster needs no Roles, only write access to its folder.\n');
     if (options.output !== 'human') print(context, options.output, { data: listOf([]), human: () => '' });
     return EXIT.ok;
   }
+  warnAboutUnreadTeams(context, config);
   const { secretRefsOf } = await import('../../app/current-config.ts');
   const { printRbac, rbacObjects } = await import('../../cluster/rbac.ts');
   const { workloadKind } = await import('../../cluster/workloads.ts');
@@ -67,6 +73,7 @@ export async function rbacCommand(
     checkpoints: config.audit.checkpoints.flatMap((place) =>
       place.kind === 'configMap' || place.kind === 'ownConfigMap' ? [{ ...place }] : [],
     ),
+    teams: teamsOf(config),
     reviews: config.http?.kubernetes ?? false,
     // `serve` needs the `watch` permission; one-shot commands do not.
     watch: true,
@@ -77,6 +84,22 @@ export async function rbacCommand(
     verbatim: true,
   });
   return EXIT.ok;
+}
+
+/** Returns the namespaces of teams' ConfigMaps. A team may add a Secret there at any time. */
+function teamsOf({ selectedConfigMaps = [] }: Config): RbacTeams {
+  const globs = selectedConfigMaps.flatMap(({ namespaces }) => namespaces);
+  return { namespaces: globs.filter(isNamed), findsNamespaces: !globs.every(isNamed) };
+}
+
+/** The output has the rights to read the ConfigMaps, but not those that only their mappings show. */
+function warnAboutUnreadTeams(context: Context, config: Config): void {
+  for (const include of brokenIncludes(config)) {
+    const { code } = includeError(include);
+    if (!code.startsWith('CLUSTER_')) continue;
+    const what = `${toPrintable(include.path)} cannot be read, so rights for its present mappings may be missing`;
+    printNotice(context, `${painter(context.color)('yellow', 'warning')} ${code}: ${what}`);
+  }
 }
 
 function listOf(items: readonly object[]): object {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { OnRemovedConfigMap } from '../../app/config-maps/watched-source.ts';
 import type { Server } from '../../commands/serve/server.ts';
 import type { LoadResult, UsableConfig } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
@@ -59,14 +60,21 @@ export async function serveCommand(context: Context, options: Options): Promise<
   const { watchConfig } = await import('../../config/watch/watch.ts');
   const service = new RunningService(context, options);
   const parsed = createParsedFiles();
+  const { watchConfigMaps } = await import('../../app/config-maps/watched-source.ts');
+  await using teams = watchConfigMaps({
+    ...{ env, clock: context.clock, stop: context.signal },
+    onRemoved: (place, cause) => service.configMapRemoved(place, cause),
+  });
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) =>
       loadConfig({
         ...{ paths: options.config ?? [], env, cwd, readFs, parsed },
         inForce: service.filesInForce,
         mappings: service.mappings,
+        configMaps: teams.configMaps,
         meanwhile: loadServer,
       }),
+    ...{ readFs: teams.readFs, watchFolder: teams.watchFolder },
     onChange: (loaded) => service.applyLoaded(loaded),
     onProgress: (error) => service.configurationChecked(error),
   });
@@ -147,6 +155,15 @@ class RunningService {
     this.#server?.configurationChecked();
     if (error !== undefined && this.#config !== undefined)
       this.#logger(this.#config).error('a configuration change could not be applied', { error });
+  }
+
+  /** Says why the mappings of a ConfigMap end. */
+  configMapRemoved(...[{ namespace, name }, cause]: Parameters<OnRemovedConfigMap>): void {
+    if (this.#config === undefined) return;
+    const logger = this.#logger(this.#config);
+    const fields = { name: `configmap:${namespace}/${name}` };
+    if (cause === 'deleted') logger.info('a ConfigMap was deleted; its mappings end', fields);
+    else logger.info('a ConfigMap no longer has the labels of its `include`; its mappings end', fields);
   }
 
   checkCredentials(): void {

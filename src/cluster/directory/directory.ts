@@ -50,6 +50,7 @@ class DirectoryCluster implements Cluster {
   readonly identities = undefined;
   readonly workloads = undefined;
   readonly configMaps = undefined;
+  readonly selectedConfigMaps = undefined;
   readonly #options: DirectoryClusterOptions;
   readonly #root: string;
   readonly #files: SecretFiles;

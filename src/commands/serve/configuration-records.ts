@@ -131,8 +131,13 @@ export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) =
 function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: string) => string | undefined {
   const byName = new Map(mappings.map((mapping) => [mapping.name, mapping]));
   const storeHashes = new Map(stores.map((store) => [store.name, shortHash(store)]));
-  // Each mapping of an `include` names it, and the mappings of one `include` share their bounds.
-  const rules = shortHash([access ?? null, [...new Set(bounds.values())]]);
+  const rules = shortHash(access ?? null);
+  // The mappings of one `include` share their bounds.
+  const boundHashes = new Map([...new Set(bounds.values())].map((rule) => [rule, shortHash(rule)]));
+  const boundOf = (name: string): string | null => {
+    const rule = bounds.get(name);
+    return (rule && boundHashes.get(rule)) ?? null;
+  };
   const hashes = new Map<string, string>();
   return (name) => {
     const mapping = byName.get(name);
@@ -140,7 +145,7 @@ function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: strin
     const cachedHash = hashes.get(name);
     if (cachedHash !== undefined) return cachedHash;
     const usedStores = storesOfMappings([mapping]).map((store) => storeHashes.get(store) ?? null);
-    const hash = shortHash([mapping, usedStores, rules]).slice(0, 16);
+    const hash = shortHash([mapping, usedStores, rules, boundOf(name)]).slice(0, 16);
     hashes.set(name, hash);
     return hash;
   };

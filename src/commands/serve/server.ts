@@ -1,6 +1,6 @@
 import type { App } from '../../app/app.ts';
 import { replacedStores } from '../../app/stores.ts';
-import { brokenIncludes, type Config } from '../../config/config.ts';
+import { brokenIncludes, type Config, type IncludeState } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig } from '../../config/diff.ts';
 import type { Problem } from '../../config/problem.ts';
 import type { CredentialWatch } from '../../config/watch/credentials.ts';
@@ -86,7 +86,7 @@ export class Server {
     const { added, changed, removed } = diff.mappings;
     const mappings = new Set([...added, ...changed, ...users.map(({ name }) => name)]);
     const all = diff.access || diff.approvals || diff.windows;
-    const isAddition = changed.length + removed.length === 0 && !diff.includes && !all;
+    const isAddition = changed.length + removed.length === 0 && onlyAddsIncludes(before, next) && !all;
     await controller.applyConfigChange({ mappings, all, isAddition }, async () => {
       await app.reconfigure(next);
       // Announce the new configuration before any replica looks for orphans.
@@ -103,15 +103,21 @@ export class Server {
   /** Reports the included files that are broken now and were not broken in the same way before. */
   async #reportIncludes(before: Config['includes']): Promise<void> {
     const { config, logger } = this.#parts.app;
-    for (const include of brokenIncludes(config)) {
-      const { path, state, problems } = include;
-      const last = before.find((other) => other.path === path);
-      if (last?.state === state && last.problems.length === problems.length) continue;
+    const known = new Map(before.map((include) => [include.path, include]));
+    const broken = brokenIncludes(config).filter(({ path, state, problems }) => {
+      const last = known.get(path);
+      return last?.state !== state || last.problems.length !== problems.length;
+    });
+    // If ConfigMaps cannot be listed, all of them have the same problem.
+    for (const [first, ...others] of Map.groupBy(broken, reasonOf).values()) {
+      if (first === undefined) continue;
+      const { path, state, problems } = first;
+      const more = others.length === 0 ? '' : ` and ${others.length} more`;
       logger.error('an included file is invalid; the other files are not affected', {
-        ...{ name: path, state, count: problems.length },
-        error: includeError(include),
+        ...{ name: path + more, state, count: problems.length },
+        error: includeError(first),
       });
-      await this.#records.refused(problems.length, `include ${path}: ${state}`);
+      await this.#records.refused(problems.length, `include ${path}${more}: ${state}`);
     }
   }
 
@@ -164,4 +170,18 @@ export class Server {
     await app.tracing.flush(Math.min(TRACES_GRACE_MS, remainingMs()));
     await this.#owned[Symbol.asyncDispose]();
   }
+}
+
+function reasonOf({ state, problems }: IncludeState): string {
+  return JSON.stringify([state, problems]);
+}
+
+/** Whether the only new included files are valid, and all others are as before. Then no target can be orphaned. */
+function onlyAddsIncludes(before: Config, next: Config): boolean {
+  const states = new Map(next.includes.map(({ path, state }) => [path, state]));
+  const known = new Set(before.includes.map(({ path }) => path));
+  return (
+    before.includes.every(({ path, state }) => states.get(path) === state) &&
+    next.includes.every(({ path, state }) => known.has(path) || state === 'valid')
+  );
 }

@@ -46,9 +46,12 @@ function checkSharedKeys(root: unknown): readonly Finding[] {
  * Kubernetes identities, so the service could not start.
  */
 function checkKubernetesNeeds(root: unknown): readonly Finding[] {
-  const { cluster, audit, http } = sectionsOf(root);
+  const { cluster, audit, http, include } = sectionsOf(root);
   if (textOf(cluster, 'kind') !== 'directory') return [];
   return [
+    ...entriesOf(include)
+      .filter(([, entry]) => memberOf(entry, 'configMaps') !== undefined)
+      .map(([at]) => invalid(['include', at, 'configMaps'], 'ConfigMaps need `cluster.kind: kubernetes`')),
     ...entriesOf(memberOf(audit, 'checkpoints'))
       .filter(([, place]) => textOf(place, 'kind') === 'configMap')
       .map(([at]) =>
@@ -119,10 +122,9 @@ function checkPorts(root: unknown): readonly Finding[] {
 }
 
 function sectionsOf(root: unknown) {
-  const [cluster, engine, audit, keys, http] = ['cluster', 'engine', 'audit', 'keys', 'http'].map((name) =>
-    memberOf(root, name),
-  );
-  return { cluster, engine, audit, keys, http };
+  const names = ['cluster', 'engine', 'audit', 'keys', 'http', 'include'];
+  const [cluster, engine, audit, keys, http, include] = names.map((name) => memberOf(root, name));
+  return { cluster, engine, audit, keys, http, include };
 }
 
 function invalid(path: Path, message: string): Finding {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
+import { AppError } from '../../core/errors.ts';
 import { append } from '../../core/lists.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
@@ -219,6 +220,8 @@ async function isFolder(path: string, fs: ConfigFs): Promise<boolean> {
 }
 
 function describeFailure(error: unknown): string {
+  // Says what is wrong with a ConfigMap.
+  if (error instanceof AppError) return error.detail ?? error.message;
   const code = codeOf(error);
   if (code === undefined) throw error;
   return FILE_FAILURES[code] ?? `the file cannot be read (${code})`;

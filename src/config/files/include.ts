@@ -1,19 +1,15 @@
-import { dirname, isAbsolute, join } from 'node:path';
+import { append } from '../../core/lists.ts';
 import { formatPlace, type Place, type Problem, quoted, toProblem } from '../problem.ts';
-import { absolutePath } from '../resolve.ts';
 import { Include } from '../shape/include.ts';
-import { type ConfigFs, expandFolders, leadsOut, readSize, type SourceFile } from './files.ts';
-import { locate, type PlacedFinding } from './merge.ts';
-import { listOf, textOf } from './raw.ts';
+import type { Selection } from './config-maps.ts';
+import { type ConfigFs, leadsOut, readSize, type SourceFile } from './files.ts';
+import { type Bound, type Failure, type Folder, type FolderDeps, includeFolders } from './include-folders.ts';
+import type { PlacedFinding } from './merge.ts';
+import { listOf } from './raw.ts';
 import { type ReadDeps, readFiles } from './read.ts';
 import type { Located } from './yaml.ts';
 
-/** The limits that an `include` sets for the mappings of its files. */
-export interface Bound {
-  readonly rule: Include;
-  /** The place of the `include` entry. */
-  readonly place: Place;
-}
+export type { Bound } from './include-folders.ts';
 
 /** A file that an `include` names, or the path itself if its files cannot be listed. */
 export interface IncludedFile {
@@ -34,58 +30,75 @@ export interface Included {
   readonly findings: readonly PlacedFinding[];
 }
 
-export interface IncludeDeps extends ReadDeps {
-  readonly home: string | undefined;
-  /** The main files. Their mappings have no bounds. */
-  readonly main: readonly SourceFile[];
-}
+export type IncludeDeps = ReadDeps & FolderDeps;
 
 /** Reads the files that tenants write. These files may contain only mappings. Each file has problems of its own. */
 export async function readIncludes(root: Located, deps: IncludeDeps): Promise<Included> {
   const files: IncludedFile[] = [];
   const findings: PlacedFinding[] = [];
-  const mainFiles = new Set(deps.main.map(({ absolute }) => absolute));
-  const readAt = new Map<string, Place>();
-  for (const [index, entry] of listOf(root, 'include').entries()) {
-    const path = textOf(entry, 'path');
-    if (path === undefined || path === '') continue;
-    const at = ['include', index, 'path'];
-    const place = locate(root, at);
-    const rule = Include.safeParse(entry).data;
-    const bound = rule === undefined ? undefined : { rule, place: locate(root, ['include', index]) };
-    const source = sourceOf(path, place, deps);
-    const base = { from: source.absolute, bound };
-    const unusable = (refused: SourceFile, message: string): IncludedFile => ({
-      ...base,
-      source: refused,
-      mappings: [],
-      problems: [toProblem(refusal(place, at, message), place)],
-      text: '',
-    });
-    const room = roomOf(rule);
-    const listed = await expandFolders([source], deps.fs, room.files);
-    for (const { file, message } of listed.problems)
-      files.push(unusable(source, `${quoted(file)}: ${message}`));
-    const unread: SourceFile[] = [];
-    for (const file of listed.files) {
-      const twice = `${quoted(file.shown)} is read twice: also `;
-      const earlier = readAt.get(file.absolute);
-      // The operator expects bounds for this file, but the main configuration reads it without bounds.
-      if (mainFiles.has(file.absolute))
-        findings.push(refusal(place, at, `${twice}as a main file, without bounds`));
-      else if (earlier !== undefined)
-        files.push(unusable(file, `${twice}by the \`include\` at ${formatPlace(earlier)}`));
-      else {
-        const message = await room.refuse(file, source, deps.fs);
-        if (message === undefined) unread.push(file);
-        else files.push(unusable(file, message));
-      }
-      readAt.set(file.absolute, earlier ?? place);
-    }
-    for (const read of await readMappings(unread, bound, { ...deps, tenant: path }))
-      files.push({ ...base, ...read });
+  const seen = { main: new Set(deps.main.map(({ absolute }) => absolute)), readAt: new Map<string, Place>() };
+  for (const folder of await includeFolders(root, deps)) {
+    const read = await readFolder(folder, seen, deps);
+    append(files, read.files);
+    append(findings, read.findings);
   }
   return { files, findings };
+}
+
+/** The paths of the main files, and for each file that was read, the place of its `include`. */
+interface SeenFiles {
+  readonly main: ReadonlySet<string>;
+  readonly readAt: Map<string, Place>;
+}
+
+/** Returns a file, or a folder that cannot be listed, with its problem. */
+function unusable(
+  { source: { absolute }, bound, at }: Pick<Folder, 'source' | 'bound' | 'at'>,
+  source: SourceFile,
+  failure: Failure,
+): IncludedFile {
+  const problem = toProblem({ path: at.path, ...failure }, at.place);
+  return { from: absolute, bound, source, mappings: [], problems: [problem], text: '' };
+}
+
+async function readFolder(folder: Folder, { main, readAt }: SeenFiles, deps: IncludeDeps): Promise<Included> {
+  const { source, bound, tenant, at, namespace } = folder;
+  const files: IncludedFile[] = [];
+  const findings: PlacedFinding[] = [];
+  const refuse = (file: SourceFile, message: string) =>
+    files.push(unusable(folder, file, { code: 'CONFIG_INVALID', message }));
+  const room = roomOf(bound?.rule);
+  const { files: listed, failures } = await folder.list(room.files);
+  for (const failure of failures) files.push(unusable(folder, source, failure));
+  const unread: SourceFile[] = [];
+  for (const file of listed) {
+    // Two selectors may match one ConfigMap.
+    const id = namespace === undefined ? file.absolute : file.shown;
+    const twice = `${quoted(file.shown)} is read twice: also `;
+    const earlier = readAt.get(id);
+    // The operator expects bounds for this file, but the main configuration reads it without bounds.
+    if (main.has(file.absolute))
+      findings.push(refusal(at.place, at.path, `${twice}as a main file, without bounds`));
+    else if (earlier !== undefined) refuse(file, `${twice}by the \`include\` at ${formatPlace(earlier)}`);
+    else {
+      const message = await room.refuse(file, source, deps.fs);
+      if (message === undefined) unread.push(file);
+      else refuse(file, message);
+    }
+    readAt.set(id, earlier ?? at.place);
+  }
+  for (const read of await readMappings(unread, bound, { ...deps, tenant, namespace }))
+    files.push({ from: source.absolute, bound, ...read });
+  return { files, findings };
+}
+
+/** Returns what the `include` section selects. */
+export function selectionsIn(root: Located): readonly Selection[] {
+  return listOf(root, 'include').flatMap((entry) => {
+    const rule = Include.safeParse(entry).data;
+    if (rule?.configMaps === undefined) return [];
+    return [{ selector: rule.configMaps, namespaces: rule.namespaces, maxBytes: maxBytesOf(rule) }];
+  });
 }
 
 async function readMappings(
@@ -111,13 +124,16 @@ const MIN_FILES = 1_000;
 const MIN_BYTES = 4 * 1024 ** 2;
 const BYTES_PER_MAPPING = 8 * 1024;
 
+function maxBytesOf(rule: Include | undefined): number {
+  return Math.max(MIN_BYTES, BYTES_PER_MAPPING * (rule?.limits.mappings ?? 0));
+}
+
 /** Limits the files of one `include` together, because parsed values take fifteen times the size of the file. */
 function roomOf(rule: Include | undefined) {
-  const mappings = rule?.limits.mappings ?? 0;
-  const maxBytes = Math.max(MIN_BYTES, BYTES_PER_MAPPING * mappings);
+  const maxBytes = maxBytesOf(rule);
   let bytes = 0;
   return {
-    files: Math.max(MIN_FILES, mappings),
+    files: Math.max(MIN_FILES, rule?.limits.mappings ?? 0),
     /** Returns why a file must not be read. A tenant could link to a file of another tenant or of the operator. */
     async refuse(file: SourceFile, from: SourceFile, fs: ConfigFs): Promise<string | undefined> {
       if (file.absolute !== from.absolute && (await leadsOut(file, fs)))
@@ -128,14 +144,6 @@ function roomOf(rule: Include | undefined) {
       return `${quoted(file.shown)}: the files of this \`include\` have more than ${limit} together`;
     },
   };
-}
-
-/** Resolves the path of an `include` relative to the file that contains it. */
-function sourceOf(path: string, place: Place, { home, main }: IncludeDeps): SourceFile {
-  const naming = main.find(({ shown }) => shown === place.file);
-  const folder = dirname(naming?.absolute ?? place.file);
-  const shown = isAbsolute(path) || path.startsWith('~/') ? path : join(dirname(place.file), path);
-  return { shown, absolute: absolutePath(path, folder, home) };
 }
 
 /** The limit for the values in one mapping. A mapping with 200 keys has about 1,500. */

@@ -1,4 +1,5 @@
 import { AppError } from '../../core/errors.ts';
+import { append } from '../../core/lists.ts';
 import {
   defineTask,
   type Task,
@@ -8,8 +9,10 @@ import {
 } from '../../core/worker-thread.ts';
 import { factsOf } from './divided.ts';
 import type { EntryFacts, Packed } from './entries.ts';
+import { inNamespace, mappingInNamespace } from './own-namespace.ts';
 import { pack, packNodes } from './packed.ts';
-import type { ParsedYaml } from './yaml.ts';
+import type { SyntaxProblem } from './syntax.ts';
+import type { Located, ParsedYaml } from './yaml.ts';
 
 export interface YamlText {
   readonly text: string;
@@ -17,6 +20,8 @@ export interface YamlText {
   readonly file: string;
   /** Set for the text of a single mapping, with the dash in front of it. */
   readonly isEntry?: true;
+  /** Set for the text of a ConfigMap. Its mappings get this namespace. */
+  readonly namespace?: string | undefined;
 }
 
 /** The result of a text. Texts with problems are not packed. Undefined for a mapping that is not valid by itself. */
@@ -58,6 +63,8 @@ const TRUSTED: TaskOptions = { group: 'configuration', timeMs: 60 * 60_000, memo
 
 /** The same threshold for files of tenants. A file that consists of mistakes takes a hundred times as long. */
 const TENANT_THRESHOLD = 16 * 1024;
+/** The number of characters of short files that are parsed together. */
+const TENANT_BATCH = 64 * 1024;
 /** The maximum number of characters in a file of a tenant. A ConfigMap is not larger. */
 const MAX_TENANT_LENGTH = 1024 * 1024;
 /** The processor time for a file of a tenant. */
@@ -98,29 +105,58 @@ export function refuseLong({ file, text }: YamlText): ParsedYaml | undefined {
 }
 
 /**
- * Parses the files of an `include` one by one, because they share their time. Otherwise a hundred files of one tenant
- * would delay all other tenants.
+ * Parses the files of an `include` one after the other, because they share their time. Otherwise a hundred files of one
+ * tenant would delay all other tenants. Short files are parsed together.
  */
 async function parseTenantFiles(texts: readonly YamlText[], budget: TenantBudget): Promise<readonly Fresh[]> {
   const results: Fresh[] = [];
-  for (const [file, ofFile] of Map.groupBy(texts, (yamlText) => yamlText.file)) {
-    const refuse = (message: string, isFinal: boolean) => {
-      const parsing = unparsed(file, message);
-      for (const _ of ofFile) results.push({ parsing, isFinal });
-    };
-    const timeMs = Math.min(TENANT_MS, budget.leftMs);
-    if (timeMs <= 0) {
-      refuse(TOO_COSTLY_TOGETHER, false);
-      continue;
-    }
-    const result = await runTask(PARSE_TIMED, ofFile, { group: budget.group, timeMs });
-    budget.leftMs -= result?.kind === 'done' ? result.output.cpuMs : timeMs;
-    if (result?.kind === 'done')
-      for (const parsing of result.output.parsings) results.push({ parsing, isFinal: true });
-    else if (timeMs < TENANT_MS) refuse(TOO_COSTLY_TOGETHER, false);
-    else refuse(TOO_COSTLY, result !== undefined);
+  const files = [...Map.groupBy(texts, (yamlText) => yamlText.file).values()];
+  for (const batch of batchesOf(files)) {
+    const parsed = batch.length > 1 ? await parseWithin(batch.flat(), budget) : 'failed';
+    if (typeof parsed !== 'string') append(results, parsed);
+    // One of the files takes too long.
+    else for (const file of batch) append(results, await parseTenantFile(file, budget));
   }
   return results;
+}
+
+/** Groups short files. A longer file is alone. */
+function* batchesOf(files: readonly (readonly YamlText[])[]): Iterable<readonly (readonly YamlText[])[]> {
+  let batch: (readonly YamlText[])[] = [];
+  let size = 0;
+  for (const file of files) {
+    const length = file.reduce((sum, { text }) => sum + text.length, 0);
+    if (size + length > TENANT_BATCH && batch.length > 0) {
+      yield batch;
+      [batch, size] = [[], 0];
+    }
+    batch.push(file);
+    size += length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function parseTenantFile(texts: readonly YamlText[], budget: TenantBudget): Promise<readonly Fresh[]> {
+  const refused = (message: string, isFinal: boolean) =>
+    texts.map(({ file }): Fresh => ({ parsing: unparsed(file, message), isFinal }));
+  if (budget.leftMs <= 0) return refused(TOO_COSTLY_TOGETHER, false);
+  const hasLessTime = budget.leftMs < TENANT_MS;
+  const parsed = await parseWithin(texts, budget);
+  if (typeof parsed !== 'string') return parsed;
+  return hasLessTime ? refused(TOO_COSTLY_TOGETHER, false) : refused(TOO_COSTLY, parsed === 'exceeded');
+}
+
+/** Takes the processor time from the budget. */
+async function parseWithin(
+  texts: readonly YamlText[],
+  budget: TenantBudget,
+): Promise<readonly Fresh[] | 'exceeded' | 'failed'> {
+  const timeMs = Math.min(TENANT_MS, budget.leftMs);
+  if (timeMs <= 0) return 'exceeded';
+  const result = await runTask(PARSE_TIMED, texts, { group: budget.group, timeMs });
+  budget.leftMs -= result?.kind === 'done' ? result.output.cpuMs : timeMs;
+  if (result?.kind === 'done') return result.output.parsings.map((parsing) => ({ parsing, isFinal: true }));
+  return result === undefined ? 'failed' : 'exceeded';
 }
 
 const TOO_COSTLY_TOGETHER =
@@ -135,12 +171,23 @@ function unparsed(file: string, message: string): ParsedYaml {
 export async function parseTexts(texts: readonly YamlText[]): Promise<readonly Parsing[]> {
   // Load the YAML library lazily, because the main thread does not need it if the worker thread parses.
   const { parseYaml, parseEntry } = await import('./yaml.ts');
-  return texts.map(({ text, file, isEntry }) => {
-    if (isEntry !== true) return pack(parseYaml(text, file));
-    const node = parseEntry(text, file);
+  return texts.map(({ text, file, isEntry, namespace }) => {
+    if (isEntry !== true) {
+      const parsed = parseYaml(text, file);
+      return pack(namespace === undefined ? parsed : inNamespace(parsed, namespace));
+    }
+    const node = ownEntry(parseEntry(text, file), namespace);
     const packed = node === undefined ? undefined : packNodes([node]);
     return node === undefined || packed === undefined ? undefined : { packed, facts: factsOf(node) };
   });
+}
+
+/** Returns undefined if the mapping has a problem, which a parse of the whole file then reports. */
+function ownEntry(node: Located | undefined, namespace: string | undefined): Located | undefined {
+  if (node === undefined || namespace === undefined) return node;
+  const problems: SyntaxProblem[] = [];
+  const own = mappingInNamespace(node, namespace, problems);
+  return problems.length > 0 ? undefined : own;
 }
 
 const PARSE = defineTask(import.meta.url, parseTexts);

@@ -235,7 +235,7 @@ interface Plan {
   readonly before: ParsedYaml | undefined;
 }
 
-function planOf({ text, file }: YamlText, kept: Kept | undefined): Plan | undefined {
+function planOf({ text, file, namespace }: YamlText, kept: Kept | undefined): Plan | undefined {
   const previous = kept?.kind === 'divided' ? kept : undefined;
   const division = text === previous?.text ? previous.division : divide(text, previous);
   if (division === undefined) return undefined;
@@ -246,7 +246,7 @@ function planOf({ text, file }: YamlText, kept: Kept | undefined): Plan | undefi
     ...{ file, text, division, unknown, before: previous?.parsed, kept: isSameRest ? previous : undefined },
     pieces: [
       ...(isSameRest ? [] : [{ text: head + tail, file }]),
-      ...unknown.map((entry): YamlText => ({ text: entry.text, file, isEntry: true })),
+      ...unknown.map((entry): YamlText => ({ text: entry.text, file, isEntry: true, namespace })),
     ],
   };
 }

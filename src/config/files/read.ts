@@ -21,6 +21,8 @@ export interface ReadDeps {
   readonly parse: Parse;
   /** The `include` of the files, if a tenant writes them. */
   readonly tenant?: string;
+  /** The namespace that the mappings get, if the files are ConfigMaps. */
+  readonly namespace?: string | undefined;
 }
 
 /** Reads files that make up one unit. */
@@ -41,7 +43,7 @@ export async function readDocuments(sources: readonly SourceFile[], deps: ReadDe
 /** Reads files that are independent of each other. Returns one result for each file, in order. */
 export async function readFiles(
   sources: readonly SourceFile[],
-  { fs, parse, tenant }: ReadDeps,
+  { fs, parse, tenant, namespace }: ReadDeps,
 ): Promise<readonly ReadFile[]> {
   const keptOf = (source: SourceFile) =>
     fs.isUnchanged?.(source.absolute) === true ? parse.known(source, tenant) : undefined;
@@ -51,7 +53,7 @@ export async function readFiles(
   });
   const texts = sources.flatMap(({ shown }, index) => {
     const { read } = reads[index] ?? {};
-    return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
+    return read?.kind === 'text' ? [{ file: shown, text: read.text, namespace }] : [];
   });
   const parsed = (await parse.texts(texts, tenant)).values();
   return sources.map((source, index): ReadFile => {

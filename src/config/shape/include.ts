@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { MappingInclude } from '../../core/mapping.ts';
-import { byteSize, duration, Globs, localPath, wholeNumber } from './fields.ts';
+import { byteSize, duration, Globs, LabelSelector, localPath, wholeNumber } from './fields.ts';
 
 const MAX_COUNT = 1_000_000;
 
@@ -35,26 +35,41 @@ const Limits = z
 
 export const Include = z
   .strictObject({
-    path: localPath().meta({ description: 'Path of a file or a folder.' }),
-    namespaces: Globs.meta({ description: 'Namespaces that the mappings in `path` may target.' }),
-    stores: Globs.meta({ description: 'Stores that the mappings in `path` may use.' }),
-    keys: Globs.meta({ description: 'Keys that the mappings in `path` may read.' }),
+    path: localPath().optional().meta({ description: 'Path of a file or a folder.' }),
+    configMaps: LabelSelector.optional().meta({
+      description:
+        "Instead of `path`: the labels of the teams' ConfigMaps. The key `mappings.yaml` of each ConfigMap contains mappings for its own namespace. The `limits` are for each namespace.",
+    }),
+    namespaces: Globs.meta({
+      description:
+        'Namespaces that the mappings may target. For `configMaps`: the namespaces of the ConfigMaps.',
+    }),
+    stores: Globs.meta({
+      description: 'Stores that the mappings may use. For `configMaps`, `{namespace}` is the namespace.',
+    }),
+    keys: Globs.meta({
+      description: 'Keys that the mappings may read. For `configMaps`, `{namespace}` is the namespace.',
+    }),
     types: z
       .array(z.string().min(1))
       .default([])
       .meta({
         description:
-          'Secret types that the mappings in `path` may write, besides `Opaque` and the built-in types for TLS, logins and registries.',
+          'Secret types that the mappings may write, besides `Opaque` and the built-in types for TLS, logins and registries.',
         examples: [['helm.sh/release.v1']],
       }),
     limits: Limits.prefault({}).meta({
-      description:
-        'Limits for all mappings in `path` together. A mapping beyond them fails with `LIMIT_REACHED`.',
+      description: 'Limits for all mappings together. A mapping beyond them fails with `LIMIT_REACHED`.',
     }),
   })
+  .refine(({ path, configMaps }) => (path === undefined) !== (configMaps === undefined), {
+    error: 'either `path` or `configMaps`',
+  })
+  // The ConfigMaps of each namespace have a `path` of their own; see `boundsIn`.
+  .transform(({ path = '', ...rest }) => ({ ...rest, path }))
   .meta({
     title: 'Include',
-    description: "Tenants' files. They may contain only mappings, limited to these bounds.",
+    description: "Tenants' files or ConfigMaps. They may contain only mappings, limited to these bounds.",
   });
 /** The bounds that an `include` sets for the mappings of its files. */
 export type Include = z.output<typeof Include>;
@@ -64,3 +79,22 @@ export function includeOf({ path, limits }: Include): MappingInclude {
   const { callsPerMinute, keysPerMapping, templateTimeMs, templateBytes } = limits;
   return { path, callsPerMinute, limits: { keysPerMapping, templateTimeMs, templateBytes } };
 }
+
+/**
+ * Returns the bounds of the ConfigMaps of one namespace. Each namespace has limits of its own, so that no team can use
+ * up those of another one.
+ *
+ * @param index The number of earlier entries of `include` for ConfigMaps of this namespace.
+ */
+export function boundsIn(namespace: string, { stores, keys, ...rule }: Include, index: number): Include {
+  const named = (globs: readonly string[]) => globs.map((glob) => glob.replaceAll(NAMESPACE, namespace));
+  return {
+    ...rule,
+    path: `configmap:${namespace}${index === 0 ? '' : ` (${index + 1})`}`,
+    namespaces: [namespace],
+    stores: named(stores),
+    keys: named(keys),
+  };
+}
+
+const NAMESPACE = '{namespace}';

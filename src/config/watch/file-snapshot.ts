@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
+import { AppError } from '../../core/errors.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf } from '../../core/system-errors.ts';
+import { parsePath } from '../files/config-maps.ts';
 import { type ConfigFs, isConfigName, MAX_OPEN_FILES } from '../files/files.ts';
 
 /** The file system calls of one load, with a digest of each result. Equal digests mean an equal configuration. */
@@ -15,7 +17,7 @@ export interface FileSnapshot {
   readonly folders: ReadonlyMap<string, (name: string) => boolean>;
   /** Returns a recorded call. */
   answer(verb: Verb, path: string): RecordedCall | undefined;
-  /** Whether all calls would still return the same results. */
+  /** Whether all calls would still return the same results. ConfigMaps do not count, because a watch reports their changes. */
   isCurrent(fs: ConfigFs): Promise<boolean>;
 }
 
@@ -158,10 +160,11 @@ function snapshotOf(answers: ReadonlyMap<string, RecordedCall>): FileSnapshot {
     folders: foldersOf(requests),
     async isCurrent(now) {
       if (requests.some(({ digest }) => digest === INCONSISTENT)) return false;
-      const digests = await mapConcurrently(requests, MAX_OPEN_FILES, ({ verb, path }) =>
+      const onDisk = requests.filter(({ path }) => !isConfigMap(path));
+      const digests = await mapConcurrently(onDisk, MAX_OPEN_FILES, ({ verb, path }) =>
         digestNow(verb, path, now),
       );
-      return requests.every(({ digest }, index) => digest === digests[index]);
+      return onDisk.every(({ digest }, index) => digest === digests[index]);
     },
   };
 }
@@ -177,11 +180,13 @@ async function digestNow(verb: Verb, path: string, fs: ConfigFs): Promise<string
 function failure(error: unknown): string {
   const code = codeOf(error);
   if (code === undefined) throw error;
-  return `failed ${code}`;
+  // The message of a system error depends only on its code and the path.
+  return error instanceof AppError ? `failed ${code} ${sha256(error.message)}` : `failed ${code}`;
 }
 
 async function namesIn(path: string, fs: ConfigFs): Promise<readonly string[]> {
-  return (await fs.readdir(path)).filter(isConfigName).sort();
+  const names = await fs.readdir(path);
+  return names.filter((name) => isConfigMap(path) || isConfigName(name)).sort();
 }
 
 /** Kubernetes updates a mounted ConfigMap by renaming `..data`, so names that start with `..` are always relevant. */
@@ -197,9 +202,18 @@ function foldersOf(
   return new Map(
     [...named].map(([folder, names]) => [
       folder,
-      (name) => names.has(name) || name.startsWith('..') || (listed.has(folder) && isConfigName(name)),
+      (name) =>
+        isConfigMap(folder) ||
+        names.has(name) ||
+        name.startsWith('..') ||
+        (listed.has(folder) && isConfigName(name)),
     ]),
   );
+}
+
+/** Whether a path is a ConfigMap or a folder of ConfigMaps. All of their names count. */
+function isConfigMap(path: string): boolean {
+  return parsePath(path) !== undefined;
 }
 
 function sha256(content: string | Uint8Array): string {

@@ -1,4 +1,5 @@
-import { join, sep } from 'node:path';
+import { dirname, join } from 'node:path';
+import { parsePath } from '../files/config-maps.ts';
 
 /** The events of the watched folders since some time, and what they say about the files. */
 export class FolderEvents {
@@ -20,6 +21,15 @@ export class FolderEvents {
     return this.#areReplacements && !this.isEmpty;
   }
 
+  /** Whether only ConfigMaps have changed. The API server never shows a part of a change. */
+  get areConfigMaps(): boolean {
+    return this.areReplacements && [...this.#folders].every(isOfConfigMaps);
+  }
+
+  get haveConfigMaps(): boolean {
+    return this.#folders.values().some(isOfConfigMaps);
+  }
+
   /** @param name The entry in the folder. Undefined if it is not known. */
   note(folder: string, name: string | undefined, kind: 'rename' | 'change'): void {
     if (name === undefined || kind !== 'rename') this.#areReplacements = false;
@@ -36,8 +46,14 @@ export class FolderEvents {
 
   /** Whether an event may concern a file or a folder. */
   mayConcern(path: string): boolean {
-    if (this.#folders.has(path) || this.#paths.has(path)) return true;
-    for (const changed of this.#paths) if (path.startsWith(changed + sep)) return true;
-    return false;
+    if (this.#folders.has(path)) return true;
+    for (let at = path; ; at = dirname(at)) {
+      if (this.#paths.has(at)) return true;
+      if (at === dirname(at)) return false;
+    }
   }
+}
+
+function isOfConfigMaps(folder: string): boolean {
+  return parsePath(folder) !== undefined;
 }

@@ -58,6 +58,7 @@ interface LoadedFiles {
   readonly snapshot: FileSnapshot;
   /** The time when the last file was read. */
   readonly readAt: number;
+  readonly tookMs: number;
 }
 
 /** The delay after a file system event. Editors empty a file before they write it. */
@@ -65,6 +66,10 @@ const BATCH_MS = 50;
 
 /** The content is accepted after this many checks even if it changes each time. */
 const MAX_ROUNDS = 50;
+/** The same for ConfigMaps, which must apply within two seconds. */
+const MAX_EXCHANGE_ROUNDS = 3;
+/** The longest rest between two loads because of ConfigMaps. It is as long as the last load. */
+const MAX_REST_MS = 1_000;
 
 /**
  * Watches all files of the configuration, including files that do not exist yet. Each check compares the content; file
@@ -90,7 +95,8 @@ async function loadFiles(
   { load, readFs, now }: Required<WatchOptions>,
   since?: { readonly before: FileSnapshot; readonly events: FolderEvents },
 ): Promise<LoadedFiles> {
-  let readAt = now();
+  const startedAt = now();
+  let readAt = startedAt;
   const recording = recordingFs(readFs, {
     onAnswer: () => {
       readAt = now();
@@ -100,7 +106,7 @@ async function loadFiles(
       : { before: since.before, mayDiffer: (path: string) => since.events.mayConcern(path) }),
   });
   const loaded = await load(recording.fs);
-  return { loaded, snapshot: recording.snapshot(), readAt };
+  return { loaded, snapshot: recording.snapshot(), readAt, tookMs: now() - startedAt };
 }
 
 /**
@@ -108,7 +114,11 @@ async function loadFiles(
  * visible file by file, and then something seems to be missing until the last file is written.
  */
 function isExtension(before: LoadResult, after: LoadResult): boolean {
-  if (before.kind === 'invalid' || after.kind === 'invalid' || after.problems.length > 0) return false;
+  return after.problems.length === 0 && keepsNames(before, after);
+}
+
+function keepsNames(before: LoadResult, after: LoadResult): boolean {
+  if (before.kind === 'invalid' || after.kind === 'invalid') return false;
   return (['stores', 'mappings'] as const).every((section) => {
     const { removed, added } = difference<{ readonly name: string }>(
       before.config[section],
@@ -155,6 +165,7 @@ class FilesWatch implements ConfigWatch {
     if (roused) this.#watchRelevantFolders();
     else if (await this.#current.snapshot.isCurrent(readFs)) return;
     const events = this.#takeEvents();
+    if (roused && (await this.#checkConfigMaps(rounds, events))) return;
     if (roused && events.areReplacements) {
       await rounds.pause(Math.min(replacedMs, settleMs));
       if (rounds.ending) return;
@@ -168,7 +179,8 @@ class FilesWatch implements ConfigWatch {
     }
     for (let round = 1; ; round++) {
       await rounds.pause(Math.min(BATCH_MS, settleMs));
-      if (rounds.ending || (await this.#current.snapshot.isCurrent(readFs))) return;
+      if (rounds.ending) return;
+      if (!events.haveConfigMaps && (await this.#current.snapshot.isCurrent(readFs))) return;
       const next = await loadFiles(this.#options);
       if (next.snapshot.digest === this.#current.snapshot.digest) return;
       // Count the time since the last file was read. Loading a thousand mappings may already have taken a while.
@@ -177,6 +189,34 @@ class FilesWatch implements ConfigWatch {
       if (round >= MAX_ROUNDS || (await next.snapshot.isCurrent(readFs))) return this.#accept(next);
       onProgress();
     }
+  }
+
+  /**
+   * Each ConfigMap is complete. But several ConfigMaps that change together, such as two that exchange a mapping, arrive
+   * one by one. So a change that removes something waits for more events.
+   *
+   * @returns False if other files have changed too.
+   */
+  async #checkConfigMaps(rounds: LoopContext, events: FolderEvents): Promise<boolean> {
+    const { settleMs, replacedMs, now } = this.#options;
+    for (let round = 1; events.areConfigMaps; round++) {
+      // A team that changes its ConfigMap again and again must not keep the service busy.
+      const restMs = Math.min(MAX_REST_MS, this.#current.tookMs - (now() - this.#current.readAt));
+      await rounds.pause(Math.max(restMs, Math.min(replacedMs, settleMs)));
+      events.add(this.#takeEvents());
+      if (rounds.ending) return true;
+      if (!events.areConfigMaps) return false;
+      const next = await loadFiles(this.#options, { before: this.#current.snapshot, events });
+      const isComplete = round >= MAX_EXCHANGE_ROUNDS || keepsNames(this.#current.loaded, next.loaded);
+      if (!isComplete) await rounds.pause(settleMs);
+      if (rounds.ending) return true;
+      if (!isComplete && !this.#events.isEmpty) events.add(this.#takeEvents());
+      else {
+        await this.#accept(next);
+        return true;
+      }
+    }
+    return false;
   }
 
   async #accept(next: LoadedFiles): Promise<void> {
@@ -211,7 +251,7 @@ class FilesWatch implements ConfigWatch {
  * Watches a folder with `fs.watch`. The watch may fail because of a missing folder, missing permissions or too many
  * watchers. In this case, only the periodic checks find changes.
  */
-const watchRealFolder: WatchFolder = (path, onEvent) => {
+export const watchRealFolder: WatchFolder = (path, onEvent) => {
   try {
     const watcher = watch(path, { persistent: false }, (kind, name) => onEvent(name ?? undefined, kind));
     watcher.on('error', () => watcher.close());

@@ -120,7 +120,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
       const account = templateOf(bridgeOf(objects)).spec.serviceAccountName ?? '';
       const { json } = await rendered.command('rbac', '--service-account', `${NAMESPACE}/${account}`);
       const narrow = (object: Rendered) =>
-        name === 'selector-narrow' && object.metadata.name.endsWith('-selected');
+        name.endsWith('-narrow') && /-(?:selected|config-maps)$/.test(object.metadata.name);
       const grants = (list: readonly Rendered[]) =>
         list
           .filter((object) => RBAC_KINDS.has(object.kind) && !isHook(object.metadata))

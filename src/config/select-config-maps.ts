@@ -1,0 +1,19 @@
+import type { ConfigMapSource } from './files/config-maps.ts';
+import { selectionsIn } from './files/include.ts';
+import type { Located } from './files/yaml.ts';
+import { type ResolveDeps, resolveCluster } from './resolve.ts';
+import { Cluster } from './shape/backends.ts';
+
+/** Prepares the ConfigMaps that the `include` section selects. Returns whether the file system shows them. */
+export async function selectConfigMaps(
+  root: Located,
+  configMaps: ConfigMapSource | undefined,
+  paths: ResolveDeps,
+): Promise<boolean> {
+  if (configMaps === undefined) return false;
+  const { cluster = { kind: 'kubernetes' } } = root.value as Readonly<Record<string, unknown>>;
+  const { data } = Cluster.safeParse(cluster);
+  if (data === undefined) return false;
+  await configMaps.select(resolveCluster(data, root, paths), selectionsIn(root));
+  return data.kind === 'kubernetes';
+}
