@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sync/checks.ts',
     'sync/find.ts',
     'sync/pattern.ts',
+    'sync/policies.ts',
     'sync/template/compile.ts',
   ],
   reconcile: [

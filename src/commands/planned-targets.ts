@@ -11,6 +11,7 @@ import { proposalOf } from '../reconcile/reconcile.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { heldByOthers } from '../sync/merge-checks.ts';
+import { ageWarning, agesOf } from '../sync/policies.ts';
 import { createWorkloadWarnings } from './missing-workloads.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
@@ -137,13 +138,15 @@ export function withWindow(planned: PlannedTarget, deps: WindowDeps): PlannedTar
 function plannedTarget(
   { mapping, id }: DesiredTarget,
   decision: Decision,
-  instances: Instances,
+  { clock, ...instances }: Instances & Pick<PreviewDeps, 'clock'>,
   aboutWorkloads: readonly AppError[],
 ): PlannedTarget {
-  const { plan, pinned } = decision;
+  const { plan, pinned, desired } = decision;
   const isFailing = plan.kind === 'refuse' || plan.kind === 'fail';
-  const { warnings: aboutSources = [] } = isFailing ? {} : warningsOf(decision.desired);
-  const warnings = [...aboutSources, ...aboutWorkloads];
+  const { warnings: aboutSources = [] } = isFailing ? {} : warningsOf(desired);
+  // A pinned version does not show the age of the current value.
+  const aboutAge = pinned === undefined ? ageWarning(mapping, id, agesOf(mapping, desired), clock.now()) : [];
+  const warnings = [...aboutSources, ...aboutAge, ...aboutWorkloads];
   const base = {
     mapping: mapping.name,
     target: id,

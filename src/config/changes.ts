@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { DURATION_UNITS } from '../core/clock.ts';
+import { durationText } from '../core/clock.ts';
 import { type FieldChange, isObject } from '../core/json.ts';
 import { createListHash, difference } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
@@ -27,7 +27,7 @@ export function configChanges(before: Config | ConfigTexts, after: Config): read
   compare('', plain(old.sections), plain(now.sections), changes);
   // Most mappings are the same objects in both, so compare only the others.
   const { removed, added } = difference(old.mappings, now.mappings);
-  compare('mappings', plain(removed), plain(added), changes);
+  compare('mappings', plain(removed.map(withoutPolicies)), plain(added.map(withoutPolicies)), changes);
   const bounded = [...new Set([...boundChanges(old, now), ...removed.map(({ name }) => name)])];
   compare('bounds', plain(boundsOf(old, bounded)), plain(boundsOf(now, bounded)), changes);
   return changes.sort((a, b) => compareText(a.path, b.path));
@@ -37,7 +37,7 @@ export function configChanges(before: Config | ConfigTexts, after: Config): read
 interface Parts {
   /** All sections besides the mappings. */
   readonly sections: object;
-  readonly mappings: readonly Pick<Mapping, 'name' | 'include'>[];
+  readonly mappings: readonly Pick<Mapping, 'name' | 'include' | 'policies'>[];
   readonly bounds: Config['bounds'];
 }
 
@@ -58,7 +58,16 @@ function boundsOf({ bounds }: Parts, names: readonly string[]): object {
 /** Returns the texts of a configuration one by one, because together they are large. They do not depend on the files. */
 export function* configTexts(config: Config): Iterable<readonly [string, string]> {
   yield [SECTIONS, sectionsText(partsOf(config))];
-  for (const mapping of config.mappings) yield [mapping.name, sortedJson(mapping)];
+  for (const mapping of config.mappings) yield [mapping.name, mappingText(mapping)];
+}
+
+function mappingText(mapping: Mapping): string {
+  return sortedJson(withoutPolicies(mapping));
+}
+
+/** The sections contain all policies already. */
+function withoutPolicies<T extends Pick<Mapping, 'policies'>>({ policies: _, ...mapping }: T) {
+  return mapping;
 }
 
 /** Returns the texts that differ between two configurations, and the names of the texts that only the first one has. */
@@ -91,7 +100,7 @@ function partsIn(texts: ConfigTexts, now: Config): Parts {
   for (const [name, text] of texts) {
     if (name === SECTIONS) continue;
     const mapping = byName.get(name);
-    const isSame = mapping !== undefined && sortedJson(mapping) === text;
+    const isSame = mapping !== undefined && mappingText(mapping) === text;
     mappings.push(isSame ? mapping : (JSON.parse(text) as Parts['mappings'][number]));
   }
   const bounds = new Map(
@@ -104,7 +113,7 @@ function partsIn(texts: ConfigTexts, now: Config): Parts {
 }
 
 const hashes = new WeakMap<Config, string>();
-const hashOfMappings = createListHash<Mapping>(sortedJson);
+const hashOfMappings = createListHash<Mapping>(mappingText);
 
 /** Returns the hash of `configTexts` in hex. It does not depend on their order. */
 export function configHash(config: Config): string {
@@ -143,18 +152,13 @@ const DURATION_FIELD = /Ms$/;
 function changeOf(path: string, before: unknown, after: unknown): FieldChange {
   const isDuration = DURATION_FIELD.test(path);
   const shown = (value: unknown) =>
-    isDuration && typeof value === 'number' ? duration(value) : textOf(value);
+    isDuration && typeof value === 'number' ? durationText(value) : textOf(value);
   const [oldText, newText] = [shown(before), shown(after)];
   return {
     path: isDuration ? path.replace(DURATION_FIELD, '') : path,
     ...(oldText === undefined ? {} : { before: oldText }),
     ...(newText === undefined ? {} : { after: newText }),
   };
-}
-
-function duration(ms: number): string {
-  const [unit, size] = DURATION_UNITS.find(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1];
-  return `${ms / size}${unit}`;
 }
 
 /** Returns the members of an object, or the entries of a list by their names or numbers. */

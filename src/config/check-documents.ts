@@ -99,7 +99,8 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
   const nodes = merged.members?.get('mappings')?.node.items ?? [];
   const root = withoutMappings(merged);
   const parsed = await parseSections(root.value as Readonly<Record<string, unknown>>, pause);
-  const ofUnit = { access: parsed.access, isWhole, unreadable, texts: main.texts };
+  const { access, sections } = parsed;
+  const ofUnit = { access, policies: sections.policies, isWhole, unreadable, texts: main.texts };
   const unit = new UnitProblems({ ...ofUnit, isFullyClear: !holdsUnclear(merged, []) });
   unit.addPlaced([...mergeFindings, ...included.findings]);
   unit.addSections({ root, findings: parsed.findings, crossFindings: crossCheck(root, parsed, isWhole) });
@@ -183,7 +184,9 @@ function createResolver(
   inForce: readonly Mapping[],
 ): MappingCheckDeps['resolve'] {
   // Without valid sections, the mappings are only compared with each other.
-  const resolve = createMappingResolver(sections ?? { defaults: Defaults.parse({}), stores: [] });
+  const resolve = createMappingResolver(
+    sections ?? { defaults: Defaults.parse({}), stores: [], policies: [] },
+  );
   let byName: ReadonlyMap<string, Mapping> | undefined;
   let searches = 0;
   const find = (name: string): Mapping | undefined => {
@@ -211,10 +214,11 @@ function mappingDeps(
 const contexts = new WeakMap<object, Map<Include | undefined, string>>();
 
 function contextOf(sections: unknown, include: Include | undefined): string {
-  const { stores, access, defaults } = sections as Readonly<Record<string, unknown>>;
+  const { stores, access, defaults, policies } = sections as Readonly<Record<string, unknown>>;
   const known = contexts.get(sections as object) ?? new Map<Include | undefined, string>();
   contexts.set(sections as object, known);
-  const context = known.get(include) ?? JSON.stringify([stores, access ?? null, defaults, include]);
+  const context =
+    known.get(include) ?? JSON.stringify([stores, access ?? null, defaults, policies ?? null, include]);
   known.set(include, context);
   return context;
 }
@@ -276,7 +280,8 @@ async function checkFile(
   const root: Located = { value, place, members };
   const { rule } = bound;
   const unit = new UnitProblems({
-    ...{ access: main.parsed.access, bound, isWhole: main.isWhole, unreadable: problems },
+    ...{ access: main.parsed.access, policies: main.parsed.sections.policies },
+    ...{ bound, isWhole: main.isWhole, unreadable: problems },
     isFullyClear: !holdsUnclear(root, []) && !mappings.some((mapping) => holdsUnclear(mapping, [])),
     texts: new Map([[source.shown, text]]),
   });

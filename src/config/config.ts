@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { ApprovalRule } from '../core/approval-rules.ts';
 import type { ChangeWindow } from '../core/change-windows.ts';
 import type { LabelSelector } from '../core/label-selector.ts';
-import type { Mapping } from '../core/mapping.ts';
+import type { Mapping, Policy } from '../core/mapping.ts';
 import type { Reference } from '../providers/credentials.ts';
 import type { Problem } from './problem.ts';
 import type { ConfigFile, StoreConfig } from './schema.ts';
@@ -47,6 +47,8 @@ export interface Config {
   /** The first entry that matches an action decides about it. */
   readonly approvals: readonly ApprovalRule[];
   readonly windows: readonly ChangeWindow[];
+  /** Each mapping has those that may apply to it. */
+  readonly policies: readonly Policy[];
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
   /**

@@ -17,6 +17,8 @@ export interface ConfigDiff {
   readonly approvals: boolean;
   /** Whether `windows` changed. */
   readonly windows: boolean;
+  /** Whether `policies` changed. A mapping to which other policies apply counts as changed. */
+  readonly policies: boolean;
   /** Whether an included file has another state or other problems. */
   readonly includes: boolean;
   /** Whether `events` changed. */
@@ -32,6 +34,7 @@ type LiveSection =
   | 'access'
   | 'approvals'
   | 'windows'
+  | 'policies'
   | 'bounds'
   | 'selectedConfigMaps'
   | 'includes'
@@ -65,6 +68,7 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
     access: rulesOf(before) !== rulesOf(after),
     approvals: canonicalJson(before.approvals) !== canonicalJson(after.approvals),
     windows: canonicalJson(before.windows) !== canonicalJson(after.windows),
+    policies: canonicalJson(before.policies) !== canonicalJson(after.policies),
     includes: canonicalJson(before.includes) !== canonicalJson(after.includes),
     events: canonicalJson(before.events) !== canonicalJson(after.events),
     restart: sections.filter((name) => sectionText(before, name) !== sectionText(after, name)),

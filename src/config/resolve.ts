@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { z } from 'zod';
-import type { Mapping, Naming, Search, Spread } from '../core/mapping.ts';
+import { matches } from '../core/glob.ts';
+import type { Mapping, Naming, Policy, Search, Spread } from '../core/mapping.ts';
 import { nameRulesOf } from '../providers/registry.ts';
 import type { Config } from './config.ts';
 import { locate } from './files/merge.ts';
@@ -82,6 +83,7 @@ export function resolveConfig(file: Sections, root: Located, deps: ResolveOption
     mappings: deps.mappings.map(({ mapping }) => mapping),
     approvals: file.approvals,
     windows: file.windows,
+    policies: file.policies,
     access: file.access,
     bounds: boundsOf(deps),
     ...selectedConfigMaps(file),
@@ -139,8 +141,10 @@ function boundsOf({ mappings }: ResolveOptions): ReadonlyMap<string, Include> {
 export function createMappingResolver({
   defaults,
   stores,
-}: Pick<Sections, 'defaults' | 'stores'>): (mapping: MappingConfig, bound: Include | undefined) => Mapping {
+  policies,
+}: Pick<Sections, 'defaults' | 'stores' | 'policies'>): (mapping: MappingConfig, bound: Include | undefined) => Mapping {
   const namings = new Map(stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
+  const policiesFor = createPolicyFilter(policies);
   return (mapping, bound) => {
     const { namespace, namespaces = NOTHING, ...target } = mapping.target;
     return {
@@ -164,7 +168,30 @@ export function createMappingResolver({
       onMappingRemoved: mapping.onMappingRemoved ?? defaults.onMappingRemoved,
       maxAgeMs: mapping.maxAge ?? defaults.maxAge,
       ...(bound === undefined ? {} : { include: includeOf(bound) }),
+      ...policiesFor(namespace === undefined ? namespaces : [namespace], mapping.target.namespaceSelector),
     };
+  };
+}
+
+/** Mappings with the same policies share one list, to save memory. The namespaces of a selector are not known yet. */
+function createPolicyFilter(
+  policies: readonly Policy[],
+): (namespaces: readonly string[], selector: unknown) => Pick<Mapping, 'policies'> {
+  if (policies.length === 0) return () => ({});
+  const lists = new Map<string, Pick<Mapping, 'policies'>>();
+  return (namespaces, selector) => {
+    const applicable = policies.map(
+      (policy) =>
+        selector !== undefined ||
+        policy.namespaces.some((glob) => namespaces.some((namespace) => matches(glob, namespace))),
+    );
+    const id = applicable.join();
+    const known = lists.get(id);
+    if (known !== undefined) return known;
+    const chosen = policies.filter((_, index) => applicable[index]);
+    const list = chosen.length === 0 ? {} : { policies: chosen };
+    lists.set(id, list);
+    return list;
   };
 }
 

@@ -5,7 +5,7 @@ import { AzureConfig } from '../providers/azure-key-vault/config.ts';
 import { FilesConfig } from '../providers/files/config.ts';
 import { VaultConfig } from '../providers/vault/config.ts';
 import { Audit, Cluster, Engine, Keys } from './shape/backends.ts';
-import { ApprovalRule, ChangeWindow } from './shape/change-control.ts';
+import { ApprovalRule, ChangeWindow, PolicyRule } from './shape/change-control.ts';
 import { Events } from './shape/events.ts';
 import { duration, Name, rate, wholeNumber } from './shape/fields.ts';
 import { Include } from './shape/include.ts';
@@ -81,6 +81,9 @@ export const ConfigFile = z
       .array(ChangeWindow)
       .default([])
       .meta({ description: 'When targets may change. Default: at any time.' }),
+    policies: z.array(PolicyRule).default([]).meta({
+      description: 'What targets must be like: names, keys, labels, stores, and the age of values.',
+    }),
     access: z.array(AccessRule).optional().meta({
       description:
         'If set, only sources that a rule allows are read. Any other source is refused before any read.',
@@ -96,6 +99,7 @@ export const LIST_SECTIONS = [
   'mappings',
   'approvals',
   'windows',
+  'policies',
   'access',
 ] as const;
 

@@ -1,6 +1,8 @@
 import { append } from '../core/lists.ts';
+import type { Policy } from '../core/mapping.ts';
 import { findAccessViolations } from './checks/access-violations.ts';
 import { type CredentialFindings, findCredentials } from './checks/find-credentials.ts';
+import { findPolicyViolations } from './checks/policy-violations.ts';
 import type { Bound } from './files/include.ts';
 import { holdsUnclear, isUnclear, locate, type PlacedFinding } from './files/merge.ts';
 import { memberOf } from './files/raw.ts';
@@ -13,6 +15,8 @@ import { createRedactor } from './redact.ts';
 /** The main files together, or one included file. A mistake in a unit makes the whole unit unusable. */
 export interface Unit {
   readonly access: Parsed['access'];
+  /** `undefined` if the section is invalid. */
+  readonly policies: readonly Policy[] | undefined;
   /** `undefined` for the main files. */
   readonly bound?: Bound | undefined;
   /** Whether all main files could be read completely. If not, what seems to be missing may be in the unread part. */
@@ -69,9 +73,12 @@ export class UnitProblems {
 
   /** Adds the problems of mappings. Returns the indexes of the mappings in which anything was found. */
   addMappings(part: Part): ReadonlySet<number> {
-    const { access, bound, isWhole, texts } = this.#unit;
+    const { access, policies = [], bound, isWhole, texts } = this.#unit;
     this.#addFindings(part);
-    const violations = findAccessViolations(part.root, { access }, bound);
+    const violations = [
+      ...findAccessViolations(part.root, { access }, bound),
+      ...findPolicyViolations(part.root, policies),
+    ];
     const isShown = (finding: Finding) => this.#isCertain(part, finding) && this.#isReliable(part, finding);
     if (isWhole) for (const finding of violations.filter(isShown)) this.#others.push(placed(part, finding));
     const suspects = findCredentials(onlyMappings(part.root), texts);

@@ -100,6 +100,24 @@ export interface Mapping {
   readonly maxAgeMs?: number | undefined;
   /** The `include` that this mapping comes from. Undefined for a mapping of the operator's own files. */
   readonly include?: MappingInclude | undefined;
+  /** The policies that may apply to a target of this mapping. Undefined: none. */
+  readonly policies?: readonly Policy[] | undefined;
+}
+
+/** An entry of `policies` in the configuration: a rule for the targets in some namespaces. */
+export interface Policy {
+  /** Globs. */
+  readonly namespaces: readonly string[];
+  /** A regular expression that the name of each Secret must match. */
+  readonly secretName?: string | undefined;
+  /** A regular expression that each key of a Secret must match. */
+  readonly keyName?: string | undefined;
+  /** Labels that each Secret must have. */
+  readonly requireLabels?: readonly string[] | undefined;
+  /** How old a value may become, in milliseconds. */
+  readonly maxAgeMs?: number | undefined;
+  /** Globs for the stores from which values may come. */
+  readonly stores?: readonly string[] | undefined;
 }
 
 export interface MappingInclude {

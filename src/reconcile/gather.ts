@@ -14,6 +14,7 @@ import {
   keyMatcher,
 } from '../sync/find.ts';
 import { ANNOTATION, configHash, countOfSources } from '../sync/ownership-metadata.ts';
+import { policyError } from '../sync/policies.ts';
 import { describeSource } from '../sync/value.ts';
 import { budgetOf, type MappingBudget } from './render.ts';
 import { runSearches } from './search.ts';
@@ -53,8 +54,9 @@ export async function gather(
   deps: GatherDeps,
 ): Promise<Desired> {
   const result = await gatherAll(mapping, id, live, deps);
-  const beyond = result.kind === 'failed' ? undefined : tooManyKeys(mapping, result.data.size);
-  return beyond === undefined ? result : { kind: 'failed', error: beyond };
+  if (result.kind === 'failed') return result;
+  const denied = tooManyKeys(mapping, result.data.size) ?? policyError(mapping, id, result.data.keys());
+  return denied === undefined ? result : { kind: 'failed', error: denied };
 }
 
 /** A merge keeps the type of the Secret, so the mapping must be allowed to have this type. */
@@ -80,7 +82,8 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
   const denied =
     deps.forbiddenTarget?.(mapping, id) ??
     deniedSource(mapping, id, sources, deps) ??
-    deniedSearch(mapping, id, searches, deps);
+    deniedSearch(mapping, id, searches, deps) ??
+    policyError(mapping, id);
   if (denied !== undefined) return { kind: 'failed', error: denied };
   if (searches.length === 0) {
     const results = await deps.read(sources.map(storeRef));

@@ -12,6 +12,7 @@ import {
   parseSources,
   parseStores,
 } from '../sync/ownership-metadata.ts';
+import { policyError } from '../sync/policies.ts';
 
 export interface InSyncInput {
   readonly mapping: Mapping;
@@ -27,7 +28,7 @@ export interface InSyncInput {
 
 /**
  * Whether the metadata shows that the target is in sync: our labels and annotations are current, and no other manager
- * changed them or the data. Returns false in case of doubt. Then a full run decides.
+ * changed them or the data, and no policy is violated. Returns false in case of doubt. Then a full run decides.
  */
 export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }: InSyncInput): boolean {
   const { labels, annotations, ours, foreign, deleting } = meta;
@@ -43,7 +44,7 @@ export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }
   if (!hasAll(labels, target.labels) || !hasAll(annotations, target.annotations)) return false;
   // Trust an annotation only if our field manager owns it.
   if (!Object.values(ANNOTATION).every((name) => ours.annotations.includes(name))) return false;
-  return ownsItsKeys(meta, ours, mapping);
+  return ownsItsKeys(meta, ours, mapping) && policyError(mapping, meta.id, ours.data) === undefined;
 }
 
 /**

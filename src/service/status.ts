@@ -9,6 +9,7 @@ import { searchesOf, sourcesOf } from '../sync/desired.ts';
 import { LABEL, parsePin } from '../sync/ownership-metadata.ts';
 import { type ConfigSnapshot, targetKey } from './config-snapshot.ts';
 import type { HeldStatus, MappingStatus, StatusWarning, SyncState, TargetStatus } from './service.ts';
+import type { SourceAges } from './sweep/source-ages.ts';
 import type { SweepState, TargetState } from './target-state.ts';
 import type { TargetStates } from './target-states.ts';
 
@@ -85,13 +86,18 @@ export function targetStatus(
 /** Returns the warnings about targets, sorted like the targets. */
 export function targetWarnings(controller: {
   readonly states: TargetStates;
+  readonly ages: Pick<SourceAges, 'policyWarning'>;
   snapshot(): ConfigSnapshot;
 }): readonly StatusWarning[] {
-  return controller.snapshot().targets.flatMap(({ mapping, id }) =>
-    (controller.states.get(mapping.name, id)?.warnings ?? []).map(({ code, message }) => ({
+  const { states, ages } = controller;
+  return controller.snapshot().targets.flatMap(({ mapping, id }) => {
+    const { warnings = [], pinned } = states.get(mapping.name, id) ?? {};
+    // A pinned version does not show the age of the current value.
+    const aboutAge = pinned === undefined ? ages.policyWarning(mapping, id) : [];
+    return [...warnings, ...aboutAge].map(({ code, message }) => ({
       ...{ code, mapping: mapping.name, ...id, message },
-    })),
-  );
+    }));
+  });
 }
 
 /** A warning about a target, in the JSON of `plan` and `sync`. */

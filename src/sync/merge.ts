@@ -23,7 +23,7 @@ import {
   mergeManager,
   ownershipMetadata,
 } from './ownership-metadata.ts';
-import type { FormerMerge, MergeOwner, Plan, PlanInput } from './plan-types.ts';
+import { type FormerMerge, type MergeOwner, type Plan, type PlanInput, withoutContent } from './plan-types.ts';
 import { withTemplates } from './template.ts';
 
 // Implements `mode: merge`, which writes our keys into a Secret that others own. The field manager identifies our keys.
@@ -55,7 +55,7 @@ export function mergedView(
 
 export function planMerge(input: PlanInput): Plan {
   const { desired, live, mapping, instance, fingerprints, merged, orphaned = [] } = input;
-  if (desired.kind === 'failed') return fail(desired.error);
+  if (desired.kind === 'failed') return withoutContent(desired.error);
   if (live === undefined) return fail(new AppError('SECRET_MISSING'));
   const deletionError = deletionInProgress(live);
   if (deletionError !== undefined) return fail(deletionError);

@@ -70,6 +70,11 @@ export type Plan =
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
+/** The plan for a target whose content is unknown, or that a policy does not allow. The Secret stays as it is. */
+export function withoutContent(error: AppError): Plan {
+  return { kind: error.code === 'POLICY_VIOLATED' ? 'refuse' : 'fail', keys: [], error };
+}
+
 /** Whether the Secret belongs to somebody else and is therefore not a target of ours. */
 export function isForeign(plan: Plan): boolean {
   return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');

@@ -17,7 +17,7 @@ import {
   ownershipMetadata,
   PIN,
 } from './ownership-metadata.ts';
-import type { Plan, PlanInput } from './plan-types.ts';
+import { type Plan, type PlanInput, withoutContent } from './plan-types.ts';
 import { obsoleteNames, preserveForeignMetadata } from './preserved-metadata.ts';
 import { withTemplates } from './template.ts';
 
@@ -35,7 +35,7 @@ function planOwn(input: PlanInput): Plan {
   const { desired, live, mapping } = input;
   const owner = live === undefined ? undefined : ownership(live, input);
   if (owner?.kind === 'refused') return { kind: 'refuse', keys: [], error: owner.error };
-  if (desired.kind === 'failed') return { kind: 'fail', keys: [], error: desired.error };
+  if (desired.kind === 'failed') return withoutContent(desired.error);
   const deletionError = live && deletionInProgress(live);
   if (deletionError !== undefined) return { kind: 'fail', keys: [], error: deletionError };
 

@@ -31,6 +31,7 @@ function diffOf(some: Partial<ConfigDiff>): ConfigDiff {
     access: false,
     approvals: false,
     windows: false,
+    policies: false,
     includes: false,
     events: false,
     restart: [],

@@ -22,8 +22,9 @@ async function checkedIn(files: ParsedFiles, ...mappings: readonly string[]): Pr
   const nodes = root?.members?.get('mappings')?.node.items ?? [];
   if (root === undefined || nodes[0]?.entry === undefined) throw new Error('the file is not divided');
   const include = Include.parse({ path: 'team', namespaces: ['n'], stores: ['s'], keys: ['*'] });
-  const resolve = createMappingResolver({ defaults: Defaults.parse({}), stores: [] });
-  const unit = { access: new Map(), isWhole: true, isFullyClear: true, unreadable: [], texts: new Map() };
+  const resolve = createMappingResolver({ defaults: Defaults.parse({}), policies: [], stores: [] });
+  const texts = new Map();
+  const unit = { access: new Map(), policies: [], isWhole: true, isFullyClear: true, unreadable: [], texts };
   const problems = new UnitProblems(unit);
   const budget = { group: 'team', timeMs: 1_000, cost: 100 };
   await checkMappings(

@@ -66,7 +66,7 @@ export const APPS_TOKEN = { namespace: 'apps', secret: 'token' };
 /** A fake store whose keys a test sets. */
 export interface FakeStore {
   /** Sets a new value, and keeps the previous value readable under its version. */
-  put(key: string, text: string, version?: string): void;
+  put(key: string, text: string, version?: string, createdAt?: number): void;
   /** Removes one version from the store. */
   purge(key: string, version: string): void;
   absent(key: string): void;
@@ -329,8 +329,9 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
       failSearches(error) {
         searchError = error;
       },
-      put(key, text, version = '1') {
-        const found = { kind: 'found', value: SecretValue.fromText(text), version } as const;
+      put(key, text, version = '1', createdAt) {
+        const value = SecretValue.fromText(text);
+        const found: ReadResult = { kind: 'found', value, version, ...(createdAt && { createdAt }) };
         results.set(key, found);
         kept.set(`${key}@${version}`, found);
       },

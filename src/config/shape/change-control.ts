@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { APPROVAL_ACTIONS } from '../../core/approval-rules.ts';
 import { isTimeZone, nextOpening } from '../../core/change-windows.ts';
 import { ROLES } from '../../core/roles.ts';
-import { duration, Globs } from './fields.ts';
+import { isNamePattern } from '../../sync/find.ts';
+import { duration, Globs, LabelKey, linearRegExp } from './fields.ts';
 
-// The schemas of the sections that say who must agree to a change, and when changes are made.
+// The schemas of the sections that say who must agree to a change, when changes are made, and what targets must be like.
 
 const DAY_MS = 86_400_000;
 const MAX_WITHIN_MS = 30 * DAY_MS;
@@ -88,4 +89,51 @@ export const ChangeWindow = z
     title: 'Change window',
     description:
       'When targets may change. Targets that no entry matches are not limited. If several entries match, one open window is enough.',
+  });
+
+/** The operator writes these patterns, and there are few of them, so they are compiled here. */
+function pattern() {
+  return linearRegExp().refine(isNamePattern, { error: 'a regular expression without backreferences' });
+}
+
+export const PolicyRule = z
+  .strictObject({
+    namespaces: Globs.meta({
+      description: 'Namespaces of the targets, as globs.',
+      examples: [['payments', 'payments-*']],
+    }),
+    secretName: pattern()
+      .optional()
+      .meta({
+        description: 'Regular expression that the name of each Secret matches. Use `^` and `$` for the whole name.',
+        examples: ['^payments-[a-z0-9-]+$'],
+      }),
+    keyName: pattern()
+      .optional()
+      .meta({
+        description: 'Regular expression that each key of a Secret matches. Use `^` and `$` for the whole key.',
+        examples: ['^[A-Z][A-Z0-9_]*$'],
+      }),
+    requireLabels: z
+      .array(LabelKey)
+      .min(1)
+      .optional()
+      .meta({
+        description: 'Labels that each mapping sets in `target.labels`. Does not apply to `mode: merge`.',
+        examples: [['team', 'cost-center']],
+      }),
+    maxAge: duration().optional().meta({
+      description: 'Warn if a value is older than this. The Secret stays as it is.',
+      examples: ['90d'],
+    }),
+    stores: Globs.optional().meta({
+      description: 'Stores from which the values may come, as globs. Default: all.',
+      examples: [['team-vault']],
+    }),
+  })
+  .transform(({ maxAge, ...policy }) => ({ ...policy, ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }) }))
+  .meta({
+    title: 'Policy',
+    description:
+      'What the targets in some namespaces must be like. Every entry that matches applies. A target that violates one is refused with `POLICY_VIOLATED`.',
   });

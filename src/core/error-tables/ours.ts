@@ -15,6 +15,12 @@ export const OURS = {
     remedy:
       'Use fewer mappings, targets or keys, or simpler templates and searches. Or raise the limit in `limits` of the `include`.',
   },
+  POLICY_VIOLATED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'a rule in `policies` is violated',
+    remedy: 'Change the mapping as the message says, or ask the operator to change the rule in `policies`.',
+  },
   HELD: {
     group: 'ours',
     category: 'fix-config',

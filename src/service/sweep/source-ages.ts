@@ -1,9 +1,11 @@
 import type { Clock } from '../../core/clock.ts';
+import type { AppError } from '../../core/errors.ts';
 import { largest } from '../../core/lists.ts';
 import type { Mapping, Source } from '../../core/mapping.ts';
 import { isCurrentSecretRef } from '../../core/read-result.ts';
-import { compareText } from '../../core/target.ts';
+import { compareText, type TargetId } from '../../core/target.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
+import { ageWarning } from '../../sync/policies.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 /** A version of a value, and its creation time if the store provides one. */
@@ -102,6 +104,12 @@ export class SourceAges {
       (a, b) =>
         compareText(a.mapping, b.mapping) || compareText(a.store, b.store) || compareText(a.key, b.key),
     );
+  }
+
+  /** Returns a warning if a source of the target is older than the policies for its namespace allow. */
+  policyWarning(mapping: Mapping, id: TargetId): readonly AppError[] {
+    if (mapping.policies === undefined) return [];
+    return ageWarning(mapping, id, this.#sourcesOf(mapping), this.#clock.now());
   }
 
   #newlyUnrotated(mapping: Mapping): readonly Unrotated[] {
