@@ -46,6 +46,11 @@ export type ReadResult = {
       readonly version: string;
       /** The creation time of this version in milliseconds since 1970, if the store reports it. */
       readonly createdAt?: number;
+      /**
+       * When the value expires according to the store, in milliseconds since 1970. `null`: the store says that it does
+       * not expire. Absent: the store does not say.
+       */
+      readonly expiresAt?: number | null;
       /** Identifies the current version in lists of the store. Only for stores whose lists contain no versions. */
       readonly stamp?: string;
     }

@@ -149,8 +149,9 @@ export const SCHEMAS = {
       staleSeconds: nullable(integer),
       ...error,
       pinned,
+      expiresAt: { ...time, description: 'When the first source or certificate of the target expires.' },
     },
-    [...Object.keys(error), 'pinned'],
+    [...Object.keys(error), 'pinned', 'expiresAt'],
   ),
   Store: object(
     {

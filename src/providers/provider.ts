@@ -20,6 +20,8 @@ export type VersionResult =
       readonly version: string;
       /** The creation time of the version, as in `ReadResult`. May be slightly later than the exact time. */
       readonly createdAt?: number;
+      /** When the value expires, as in `ReadResult`. */
+      readonly expiresAt?: number | null;
     }
   | { readonly kind: 'unknown' };
 

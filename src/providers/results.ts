@@ -57,6 +57,19 @@ export function createdAt(date: Date | undefined): { createdAt?: number } {
   return at === undefined ? {} : { createdAt: at };
 }
 
+/** Returns the time of expiry as a member of `ReadResult`, from a store that always says whether a value expires. */
+export function expiresAt(date: Date | undefined): { expiresAt: number | null } {
+  return { expiresAt: validDate(date)?.getTime() ?? null };
+}
+
+/** A date, or a date and a time with a time zone. Without a time zone, the time would depend on the machine. */
+const EXPIRY = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+
+/** Does the same for a store in which people write the time into a tag. Any other text counts as no expiry. */
+export function expiresAtText(text: string | undefined): { expiresAt: number | null } {
+  return expiresAt(text === undefined || !EXPIRY.test(text) ? undefined : new Date(text));
+}
+
 /** Returns undefined for an invalid date. An SDK may return one, although its types promise a valid date. */
 export function validDate(date: Date | undefined): Date | undefined {
   return date instanceof Date && !Number.isNaN(date.getTime()) ? date : undefined;

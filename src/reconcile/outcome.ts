@@ -54,6 +54,8 @@ export interface SourceVersion {
   readonly version: string;
   /** When the store created the version, in milliseconds since 1970. Absent if the store does not return this time. */
   readonly createdAt?: number;
+  /** When the value expires, as in `ReadResult`. */
+  readonly expiresAt?: number | null;
 }
 
 /** The result of one run of a target. */
@@ -126,7 +128,12 @@ function versionsOf(desired: Desired): readonly SourceVersion[] | undefined {
   const versions = new Map<string, SourceVersion>();
   for (const [name, { store, key, version }] of desired.sources) {
     const createdAt = desired.createdAt?.get(name);
-    const sourceVersion = { store, key, version, ...(createdAt === undefined ? {} : { createdAt }) };
+    const expiresAt = desired.expiresAt?.get(name);
+    const sourceVersion = {
+      ...{ store, key, version },
+      ...(createdAt === undefined ? {} : { createdAt }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    };
     versions.set(JSON.stringify([store, key, version]), sourceVersion);
   }
   return [...versions.values()];

@@ -37,6 +37,8 @@ export interface TargetStatus {
   readonly remedy?: string;
   /** The sequence number of the record to which the target is pinned. */
   readonly pinned?: number;
+  /** RFC 3339: when the first source or certificate of the target expires. */
+  readonly expiresAt?: string;
 }
 
 export interface StoreStatus {

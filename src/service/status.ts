@@ -21,6 +21,7 @@ export interface StatusInput {
   readonly snapshot: ConfigSnapshot;
   readonly states: TargetStates;
   readonly clock: Clock;
+  readonly ages?: Pick<SourceAges, 'expiresAt'>;
   /** The restarts that have failed, each with its target. */
   readonly failedRestarts?: readonly (TargetId & { readonly mapping: string; readonly error: AppError })[];
 }
@@ -36,13 +37,20 @@ export function targetStatuses({
   snapshot,
   states,
   clock,
+  ages,
   failedRestarts = [],
 }: StatusInput): readonly TargetStatus[] {
+  // Look up each mapping once, because it can have thousands of targets.
+  const expiries = new Map(snapshot.mappings.map((mapping) => [mapping.name, ages?.expiresAt(mapping)]));
   const restartErrors = new Map(
     failedRestarts.map(({ mapping, error, ...target }) => [targetKey(mapping, target), error]),
   );
   return snapshot.targets.map((desired) => {
-    const ofTarget = targetStatus(desired, snapshot, states, clock.now());
+    const expiresAt = firstExpiry(expiries.get(desired.mapping.name), desired, states);
+    const ofTarget = {
+      ...targetStatus(desired, snapshot, states, clock.now()),
+      ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+    };
     const error = restartErrors.get(targetKey(ofTarget.mapping, ofTarget));
     // After a failed restart, pods still use the old content. A problem of the target itself takes precedence.
     return error === undefined || ofTarget.code !== undefined
@@ -83,18 +91,45 @@ export function targetStatus(
   };
 }
 
+function firstExpiry(
+  ofSources: number | undefined,
+  { mapping, id }: DesiredTarget,
+  states: TargetStates,
+): number | undefined {
+  const ofCertificate = states.get(mapping.name, id)?.certificateExpiresAt;
+  const times = [ofSources, ofCertificate].filter((at) => at !== undefined);
+  return times.length === 0 ? undefined : smallest(times);
+}
+
+/** The time before the end of a value in which `status` warns. The alerts of the chart use the same time. */
+const EXPIRES_SOON_MS = 7 * 86_400_000;
+
+/** Returns a warning if a value or certificate expires soon, or has expired. */
+function expiryWarnings(expiresAt: number | undefined, now: number): readonly AppError[] {
+  if (expiresAt === undefined || expiresAt - now > EXPIRES_SOON_MS) return [];
+  const at = new Date(expiresAt).toISOString().replace('.000Z', 'Z');
+  return [new AppError('EXPIRES_SOON', { detail: `at ${at}` })];
+}
+
 /** Returns the warnings about targets, sorted like the targets. */
-export function targetWarnings(controller: {
-  readonly states: TargetStates;
-  readonly ages: Pick<SourceAges, 'policyWarning'>;
-  snapshot(): ConfigSnapshot;
-}): readonly StatusWarning[] {
+export function targetWarnings(
+  controller: {
+    readonly states: TargetStates;
+    readonly ages: Pick<SourceAges, 'policyWarning' | 'expiresAt'>;
+    snapshot(): ConfigSnapshot;
+  },
+  now: number,
+): readonly StatusWarning[] {
   const { states, ages } = controller;
-  return controller.snapshot().targets.flatMap(({ mapping, id }) => {
+  const { mappings, targets } = controller.snapshot();
+  const expiries = new Map(mappings.map((mapping) => [mapping.name, ages.expiresAt(mapping)]));
+  return targets.flatMap((desired) => {
+    const { mapping, id } = desired;
     const { warnings = [], pinned } = states.get(mapping.name, id) ?? {};
     // A pinned version does not show the age of the current value.
     const aboutAge = pinned === undefined ? ages.policyWarning(mapping, id) : [];
-    return [...warnings, ...aboutAge].map(({ code, message }) => ({
+    const aboutExpiry = expiryWarnings(firstExpiry(expiries.get(mapping.name), desired, states), now);
+    return [...warnings, ...aboutAge, ...aboutExpiry].map(({ code, message }) => ({
       ...{ code, mapping: mapping.name, ...id, message },
     }));
   });

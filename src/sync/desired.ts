@@ -31,6 +31,8 @@ export type Desired =
       readonly fruitless?: readonly Search[];
       /** The creation time of the version of each key, in milliseconds since 1970. Only for stores that return it. */
       readonly createdAt?: ReadonlyMap<string, number>;
+      /** When the value of each key expires, as in `ReadResult`. Only for stores that say so. */
+      readonly expiresAt?: ReadonlyMap<string, number | null>;
     }
   | { readonly kind: 'failed'; readonly error: AppError };
 
@@ -88,6 +90,7 @@ class DesiredBuilder {
   readonly #sourcesByKey = new Map<string, Source>();
   readonly #absent: AbsentSource[] = [];
   readonly #createdAt = new Map<string, number>();
+  readonly #expiresAt = new Map<string, number | null>();
   readonly #parsed = createJsonCache();
   /** Maps each reference to the last source that uses it. The parsed JSON is released after that source. */
   readonly #lastUses: ReadonlyMap<string, Source>;
@@ -99,8 +102,9 @@ class DesiredBuilder {
   }
 
   get desired(): Extract<Desired, { kind: 'ready' }> {
-    const [data, sources, absent, createdAt] = [this.#data, this.#sources, this.#absent, this.#createdAt];
-    return { kind: 'ready', data, sources, absent, createdAt };
+    const [data, sources, absent] = [this.#data, this.#sources, this.#absent];
+    const expiresAt = this.#expiresAt.size === 0 ? {} : { expiresAt: this.#expiresAt };
+    return { kind: 'ready', data, sources, absent, createdAt: this.#createdAt, ...expiresAt };
   }
 
   addKey(key: string, source: Source): void {
@@ -146,13 +150,14 @@ class DesiredBuilder {
     }
   }
 
-  #put(key: string, value: SecretValue, source: Source, { version, createdAt }: FoundRead): void {
+  #put(key: string, value: SecretValue, source: Source, { version, createdAt, expiresAt }: FoundRead): void {
     const other = this.#sourcesByKey.get(key);
     if (other !== undefined) throw keyCollision(key, describeSource(other), describeSource(source));
     this.#sourcesByKey.set(key, source);
     this.#data.set(key, value);
     this.#sources.set(key, toTargetSource(source, version));
     if (createdAt !== undefined) this.#createdAt.set(key, createdAt);
+    if (expiresAt !== undefined) this.#expiresAt.set(key, expiresAt);
   }
 }
 

@@ -79,6 +79,11 @@ export const METRICS = {
     labels: TARGET,
     help: 'When the first certificate in the target expires',
   },
+  secretbridge_source_expiry_timestamp_seconds: {
+    type: 'gauge',
+    labels: TARGET,
+    help: 'When the first source of the target expires, for stores that tell',
+  },
   secretbridge_store_up: {
     type: 'gauge',
     labels: ['store'],

@@ -70,6 +70,8 @@ export interface Metrics {
   sourceChanged(mapping: string, namespace: string, ms: number | undefined): void;
   /** @param ms Undefined if the target no longer contains a certificate. */
   certificateExpiry(mapping: string, namespace: string, ms: number | undefined): void;
+  /** @param ms Undefined if no source of the target expires. */
+  sourceExpiry(mapping: string, namespace: string, ms: number | undefined): void;
   /**
    * @param isVisible Limits the output to the series with a label `namespace` whose value is visible.
    * @throws the errors of `observe`.
@@ -96,13 +98,19 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   const { syncs, syncSeconds, requests, requestSeconds, events } = instruments;
   const changed = createTimestamps(instruments.changed);
   const expiry = createTimestamps(instruments.expiry);
+  const sourceExpiry = createTimestamps(instruments.sourceExpiry);
   instruments.buildInfo.set({ version }, 1);
   // Remove the initial series. Before the first cycle there must be no series, because the value 0 would mean the year
   // 1970.
   instruments.cycle.remove({});
   if (processMetrics) collectDefaultMetrics({ register: registry });
   const series: ConfiguredSeries = {
-    ofTargets: { syncs: createSeriesByName(syncs), changed: changed.series, expiry: expiry.series },
+    ofTargets: {
+      syncs: createSeriesByName(syncs),
+      changed: changed.series,
+      expiry: expiry.series,
+      sourceExpiry: sourceExpiry.series,
+    },
     ofStores: createSeriesByName(requests),
   };
   const intakeSeries = createSeriesByName(events);
@@ -135,6 +143,7 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
     lastCycle: (ms) => instruments.cycle.set(ms / 1_000),
     sourceChanged: changed.set,
     certificateExpiry: expiry.set,
+    sourceExpiry: sourceExpiry.set,
     async render(isVisible) {
       const snapshot = await observe();
       removeOtherSeries(series, snapshot);
@@ -186,6 +195,7 @@ function createInstruments(registry: Registry) {
     waiting: gauge('secretbridge_target_waiting'),
     changed: gauge('secretbridge_source_changed_timestamp_seconds'),
     expiry: gauge('secretbridge_certificate_expiry_timestamp_seconds'),
+    sourceExpiry: gauge('secretbridge_source_expiry_timestamp_seconds'),
     storeUp: gauge('secretbridge_store_up'),
     breakerOpen: gauge('secretbridge_breaker_open'),
     events: counter('secretbridge_events_total'),
@@ -210,7 +220,7 @@ type Instruments = ReturnType<typeof createInstruments>;
 
 /** The series that exist only while their target or store is configured. */
 interface ConfiguredSeries {
-  readonly ofTargets: Readonly<Record<'syncs' | 'changed' | 'expiry', SeriesByName>>;
+  readonly ofTargets: Readonly<Record<'syncs' | 'changed' | 'expiry' | 'sourceExpiry', SeriesByName>>;
   readonly ofStores: SeriesByName;
 }
 

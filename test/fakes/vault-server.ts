@@ -249,12 +249,12 @@ function readVersion1(mount: Mount, path: string): Reply {
 }
 
 function readVersion2(mount: Mount, path: string, requestedVersion: number): Reply {
-  const versions = mount.keys.get(decodeURIComponent(path))?.versions ?? [];
+  const { versions = [], custom = null } = mount.keys.get(decodeURIComponent(path)) ?? {};
   const number = requestedVersion === 0 ? versions.length : requestedVersion;
   const version = versions[number - 1];
   if (version === undefined) return BARE_404;
   const isDeleted = version.deletedAt !== '';
-  const metadata = `{"created_time":"${version.createdAt}","deletion_time":"${version.deletedAt}","destroyed":${version.destroyed},"version":${number}}`;
+  const metadata = `{"created_time":"${version.createdAt}","custom_metadata":${JSON.stringify(custom)},"deletion_time":"${version.deletedAt}","destroyed":${version.destroyed},"version":${number}}`;
   return ok(
     `{"data":${isDeleted ? 'null' : version.json},"metadata":${metadata}}`,
     true,

@@ -124,10 +124,13 @@ export async function openAuthenticator(
 function reportAges(controller: Parts['controller'], metrics: Metrics): void {
   const { mappings, targets } = controller.snapshot();
   // Look up each mapping once, because it can have thousands of targets.
-  const changed = new Map(mappings.map((mapping) => [mapping.name, controller.ages.changedAt(mapping)]));
+  const { ages } = controller;
+  const changed = new Map(mappings.map((mapping) => [mapping.name, ages.changedAt(mapping)]));
+  const expiries = new Map(mappings.map((mapping) => [mapping.name, ages.expiresAt(mapping)]));
   for (const { mapping, id, error } of targets) {
     if (error !== undefined) continue;
     metrics.sourceChanged(mapping.name, id.namespace, changed.get(mapping.name));
+    metrics.sourceExpiry(mapping.name, id.namespace, expiries.get(mapping.name));
     const state = controller.states.get(mapping.name, id);
     metrics.certificateExpiry(mapping.name, id.namespace, state?.certificateExpiresAt);
   }

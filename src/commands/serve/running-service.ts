@@ -98,7 +98,7 @@ export class RunningService implements Service {
       warnings: [
         ...auditWarnings(config, chain),
         ...signInWarnings(signIn),
-        ...targetWarnings(this.#controller),
+        ...targetWarnings(this.#controller, this.#app.clock.now()),
       ],
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
@@ -248,11 +248,11 @@ export class RunningService implements Service {
   }
 
   #targets(): Status['targets'] {
-    const { states } = this.#controller;
+    const { states, ages } = this.#controller;
     const snapshot = this.#controller.snapshot();
     const kept = this.#kept.rows();
     const failedRestarts = this.#options.failedRestarts.current();
-    const rows = targetStatuses({ snapshot, states, clock: this.#app.clock, failedRestarts });
+    const rows = targetStatuses({ snapshot, states, ages, clock: this.#app.clock, failedRestarts });
     return kept.length === 0 ? rows : [...rows, ...kept].toSorted(compareTargets);
   }
 

@@ -21,6 +21,12 @@ export const OURS = {
     message: 'a rule in `policies` is violated',
     remedy: 'Change the mapping as the message says, or ask the operator to change the rule in `policies`.',
   },
+  EXPIRES_SOON: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'a value or a certificate of the target expires within a week, or has expired',
+    remedy: 'Rotate it in its store. The Secret is updated then, and stays as it is until then.',
+  },
   HELD: {
     group: 'ours',
     category: 'fix-config',

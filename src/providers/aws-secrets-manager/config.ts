@@ -9,6 +9,13 @@ export const AwsConfig = z
       description:
         '`listed` trusts the list of secrets, which may be five minutes late; `strict` requests each secret.',
     }),
+    expiryTag: z.string().min(1).max(128).default('expires-at').meta({
+      description: 'The tag that says when a secret expires, as a date or an RFC 3339 time.',
+    }),
+    readTags: z.boolean().default(false).meta({
+      description:
+        'Request the tags with each value, for `expiryTag`. Each value costs a further call. Needed only with `freshness: strict`, or if the identity may not list: a list contains the tags.',
+    }),
     ...connectionFields,
   })
   .refine(hasOneAddress, ONE_ADDRESS_RULE)

@@ -4,11 +4,11 @@ import type { ReadResult, SourceRef } from '../../core/read-result.ts';
 import { asStoreError } from '../aws/session.ts';
 import type { CallOptions, ProviderDeps } from '../provider.ts';
 import type { ListCosts } from '../read-strategy.ts';
-import { settleRead } from '../results.ts';
+import { orElse, settleRead } from '../results.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
 import type { AwsConfig } from './config.ts';
 import { checkKey, checkVersion } from './keys.ts';
-import { readSingle } from './single.ts';
+import { describe, expiryIn, readSingle } from './single.ts';
 import type { Session } from './value.ts';
 
 export interface Store {
@@ -72,5 +72,28 @@ export async function readAll(
     }
   });
   const [answers] = await Promise.all([Promise.all(results), ...batches]);
-  return answers;
+  return config.readTags ? withExpiry(store, refs, answers, signal) : answers;
+}
+
+/** Adds when current values expire. The answer of a read has no tags, so each key costs a further call. */
+async function withExpiry(
+  { session, config }: Store,
+  refs: readonly SourceRef[],
+  answers: readonly ReadResult[],
+  signal: AbortSignal | undefined,
+): Promise<readonly ReadResult[]> {
+  const isCurrent = (index: number) => refs[index]?.version === undefined && answers[index]?.kind === 'found';
+  const keys = new Set(refs.flatMap(({ key }, index) => (isCurrent(index) ? [key] : [])));
+  const expiries = new Map(
+    await Promise.all(
+      [...keys].map(async (key) => {
+        // The value matters more than its tags, so a failure is ignored.
+        const description = await orElse(asStoreError(describe(session, key, signal)), () => undefined);
+        return [key, description && expiryIn(description.tags, config)] as const;
+      }),
+    ),
+  );
+  return answers.map((answer, index) =>
+    isCurrent(index) ? { ...answer, ...expiries.get(refs[index]?.key ?? '') } : answer,
+  );
 }

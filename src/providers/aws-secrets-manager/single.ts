@@ -4,7 +4,8 @@ import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
 import { type AwsFailure, isDenied, isType, withRegion } from '../aws/errors.ts';
 import { asStoreError } from '../aws/session.ts';
-import { createdAt } from '../results.ts';
+import { createdAt, expiresAtText } from '../results.ts';
+import type { AwsConfig } from './config.ts';
 import { ambiguousName, matchesKey, mayBeId, type Version } from './keys.ts';
 import { type Session, toResult } from './value.ts';
 
@@ -165,6 +166,7 @@ export interface Description {
   readonly isDeleted: boolean;
   /** The version with the label AWSCURRENT. */
   readonly current: CurrentVersion | undefined;
+  readonly tags: Tags | undefined;
 }
 
 /** The current version of a secret in a list or a description. */
@@ -175,6 +177,16 @@ export interface CurrentVersion {
    * with the value.
    */
   readonly createdAt?: number;
+  /** As in `ReadResult`. */
+  readonly expiresAt?: number | null;
+}
+
+type Tags = readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[];
+
+/** Returns when a secret expires according to its tags. */
+export function expiryIn(tags: Tags | undefined, { expiryTag }: Pick<AwsConfig, 'expiryTag'>) {
+  const named = Array.isArray(tags) ? (tags as Tags).find((tag) => tag?.Key === expiryTag) : undefined;
+  return expiresAtText(typeof named?.Value === 'string' ? named.Value : undefined);
 }
 
 /** @throws AwsFailure, AppError */
@@ -193,6 +205,7 @@ export async function describe(
     arn: answer.ARN ?? '',
     isDeleted: answer.DeletedDate !== undefined,
     current: currentOf(answer.VersionIdsToStages, answer),
+    tags: answer.Tags,
   };
 }
 

@@ -5,7 +5,7 @@ import { BATCH_SIZE } from './batch.ts';
 import { checkKey, findEntry, MAX_DESCRIBED } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
-import { type CurrentVersion, currentOf, describe } from './single.ts';
+import { type CurrentVersion, currentOf, describe, expiryIn } from './single.ts';
 
 /** The maximum number of values in an AWS filter. */
 const MAX_PREFIXES = 10;
@@ -70,7 +70,8 @@ async function describeEach(
 ): Promise<KnownVersions> {
   const pairs = keys.map(async (key) => {
     const description = await orUndefined(describe(store.session, key, signal));
-    return [key, description?.isDeleted === false ? description.current : undefined] as const;
+    const current = description?.isDeleted === false ? description.current : undefined;
+    return [key, current && { ...current, ...expiryIn(description?.tags, store.config) }] as const;
   });
   const versions = new Map(await Promise.all(pairs));
   // Count a read for each key without a usable description, because every check must read such a key.
@@ -123,8 +124,13 @@ async function listVersions(
       // Keep only the needed entries, because the list of a large account might not fit in memory.
       for (const entry of list) {
         const { Name = '', ARN = '' } = entry;
-        if (names.has(Name) || uniqueKeys.has(ARN))
-          entries.push({ Name, ARN, current: currentOf(entry.SecretVersionsToStages, entry) });
+        if (!names.has(Name) && !uniqueKeys.has(ARN)) continue;
+        const current = currentOf(entry.SecretVersionsToStages, entry);
+        entries.push({
+          Name,
+          ARN,
+          current: current && { ...current, ...expiryIn(entry.Tags, store.config) },
+        });
       }
       page += 1;
       // End the search only at an entry whose full name or ARN equals the key. A key may be an ARN without the six

@@ -4,7 +4,7 @@ import type { FoundRead, ReadResult, SourceRef } from '../../core/read-result.ts
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
-import { createdAt, validDate } from '../results.ts';
+import { createdAt, expiresAt, validDate } from '../results.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import { checkName, checkVersion } from './paths.ts';
@@ -51,7 +51,7 @@ interface Secret {
   readonly text: string;
   readonly contentType: string | undefined;
   readonly version: string;
-  readonly times: Pick<FoundRead, 'createdAt' | 'stamp'>;
+  readonly times: Pick<FoundRead, 'createdAt' | 'expiresAt' | 'stamp'>;
 }
 
 async function readSecret(
@@ -107,7 +107,8 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
     ref.version === undefined && updatedOn !== undefined
       ? store.seen.record(ref.key, { version: checked, updatedOn, date })
       : undefined;
-  const times = { ...createdAt(properties.createdOn), ...(stamp === undefined ? {} : { stamp }) };
+  const { createdOn, expiresOn } = properties;
+  const times = { ...createdAt(createdOn), ...expiresAt(expiresOn), ...(stamp === undefined ? {} : { stamp }) };
   return { text: value, contentType, version: checked, times };
 }
 
@@ -138,6 +139,7 @@ async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undef
     value: SecretValue.fromText(printJson(key)),
     version,
     ...createdAt(properties.createdOn),
+    ...expiresAt(properties.expiresOn),
   };
 }
 

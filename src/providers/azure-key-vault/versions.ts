@@ -4,7 +4,7 @@ import { AppError } from '../../core/errors.ts';
 import type { StampedVersion } from '../../core/read-result.ts';
 import type { ProviderDeps, VersionOptions, VersionResult } from '../provider.ts';
 import { createListCosts } from '../read-strategy.ts';
-import { createdAt, validDate } from '../results.ts';
+import { createdAt, expiresAt, validDate } from '../results.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 
@@ -79,7 +79,7 @@ function stampOf(updatedOn: Date | undefined): string | undefined {
 /** A secret in a list. */
 interface ListedVersion {
   readonly stamp: string;
-  readonly times: { readonly createdAt?: number };
+  readonly times: { readonly createdAt?: number; readonly expiresAt: number | null };
 }
 
 export type ReportVersions = (
@@ -137,7 +137,7 @@ export function createVersions(
           const id = item.name.toLowerCase();
           const stamp = stampOf(item.updatedOn);
           if (readKeys.has(id) && item.enabled !== false && stamp !== undefined)
-            found.set(id, { stamp, times: createdAt(item.createdOn) });
+            found.set(id, { stamp, times: { ...createdAt(item.createdOn), ...expiresAt(item.expiresOn) } });
         }
         return found.size < readKeys.size && count + 1 < readKeys.size;
       });

@@ -95,6 +95,10 @@ export const VaultConfig = z
       .default(2)
       .meta({ description: 'Version of the key/value engine at `mount`.' }),
     auth: VaultAuth.meta({ description: 'How to log in.' }),
+    expiryKey: z.string().min(1).default('expires-at').meta({
+      description:
+        'The key of the custom metadata that says when a secret expires, as a date or an RFC 3339 time. Only with `kvVersion: 2`.',
+    }),
     tls: z
       .strictObject({
         caFile: z

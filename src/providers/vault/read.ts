@@ -1,10 +1,10 @@
 import { AppError } from '../../core/errors.ts';
-import { member, printJson, textOf } from '../../core/json.ts';
+import { type JsonNode, member, printJson, textOf } from '../../core/json.ts';
 import type { ReadResult, SourceRef } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
 import type { ProviderDeps, VersionResult } from '../provider.ts';
-import { createdAt, fingerprintVersion } from '../results.ts';
+import { createdAt, expiresAtText, fingerprintVersion } from '../results.ts';
 import { isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';
@@ -75,7 +75,13 @@ async function readVersion2(
     value: SecretValue.fromText(printJson(value)),
     version: String(currentVersion),
     ...createdAt(createdTime),
+    ...expiryIn(store, member(data, 'metadata')),
   };
+}
+
+/** The custom metadata is part of each answer with a value or with metadata, so it needs no further call. */
+function expiryIn({ config }: Store, metadata: JsonNode | undefined): { expiresAt: number | null } {
+  return expiresAtText(textOf(member(metadata, 'custom_metadata', config.expiryKey)));
 }
 
 /** https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1#read-secret */
@@ -147,7 +153,7 @@ export async function versionOf(
     member(current, 'destroyed')?.kind !== 'false' || textOf(member(current, 'deletion_time')) !== '';
   return version === undefined || isDeleted
     ? { kind: 'unknown' }
-    : { kind: 'known', version: String(version) };
+    : { kind: 'known', version: String(version), ...expiryIn(store, metadata) };
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { AppError } from '../../core/errors.ts';
-import { largest } from '../../core/lists.ts';
+import { largest, smallest } from '../../core/lists.ts';
 import type { Mapping, Source } from '../../core/mapping.ts';
 import { isCurrentSecretRef } from '../../core/read-result.ts';
 import { compareText, type TargetId } from '../../core/target.ts';
@@ -8,10 +8,11 @@ import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { ageWarning } from '../../sync/policies.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
-/** A version of a value, and its creation time if the store provides one. */
+/** A version of a value, with its creation time and the end of its life if the store provides them. */
 interface SourceVersion {
   readonly version: string;
   readonly createdAt?: number | undefined;
+  readonly expiresAt?: number | null | undefined;
 }
 
 /** A source that is older than the mapping's `maxAge`. */
@@ -40,6 +41,8 @@ export class SourceAges {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #known = new Map<string, KnownSource>();
+  /** When sources expire. Separate, because few sources do. */
+  readonly #expiries = new Map<string, number>();
   /** Keyed by mapping, because a search matches the same keys for all targets of the mapping. */
   readonly #bySearch = new Map<string, readonly KnownSource[]>();
   readonly #warnedAt = new Map<string, number>();
@@ -54,9 +57,11 @@ export class SourceAges {
    * Records a version and its creation time. For the same version the earliest time counts, because a list may show the
    * time of a tag change.
    */
-  note(store: string, key: string, { version, createdAt }: SourceVersion): void {
-    if (createdAt === undefined) return;
+  note(store: string, key: string, { version, createdAt, expiresAt }: SourceVersion): void {
     const id = nameOf({ store, key });
+    if (expiresAt === null) this.#expiries.delete(id);
+    else if (expiresAt !== undefined) this.#expiries.set(id, expiresAt);
+    if (createdAt === undefined) return;
     const before = this.#known.get(id);
     if (before === undefined) this.#known.set(id, { store, key, version, at: createdAt });
     else {
@@ -82,6 +87,16 @@ export class SourceAges {
   changedAt(mapping: Mapping): number | undefined {
     const times = [...this.#sourcesOf(mapping)].map(({ at }) => at);
     return times.length === 0 ? undefined : largest(times);
+  }
+
+  /** Returns the time when the first source of the mapping expires, in milliseconds since 1970. */
+  expiresAt(mapping: Mapping): number | undefined {
+    if (this.#expiries.size === 0) return undefined;
+    const found = searches(mapping) ? (this.#bySearch.get(mapping.name) ?? []) : [];
+    const times = [...sourcesOf(mapping), ...found].flatMap(
+      (source) => this.#expiries.get(nameOf(source)) ?? [],
+    );
+    return times.length === 0 ? undefined : smallest(times);
   }
 
   /**
@@ -131,7 +146,9 @@ export class SourceAges {
     const searching = new Set(mappings.filter(searches).map(({ name }) => name));
     for (const name of this.#bySearch.keys()) if (!searching.has(name)) this.#bySearch.delete(name);
     const used = new Set(mappings.flatMap((mapping) => [...this.#sourcesOf(mapping)]));
+    const named = new Set(this.#expiries.size === 0 ? [] : mappings.flatMap(sourcesOf).map(nameOf));
     for (const [id, knownSource] of this.#known) if (!used.has(knownSource)) this.#known.delete(id);
+    for (const id of this.#expiries.keys()) if (!this.#known.has(id) && !named.has(id)) this.#expiries.delete(id);
     for (const [id, at] of this.#warnedAt) if (now - at > DAY_MS) this.#warnedAt.delete(id);
   }
 

@@ -292,4 +292,13 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [{ labels: inTarget, description: 'The certificate of db in pay expires in 6d 0h 0m 0s.' }],
     quiet: [{ [series('secretbridge_certificate_expiry_timestamp_seconds', target)]: `${8 * DAY}x1` }],
   },
+  {
+    alert: 'SecretbridgeSourceExpires',
+    at: '1m',
+    fires: {
+      [series('secretbridge_source_expiry_timestamp_seconds', target)]: `${6 * DAY + 60}x1`,
+    },
+    expected: [{ labels: inTarget, description: 'A source of db in pay expires in 6d 0h 0m 0s.' }],
+    quiet: [{ [series('secretbridge_source_expiry_timestamp_seconds', target)]: `${8 * DAY}x1` }],
+  },
 ];

@@ -113,7 +113,7 @@ describe('many secrets in LocalStack', () => {
     expect(versions).toEqual(
       results.map((result) => {
         const version = result.kind === 'found' ? result.version : '';
-        return { kind: 'known', version, createdAt: expect.any(Number) };
+        return { kind: 'known', version, createdAt: expect.any(Number), expiresAt: null };
       }),
     );
     await proxy[Symbol.asyncDispose]();

@@ -107,8 +107,11 @@ describe('version checks in AWS Secrets Manager', () => {
     store.put('a', '2');
     const [current, none] = await aws.provider.versions(['a', 'none']);
     expect(aws.sent()).toEqual(['DescribeSecret', 'DescribeSecret']);
-    expect(current).toEqual({ kind: 'known', version: expect.any(String), createdAt: expect.any(Number) });
-    expect(await aws.read('a')).toMatchObject({ ...current, kind: 'found' });
+    const version = { version: expect.any(String), createdAt: expect.any(Number) };
+    expect(current).toEqual({ kind: 'known', ...version, expiresAt: null });
+    const found = await aws.read('a');
+    expect(found).toMatchObject({ ...version, kind: 'found' });
+    expect(current).toMatchObject({ version: found?.kind === 'found' && found.version });
     expect(none).toEqual({ kind: 'unknown' });
   });
 
@@ -128,7 +131,7 @@ describe('version checks in AWS Secrets Manager', () => {
       read.map((result) => {
         if (result.kind !== 'found') return result;
         const { version, createdAt } = result;
-        return { kind: 'known', version, createdAt };
+        return { kind: 'known', version, createdAt, expiresAt: null };
       }),
     );
   });

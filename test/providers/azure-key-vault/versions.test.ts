@@ -38,8 +38,12 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
   store.sent();
   const read = results.map((result): VersionResult => {
     if (result.kind !== 'found') return { kind: 'unknown' };
-    const { version, createdAt } = result;
-    return { kind: 'known', version, ...(createdAt === undefined ? {} : { createdAt }) };
+    const { version, createdAt, expiresAt } = result;
+    return {
+      ...{ kind: 'known', version },
+      ...(createdAt === undefined ? {} : { createdAt }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    };
   });
   return {
     store,
@@ -52,6 +56,22 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
 }
 
 describe('version checks in Key Vault', () => {
+  it('a read and a list say when a secret expires, without further requests', async () => {
+    const time = createManualTime();
+    await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
+    const expires = time.now() + 86_400_000;
+    const keys = ['a', 'b', 'c'];
+    for (const key of keys) store.server.secrets.put(key, 'x', key === 'a' ? { expires } : {});
+    time.set(time.now() + 60_000);
+    const read = await store.provider.read(keys.map((key) => ({ key })));
+    const whole = Math.floor(expires / 1_000) * 1_000;
+    const expected = [whole, null, null].map((expiresAt) => ({ expiresAt }));
+    expect(read).toMatchObject(expected);
+    store.sent();
+    expect(await store.provider.versions(keys)).toMatchObject(expected);
+    expect(store.sent()).toEqual(['vault GET /secrets']);
+  });
+
   it('returns the versions of the last reads if the list shows no change, with one request per 25 secrets', async () => {
     await using test = await openRead(60);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
