@@ -38,6 +38,8 @@ export const ACTIONS = [
   'request',
   'approve',
   'reject',
+  'warn',
+  'notify',
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 

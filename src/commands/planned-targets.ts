@@ -11,7 +11,7 @@ import { proposalOf } from '../reconcile/reconcile.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { heldByOthers } from '../sync/merge-checks.ts';
-import { ageWarning, agesOf } from '../sync/policies.ts';
+import { agesOf, ageWarning } from '../sync/policies.ts';
 import { createWorkloadWarnings } from './missing-workloads.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';

@@ -89,27 +89,18 @@ export async function syncTargets(app: App, options: SyncOptions = {}): Promise<
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
   const selectedMappings = app.config.mappings.filter(({ name }) => only === undefined || name === only);
   const unrotated = ages.warn(selectedMappings);
-  const warned = withAgeWarnings(targets, wanted, ages);
-  const done = await report(app, { targets: warned, ...passedOver, unrestarted, unrotated, interrupted, recorder });
+  const warned = ages.addWarnings(targets, wanted);
+  const done = await report(app, {
+    targets: warned,
+    ...passedOver,
+    unrestarted,
+    unrotated,
+    interrupted,
+    recorder,
+  });
   if (!interrupted) await runRetentionOnce(app, signal);
   const includes = includeStatuses({ includes: brokenIncludes(app.config) });
   return includes.length === 0 ? done : { ...done, ok: false, includes };
-}
-
-/** Adds a warning to each target with a source that is older than a policy allows. */
-function withAgeWarnings(
-  outcomes: readonly Outcome[],
-  wanted: readonly DesiredTarget[],
-  ages: SourceAges,
-): readonly Outcome[] {
-  const limited = wanted.filter(({ mapping }) => mapping.policies !== undefined);
-  if (limited.length === 0) return outcomes;
-  const mappings = new Map(limited.map(({ mapping }) => [mapping.name, mapping]));
-  return outcomes.map((outcome) => {
-    const mapping = outcome.pinned === undefined ? mappings.get(outcome.mapping) : undefined;
-    const added = mapping === undefined ? [] : ages.policyWarning(mapping, outcome.target);
-    return added.length === 0 ? outcome : { ...outcome, warnings: [...(outcome.warnings ?? []), ...added] };
-  });
 }
 
 /** Syncs the targets. Returns fewer outcomes than targets if the run was aborted. */

@@ -47,6 +47,8 @@ export interface Config {
   /** The first entry that matches an action decides about it. */
   readonly approvals: readonly ApprovalRule[];
   readonly windows: readonly ChangeWindow[];
+  /** Where messages about troubles go. */
+  readonly notify: File['notify'];
   /** Each mapping has those that may apply to it. */
   readonly policies: readonly Policy[];
   /** `undefined`: everything is allowed. */

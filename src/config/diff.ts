@@ -19,6 +19,8 @@ export interface ConfigDiff {
   readonly windows: boolean;
   /** Whether `policies` changed. A mapping to which other policies apply counts as changed. */
   readonly policies: boolean;
+  /** Whether `notify` changed. */
+  readonly notify: boolean;
   /** Whether an included file has another state or other problems. */
   readonly includes: boolean;
   /** Whether `events` changed. */
@@ -35,6 +37,7 @@ type LiveSection =
   | 'approvals'
   | 'windows'
   | 'policies'
+  | 'notify'
   | 'bounds'
   | 'selectedConfigMaps'
   | 'includes'
@@ -69,6 +72,7 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
     approvals: canonicalJson(before.approvals) !== canonicalJson(after.approvals),
     windows: canonicalJson(before.windows) !== canonicalJson(after.windows),
     policies: canonicalJson(before.policies) !== canonicalJson(after.policies),
+    notify: canonicalJson(before.notify) !== canonicalJson(after.notify),
     includes: canonicalJson(before.includes) !== canonicalJson(after.includes),
     events: canonicalJson(before.events) !== canonicalJson(after.events),
     restart: sections.filter((name) => sectionText(before, name) !== sectionText(after, name)),

@@ -84,6 +84,7 @@ export function resolveConfig(file: Sections, root: Located, deps: ResolveOption
     approvals: file.approvals,
     windows: file.windows,
     policies: file.policies,
+    notify: file.notify.map((channel, index) => withLocalPaths(channel, ['notify', index])),
     access: file.access,
     bounds: boundsOf(deps),
     ...selectedConfigMaps(file),
@@ -142,7 +143,10 @@ export function createMappingResolver({
   defaults,
   stores,
   policies,
-}: Pick<Sections, 'defaults' | 'stores' | 'policies'>): (mapping: MappingConfig, bound: Include | undefined) => Mapping {
+}: Pick<Sections, 'defaults' | 'stores' | 'policies'>): (
+  mapping: MappingConfig,
+  bound: Include | undefined,
+) => Mapping {
   const namings = new Map(stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
   const policiesFor = createPolicyFilter(policies);
   return (mapping, bound) => {

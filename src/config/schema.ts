@@ -10,6 +10,7 @@ import { Events } from './shape/events.ts';
 import { duration, Name, rate, wholeNumber } from './shape/fields.ts';
 import { Include } from './shape/include.ts';
 import { Defaults, MappingConfig } from './shape/mapping.ts';
+import { NotifyChannel } from './shape/notify.ts';
 import { Absence, AccessRule, Brake, Http, Log, Restarts, Tracing } from './shape/service.ts';
 
 /**
@@ -81,6 +82,9 @@ export const ConfigFile = z
       .array(ChangeWindow)
       .default([])
       .meta({ description: 'When targets may change. Default: at any time.' }),
+    notify: z.array(NotifyChannel).default([]).meta({
+      description: 'Messages about troubles: webhooks, Slack and e-mail.',
+    }),
     policies: z.array(PolicyRule).default([]).meta({
       description: 'What targets must be like: names, keys, labels, stores, and the age of values.',
     }),
@@ -100,6 +104,7 @@ export const LIST_SECTIONS = [
   'approvals',
   'windows',
   'policies',
+  'notify',
   'access',
 ] as const;
 

@@ -114,3 +114,27 @@ export const requests = {
   ...list(text),
   description: 'With `APPROVAL_NEEDED`: the ids of the requests for approval.',
 } as const;
+
+export const expiresAt = {
+  ...time,
+  description: 'When the first source or certificate of the target expires.',
+} as const;
+
+export const channels = {
+  ...list(
+    object({ name: text, kind: text, state: health, lastSuccess: time, code: text }, ['lastSuccess', 'code']),
+  ),
+  description: 'The channels of notifications. Absent if there are none.',
+} as const;
+
+/** A source of events. */
+export const intake = object(
+  {
+    kind: { type: 'string', enum: ['sqs', 'eventGrid', 'vault', 'webhook'] },
+    name: text,
+    state: health,
+    lastEvent: time,
+    code: text,
+  },
+  ['lastEvent', 'code'],
+);

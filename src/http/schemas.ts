@@ -6,7 +6,10 @@ import {
   approval,
   auditDoubt,
   boolean,
+  channels,
+  expiresAt,
   health,
+  intake,
   integer,
   list,
   nullable,
@@ -149,7 +152,7 @@ export const SCHEMAS = {
       staleSeconds: nullable(integer),
       ...error,
       pinned,
-      expiresAt: { ...time, description: 'When the first source or certificate of the target expires.' },
+      expiresAt,
     },
     [...Object.keys(error), 'pinned', 'expiresAt'],
   ),
@@ -169,45 +172,40 @@ export const SCHEMAS = {
     },
     ['code', 'way', 'callsPerHour', 'expectedCallsPerHour'],
   ),
-  Intake: object(
+  Intake: intake,
+  Status: object(
     {
-      kind: { type: 'string', enum: ['sqs', 'eventGrid', 'vault', 'webhook'] },
-      name: text,
-      state: health,
-      lastEvent: time,
-      code: text,
-    },
-    ['lastEvent', 'code'],
-  ),
-  Status: object({
-    instance: text,
-    version: text,
-    replica: text,
-    engine: object({ ...component, code: text }, ['code']),
-    audit: object({ ...component, sequence: integer, ...auditDoubt }, Object.keys(auditDoubt)),
-    warnings,
-    cluster: object({ ...component, code: text }, ['code']),
-    config: object({
-      valid: boolean,
-      problems: list(problem),
-      differing: {
-        ...list(text),
-        description:
-          'Replicas with another configuration. Deletions of removed targets wait until they agree.',
-      },
-    }),
-    includes: list(
-      object({
-        ...{ path: text, namespaces: list(text) },
-        state: { type: 'string', enum: ['valid', 'disabled', 'outdated'] },
+      instance: text,
+      version: text,
+      replica: text,
+      engine: object({ ...component, code: text }, ['code']),
+      audit: object({ ...component, sequence: integer, ...auditDoubt }, Object.keys(auditDoubt)),
+      warnings,
+      cluster: object({ ...component, code: text }, ['code']),
+      config: object({
+        valid: boolean,
         problems: list(problem),
+        differing: {
+          ...list(text),
+          description:
+            'Replicas with another configuration. Deletions of removed targets wait until they agree.',
+        },
       }),
-    ),
-    stores: list(reference('Store')),
-    events: list(reference('Intake')),
-    targets: list(reference('Target')),
-    held: list(reference('Held')),
-  }),
+      includes: list(
+        object({
+          ...{ path: text, namespaces: list(text) },
+          state: { type: 'string', enum: ['valid', 'disabled', 'outdated'] },
+          problems: list(problem),
+        }),
+      ),
+      stores: list(reference('Store')),
+      events: list(reference('Intake')),
+      notify: channels,
+      targets: list(reference('Target')),
+      held: list(reference('Held')),
+    },
+    ['notify'],
+  ),
   ...signInSchemas,
   Mapping: object(
     {

@@ -20,7 +20,9 @@ export type Subject =
    */
   | { readonly kind: 'destroy' | 'left' }
   /** The step of the instance that restarts workloads. */
-  | { readonly kind: 'restart' };
+  | { readonly kind: 'restart' }
+  /** The messages of one channel of notifications. */
+  | { readonly kind: 'notify'; readonly channel: string };
 
 /** Names contain no `/`, so the parts are unambiguous. */
 export function formatSubject(subject: Subject): string {
@@ -32,6 +34,8 @@ export function formatSubject(subject: Subject): string {
         ...['sweep', subject.store, subject.refreshMs, subject.shard, subject.shards],
         ...(subject.include === undefined ? [] : [subject.include]),
       ].join('/');
+    case 'notify':
+      return `notify/${subject.channel}`;
     default:
       return subject.kind;
   }
@@ -46,6 +50,7 @@ export function parseSubject(text: string): Subject | undefined {
       ...{ kind, store: a, refreshMs: Number(b), shard: Number(c), shards: Number(d) },
       ...(include === undefined ? {} : { include }),
     };
+  if (kind === 'notify' && a !== '') return { kind, channel: a };
   if (kind === 'destroy' || kind === 'left' || kind === 'restart') return { kind };
   return undefined;
 }

@@ -53,6 +53,8 @@ export async function gather(
   live: ReadLive,
   deps: GatherDeps,
 ): Promise<Desired> {
+  const refused = policyError(mapping, id);
+  if (refused !== undefined) return { kind: 'failed', error: refused };
   const result = await gatherAll(mapping, id, live, deps);
   if (result.kind === 'failed') return result;
   const denied = tooManyKeys(mapping, result.data.size) ?? policyError(mapping, id, result.data.keys());
@@ -82,8 +84,7 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
   const denied =
     deps.forbiddenTarget?.(mapping, id) ??
     deniedSource(mapping, id, sources, deps) ??
-    deniedSearch(mapping, id, searches, deps) ??
-    policyError(mapping, id);
+    deniedSearch(mapping, id, searches, deps);
   if (denied !== undefined) return { kind: 'failed', error: denied };
   if (searches.length === 0) {
     const results = await deps.read(sources.map(storeRef));

@@ -33,6 +33,8 @@ const HOUR_MS = 3_600_000;
 const RECOVERY_INTERVAL_MS = 10_000;
 /** Short, so that the readiness probe reports a failing audit soon. */
 const AUDIT_PROBE_MS = 10_000;
+/** Interval in which each channel is asked whether it has something to tell. Each time costs one cheap query. */
+const NOTIFY_INTERVAL_MS = 5_000;
 
 /** Starts the watches, the sweeps and the worker. If one of them fails, it retries until the service is closed. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
@@ -232,6 +234,10 @@ export class Controller {
     intervals.every(RECOVERY_INTERVAL_MS, this.#recovery());
     intervals.every(RECOVERY_INTERVAL_MS, () => this.#parts.steps.resumeApproved());
     intervals.every(AUDIT_PROBE_MS, () => this.#probeAudit());
+    intervals.every(NOTIFY_INTERVAL_MS, () => {
+      const round = Math.floor(this.#parts.runtime.clock.now() / NOTIFY_INTERVAL_MS);
+      this.#in.steps.addNotifications(this.#parts.config.channels(), round, NOTIFY_INTERVAL_MS);
+    });
     intervals.every(HOUR_MS, () => {
       deletion.requestOrphanCheck();
       this.#in.states.retain(this.snapshot());

@@ -13,6 +13,7 @@ import type { RecoverDeps } from '../reconcile/recover.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { DeletionStepDeps } from './deletion/deletion-step.ts';
+import type { NotifyInput } from './notify-input.ts';
 import type { TargetState } from './target-state.ts';
 
 /** The dependencies of the service, created by the composition root. */
@@ -43,12 +44,14 @@ interface Ports {
   readonly stores: StoreParts;
 }
 
-interface ConfigParts {
+export interface ConfigParts {
   readonly instance: string;
   readonly scope: 'namespace' | 'names';
   /** Maximum concurrent runs for targets with the same set of stores. */
   readonly concurrency: number;
   readonly restartWindowMs: () => number;
+  /** The names of the channels of notifications. */
+  readonly channels: () => readonly string[];
   readonly mappings: () => readonly Mapping[];
   /** Resolves the targets in the namespaces that exist now. */
   readonly resolve: () => Promise<readonly DesiredTarget[]>;
@@ -61,6 +64,8 @@ interface Steps {
   readonly destroy: DeletionStepDeps['destroy'];
   /** Restarts pending workloads. Returns the delay until the next check. */
   readonly restart: (signal: AbortSignal) => Promise<number | undefined>;
+  /** Sends the messages of a channel. Returns the delay until the next attempt after a failure. */
+  readonly notify: (channel: string, known: NotifyInput, signal: AbortSignal) => Promise<number | undefined>;
   /** Carries out approved actions that a crash has interrupted. */
   readonly resumeApproved: () => Promise<void>;
   /** Resolves intents without an outcome. */

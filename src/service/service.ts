@@ -141,6 +141,16 @@ export interface Status {
   }[];
   readonly stores: readonly StoreStatus[];
   readonly events: readonly IntakeStatus[];
+  /** The channels of notifications, as seen by the replica that answers. Absent if there are none. */
+  readonly notify?: readonly {
+    readonly name: string;
+    readonly kind: string;
+    /** `degraded`: the last message could not be delivered, and is sent again. */
+    readonly state: Health;
+    /** RFC 3339: when this replica last delivered a message. */
+    readonly lastSuccess?: string;
+    readonly code?: string;
+  }[];
   readonly targets: readonly TargetStatus[];
   readonly held: readonly HeldStatus[];
 }

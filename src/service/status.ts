@@ -102,7 +102,7 @@ function firstExpiry(
 }
 
 /** The time before the end of a value in which `status` warns. The alerts of the chart use the same time. */
-const EXPIRES_SOON_MS = 7 * 86_400_000;
+export const EXPIRES_SOON_MS = 7 * 86_400_000;
 
 /** Returns a warning if a value or certificate expires soon, or has expired. */
 function expiryWarnings(expiresAt: number | undefined, now: number): readonly AppError[] {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { TargetId } from '../core/target.ts';
-import { errorToLog, type Queue } from '../queue/queue.ts';
+import { type AddOptions, errorToLog, type Queue } from '../queue/queue.ts';
 import { formatSubject, type Subject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -23,12 +23,12 @@ export class StepJobs {
 
   /** Adds the job that decides on proposed deletions. */
   addDeletion(): void {
-    this.#add({ kind: 'destroy' }, DEBOUNCE_MS);
+    this.#add({ kind: 'destroy' }, { delayMs: DEBOUNCE_MS });
   }
 
   /** Adds the job that looks for orphans and decides on all deletions. */
   addOrphanCheck(): void {
-    this.#add({ kind: 'left' }, DEBOUNCE_MS);
+    this.#add({ kind: 'left' }, { delayMs: DEBOUNCE_MS });
   }
 
   /**
@@ -36,7 +36,7 @@ export class StepJobs {
    * restart.
    */
   addRestart(): void {
-    this.#add({ kind: 'restart' }, this.#deps.restartWindowMs());
+    this.#add({ kind: 'restart' }, { delayMs: this.#deps.restartWindowMs() });
   }
 
   /** Adds the job that restarts pending workloads, without a delay. */
@@ -44,14 +44,20 @@ export class StepJobs {
     this.#add({ kind: 'restart' });
   }
 
-  /** Adds the job of a target, with a delay. */
-  addTarget(target: TargetId, delayMs: number): void {
-    this.#add({ kind: 'target', ...target }, delayMs);
+  /** Adds the jobs that send the messages of these channels. `round` numbers the rounds of all replicas. */
+  addNotifications(channels: readonly string[], round: number, ttlMs: number): void {
+    for (const channel of channels)
+      this.#add({ kind: 'notify', channel }, { once: { id: String(round), ttlMs } });
   }
 
-  #add(subject: Subject, delayMs?: number): void {
+  /** Adds the job of a target, with a delay. */
+  addTarget(target: TargetId, delayMs: number): void {
+    this.#add({ kind: 'target', ...target }, { delayMs });
+  }
+
+  #add(subject: Subject, options: AddOptions = {}): void {
     const job = { subject: formatSubject(subject), reason: 'event', requestId: randomUUID() } as const;
-    this.#deps.queue.add([job], delayMs === undefined ? {} : { delayMs }).catch((thrown: unknown) => {
+    this.#deps.queue.add([job], options).catch((thrown: unknown) => {
       // Do not log an outage, because the queue's health reports it. A periodic task adds the job again.
       const error = errorToLog(thrown);
       if (error !== undefined) this.#deps.logger.error('a job could not be queued', { error });

@@ -3,6 +3,7 @@ import type { Job } from '../queue/queue.ts';
 import { createAuditHealth } from './audit-health.ts';
 import { DeletionStep } from './deletion/deletion-step.ts';
 import { createNoteDeletion } from './deletion/note-deletion.ts';
+import { notifyInput } from './notify-input.ts';
 import { PinCheck } from './pin-check.ts';
 import { ACTOR_OF, createActors } from './runs/actors.ts';
 import { demoteManualRetries } from './runs/manual-retries.ts';
@@ -26,7 +27,7 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
   const { runtime, ports, config, replicas, metrics } = parts;
   const { audit, cluster, queue, stores } = ports;
   const { clock, logger, tracer = noTracer } = runtime;
-  const { openContext, destroy, restart } = parts.steps;
+  const { openContext, destroy, restart, notify } = parts.steps;
   const { replicasAgree, isBehind } = replicas;
   const { configuration, states, sources, steps, triggers, resync, loops, orders } = triggerParts;
   const { snapshot } = configuration;
@@ -61,6 +62,8 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
     sweep,
     deletion,
     restart,
+    notify: (channel: string, signal: AbortSignal) =>
+      notify(channel, notifyInput({ snapshot, states, ages, clock }), signal),
   };
   const worker = new Worker({
     ...{ ...runtime, ...metrics, stores, concurrency: config.concurrency },

@@ -29,6 +29,8 @@ export interface Work {
   readonly deletion: Pick<DeletionStep, 'run'>;
   /** Restarts pending workloads. Returns the delay until the next check. */
   readonly restart: (signal: AbortSignal) => Promise<number | undefined>;
+  /** Sends the messages of a channel. Returns the delay until the next attempt after a failure. */
+  readonly notify: (channel: string, signal: AbortSignal) => Promise<number | undefined>;
 }
 
 export interface WorkerDeps {
@@ -161,6 +163,8 @@ export class Worker {
       case 'destroy':
       case 'left':
         return work.deletion.run(job, subject.kind, { onProgress: loop.beat, signal });
+      case 'notify':
+        return work.notify(subject.channel, signal);
       default:
         return work.restart(signal);
     }

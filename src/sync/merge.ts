@@ -23,7 +23,13 @@ import {
   mergeManager,
   ownershipMetadata,
 } from './ownership-metadata.ts';
-import { type FormerMerge, type MergeOwner, type Plan, type PlanInput, withoutContent } from './plan-types.ts';
+import {
+  type FormerMerge,
+  type MergeOwner,
+  type Plan,
+  type PlanInput,
+  withoutContent,
+} from './plan-types.ts';
 import { withTemplates } from './template.ts';
 
 // Implements `mode: merge`, which writes our keys into a Secret that others own. The field manager identifies our keys.

@@ -70,7 +70,7 @@ export type Plan =
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
-/** The plan for a target whose content is unknown, or that a policy does not allow. The Secret stays as it is. */
+/** The plan for a target whose content is unknown, or that a policy does not allow. The Secret stays unchanged. */
 export function withoutContent(error: AppError): Plan {
   return { kind: error.code === 'POLICY_VIOLATED' ? 'refuse' : 'fail', keys: [], error };
 }

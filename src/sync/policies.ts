@@ -47,7 +47,8 @@ function violationsOf(
     secretName === undefined || secret === undefined || matchesPattern(secretName, secret) ? [] : [secret];
   const badKeys = keyName === undefined ? [] : keys.filter((key) => !matchesPattern(keyName, key));
   const missing = labels === undefined ? [] : requireLabels.filter((label) => !labels.includes(label));
-  const foreign = stores === undefined ? [] : used.filter((store) => !stores.some((glob) => matches(glob, store)));
+  const foreign =
+    stores === undefined ? [] : used.filter((store) => !stores.some((glob) => matches(glob, store)));
   return [
     ...misnamed.map((name) =>
       violation('secretName', name, `the name of Secret ${name} must match ${secretName} ${where}`),
@@ -55,12 +56,8 @@ function violationsOf(
     ...badKeys.map((name) =>
       violation('keyName', name, `the name of key ${name} must match ${keyName} ${where}`),
     ),
-    ...missing.map((name) =>
-      violation('requireLabels', name, `the target needs the label ${name} ${where}`),
-    ),
-    ...foreign.map((name) =>
-      violation('stores', name, `values must not come from store ${name} ${where}`),
-    ),
+    ...missing.map((name) => violation('requireLabels', name, `the target needs the label ${name} ${where}`)),
+    ...foreign.map((name) => violation('stores', name, `values must not come from store ${name} ${where}`)),
   ];
 }
 
@@ -138,7 +135,7 @@ export function ageWarning(
     new AppError('POLICY_VIOLATED', {
       subject: `store ${oldest?.store}, key ${oldest?.key}`,
       detail: `the value is from ${new Date(since).toISOString().slice(0, 10)}, and \`maxAge\` is ${durationText(maxAgeMs)}${more}`,
-      remedy: 'Rotate the value in its store. The Secret stays as it is until then.',
+      remedy: 'Rotate the value in its store. The Secret stays unchanged until then.',
     }),
   ];
 }

@@ -21,6 +21,7 @@ export type Label =
   | 'state'
   | 'loop'
   | 'intake'
+  | 'channel'
   | 'version';
 
 const TARGET = ['mapping', 'namespace'] as const;
@@ -103,6 +104,11 @@ export const METRICS = {
     type: 'gauge',
     labels: ['intake'],
     help: '1 while events can be fetched from a queue or stream, 0 after a failed attempt',
+  },
+  secretbridge_notifications_total: {
+    type: 'counter',
+    labels: ['channel', 'outcome'],
+    help: 'Attempts to deliver a message by channel and outcome: ok, or failed',
   },
   secretbridge_sign_ins_total: {
     type: 'counter',

@@ -63,6 +63,8 @@ export interface Metrics {
   /** Removes the series of an event source that is no longer configured. */
   intakeRemoved(intake: string): void;
   signIn(outcome: 'ok' | 'refused' | 'failed'): void;
+  /** @param channel The name of a channel of notifications. */
+  notification(channel: string, outcome: 'ok' | 'failed'): void;
   clusterWrite(verb: string): void;
   auditRecords(count: number): void;
   lastCycle(ms: number): void;
@@ -96,21 +98,15 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   const registry = new Registry();
   const instruments = createInstruments(registry);
   const { syncs, syncSeconds, requests, requestSeconds, events } = instruments;
-  const changed = createTimestamps(instruments.changed);
-  const expiry = createTimestamps(instruments.expiry);
-  const sourceExpiry = createTimestamps(instruments.sourceExpiry);
+  const times = createTargetTimes(instruments);
   instruments.buildInfo.set({ version }, 1);
   // Remove the initial series. Before the first cycle there must be no series, because the value 0 would mean the year
   // 1970.
   instruments.cycle.remove({});
   if (processMetrics) collectDefaultMetrics({ register: registry });
+  const syncSeries = createSeriesByName(syncs);
   const series: ConfiguredSeries = {
-    ofTargets: {
-      syncs: createSeriesByName(syncs),
-      changed: changed.series,
-      expiry: expiry.series,
-      sourceExpiry: sourceExpiry.series,
-    },
+    ofTargets: [syncSeries, ...Object.values(times).map(({ series: own }) => own)],
     ofStores: createSeriesByName(requests),
   };
   const intakeSeries = createSeriesByName(events);
@@ -118,7 +114,7 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   return {
     syncDone({ mapping, namespace, outcome, seconds }) {
       const labels = { mapping, namespace, outcome };
-      series.ofTargets.syncs.add(targetName(mapping, namespace), labels);
+      syncSeries.add(targetName(mapping, namespace), labels);
       syncs.inc(labels);
       syncSeconds.observe(seconds);
     },
@@ -138,12 +134,13 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
     },
     intakeUp: (intake, isUp) => instruments.intakeUp.set({ intake }, Number(isUp)),
     signIn: (outcome) => instruments.signIns.inc({ outcome }),
+    notification: (channel, outcome) => instruments.notifications.inc({ channel, outcome }),
     clusterWrite: (verb) => instruments.writes.inc({ verb }),
     auditRecords: (count) => instruments.records.inc(count),
     lastCycle: (ms) => instruments.cycle.set(ms / 1_000),
-    sourceChanged: changed.set,
-    certificateExpiry: expiry.set,
-    sourceExpiry: sourceExpiry.set,
+    sourceChanged: times.changed.set,
+    certificateExpiry: times.expiry.set,
+    sourceExpiry: times.sourceExpiry.set,
     async render(isVisible) {
       const snapshot = await observe();
       removeOtherSeries(series, snapshot);
@@ -177,6 +174,15 @@ function createTimestamps(gauge: Gauge) {
   };
 }
 
+/** The gauges that hold one time for each target. */
+function createTargetTimes({ changed, expiry, sourceExpiry }: Instruments) {
+  return {
+    changed: createTimestamps(changed),
+    expiry: createTimestamps(expiry),
+    sourceExpiry: createTimestamps(sourceExpiry),
+  };
+}
+
 /** Creates the metrics in the order of the documented list, which is also the order of the output. */
 function createInstruments(registry: Registry) {
   const registers = [registry];
@@ -200,6 +206,7 @@ function createInstruments(registry: Registry) {
     breakerOpen: gauge('secretbridge_breaker_open'),
     events: counter('secretbridge_events_total'),
     intakeUp: gauge('secretbridge_intake_up'),
+    notifications: counter('secretbridge_notifications_total'),
     signIns: counter('secretbridge_sign_ins_total'),
     held: gauge('secretbridge_held'),
     approvals: gauge('secretbridge_approvals'),
@@ -220,13 +227,13 @@ type Instruments = ReturnType<typeof createInstruments>;
 
 /** The series that exist only while their target or store is configured. */
 interface ConfiguredSeries {
-  readonly ofTargets: Readonly<Record<'syncs' | 'changed' | 'expiry' | 'sourceExpiry', SeriesByName>>;
+  readonly ofTargets: readonly SeriesByName[];
   readonly ofStores: SeriesByName;
 }
 
 function removeOtherSeries({ ofTargets, ofStores }: ConfiguredSeries, snapshot: ServiceSnapshot): void {
   const targets = new Set(snapshot.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
-  for (const series of Object.values(ofTargets)) removeOthers(series, targets);
+  for (const series of ofTargets) removeOthers(series, targets);
   removeOthers(ofStores, new Set(snapshot.stores.map(({ name }) => name)));
 }
 

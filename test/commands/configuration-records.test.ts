@@ -32,6 +32,7 @@ function diffOf(some: Partial<ConfigDiff>): ConfigDiff {
     approvals: false,
     windows: false,
     policies: false,
+    notify: false,
     includes: false,
     events: false,
     restart: [],

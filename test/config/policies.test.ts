@@ -11,22 +11,22 @@ describe('the policies of a configuration', () => {
     [
       'the name of a Secret',
       "secretName: '^pay$'",
-      '9:11 mappings[0].name POLICY_VIOLATED: the name of Secret payments-db must match ^pay$ in namespace payments',
+      '10:11 mappings[0].name POLICY_VIOLATED: the name of Secret payments-db must match ^pay$ in namespace payments',
     ],
     [
       'a key',
       "keyName: '^[a-z]+$'",
-      '12:20 mappings[0].data.DB_PASSWORD POLICY_VIOLATED: the name of key DB_PASSWORD must match ^[a-z]+$ in namespace payments',
+      '13:20 mappings[0].data.DB_PASSWORD POLICY_VIOLATED: the name of key DB_PASSWORD must match ^[a-z]+$ in namespace payments',
     ],
     [
       'a missing label',
       'requireLabels: [team]',
-      '10:13 mappings[0].target POLICY_VIOLATED: the target needs the label team in namespace payments',
+      '11:13 mappings[0].target POLICY_VIOLATED: the target needs the label team in namespace payments',
     ],
     [
       'a store',
       "stores: ['local*']",
-      '12:29 mappings[0].data.DB_PASSWORD.store POLICY_VIOLATED: values must not come from store team-vault in namespace payments',
+      '13:29 mappings[0].data.DB_PASSWORD.store POLICY_VIOLATED: values must not come from store team-vault in namespace payments',
     ],
   ])('report %s that violates them, at its place, and leave the others valid', async (_, policy, line) => {
     const loaded = await loadText(withPolicy(policy));

@@ -28,7 +28,11 @@ export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, stri
     AWS_EC2_METADATA_SERVICE_ENDPOINT: 'an AWS SDK variable, which is ignored',
   },
   'docs/how-to/install-with-helm.md': { 'vault.vault.svc': 'a DNS name' },
-  'docs/how-to/kind-and-minikube.md': { '--cni': 'minikube' },
+  'docs/how-to/kind-and-minikube.md': {
+    '--cni': 'minikube',
+    'host.minikube.internal': 'a DNS name',
+    'host.docker.internal': 'a DNS name',
+  },
   'docs/how-to/move-from-external-secrets.md': {
     'auth.cert': 'External Secrets',
     'dataFrom.extract': 'External Secrets',

@@ -86,11 +86,13 @@ async function open(openChannel: OpenChannel) {
       scope: 'namespace',
       concurrency: 16,
       restartWindowMs: () => 1_000,
+      channels: () => [],
       mappings: () => app.config.mappings,
       resolve: () => resolveTargets(app.config.mappings, cluster, undefined),
     },
     steps: {
       resumeApproved: async () => undefined,
+      notify: async () => undefined,
       heldId: () => 'held',
       openContext: async () => app.createContext(),
       destroy: async () => [],

@@ -73,12 +73,14 @@ async function open(
       scope: 'namespace',
       concurrency,
       restartWindowMs: () => 1_000,
+      channels: () => [],
       mappings: () => state.mappings,
       resolve: () => resolveTargets(state.mappings, cluster, undefined),
     },
     steps: {
       heldId: () => 'held',
       resumeApproved: async () => undefined,
+      notify: async () => undefined,
       openContext: async () => ({
         ...(await app.createContext()),
         versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),

@@ -63,10 +63,12 @@ function withAllMetrics() {
   metrics.intakeUp('eu', true);
   metrics.clusterWrite('create');
   metrics.signIn('ok');
+  metrics.notification('ops', 'ok');
   metrics.auditRecords(3);
   metrics.lastCycle(1_800_000_000_500);
   metrics.sourceChanged('db', 'shop', 1_800_000_000_000);
   metrics.certificateExpiry('db', 'shop', 1_900_000_000_000);
+  metrics.sourceExpiry('db', 'shop', 1_900_000_000_000);
   return world;
 }
 
@@ -100,11 +102,13 @@ describe('the metrics', () => {
       'secretbridge_held{}',
       'secretbridge_intake_up{intake}',
       'secretbridge_last_cycle_timestamp_seconds{}',
+      'secretbridge_notifications_total{channel,outcome}',
       'secretbridge_provider_request_duration_seconds{}',
       'secretbridge_provider_requests_total{store,operation,outcome}',
       'secretbridge_queue_jobs{state}',
       'secretbridge_sign_ins_total{outcome}',
       'secretbridge_source_changed_timestamp_seconds{mapping,namespace}',
+      'secretbridge_source_expiry_timestamp_seconds{mapping,namespace}',
       'secretbridge_stalled{loop}',
       'secretbridge_store_up{store}',
       'secretbridge_sync_duration_seconds{}',

@@ -14,6 +14,8 @@ export interface ChainWatch {
   problem(): Problem | undefined;
   /** The number of records that no known key verifies. */
   unverifiable(): number;
+  /** Whether all records were verified at least once. */
+  hasRun(): boolean;
 }
 
 export interface ChainWatchOptions {
@@ -83,6 +85,7 @@ export function createChainWatch(options: ChainWatchOptions): ChainWatch {
     },
     problem: () => problem,
     unverifiable: () => unverifiable,
+    hasRun: () => lastFullAt > 0,
   };
 }
 

@@ -71,6 +71,8 @@ export const StatusAnswer = z.looseObject({
   ),
   // Older services omit this field.
   events: z.array(part.extend({ name: z.string(), lastEvent: z.string().optional() })).optional(),
+  // Older services omit this field.
+  notify: z.array(part.extend({ name: z.string(), lastSuccess: z.string().optional() })).optional(),
   targets: z.array(
     Target.extend({
       // A newer service may report further states. A target in such a state counts as out of sync.

@@ -135,8 +135,12 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
     'Each write names the version of the object that secretbridge read. If the object has changed since then, nothing is written, and secretbridge reads and decides again, up to three times. With `mode: merge`, the cause is another field manager that owns one of the keys, labels or annotations with a different value. In this case nothing is written and the exit code is 4.',
   IMMUTABLE:
     'Kubernetes does not change the type of a Secret, or the data of an immutable Secret. With `recreate: true`, secretbridge deletes and recreates the Secret, unless `brake` holds the deletion.',
+  NOTIFY_FAILED:
+    'Nothing else is affected. An address in a private network needs `allowPrivate: true`, and redirects are never followed. See [how notifications work](../how-to/notify-people.md).',
+  EXPIRES_SOON:
+    'Only a warning: the Secret is written as always. See [which stores say when a value expires](../how-to/watch-the-bridge.md#values-that-expire).',
   POLICY_VIOLATED:
-    'The Secret stays as it is. As a warning, the code says that a value is older than `maxAge`; then nothing is refused. See [how policies work](../how-to/set-policies.md).',
+    'The Secret stays unchanged. As a warning, the code says that a value is older than `maxAge`; then nothing is refused. See [how policies work](../how-to/set-policies.md).',
   HELD: 'The change exceeds `brake`, would delete the last target, or would leave no key in a target. See [what to do when something is held](../how-to/troubleshooting.md#something-is-held).',
   APPROVAL_NEEDED:
     'The message names the id of the request. `approvals` says who may approve, and the person who asked may not. See [how to approve](../how-to/approve-changes.md).',

@@ -188,3 +188,15 @@ export function createProgress({ stderr, interactive, width, clock }: Context, t
     },
   };
 }
+
+/**
+ * Formats an age: `12s ago`, `3m ago`, `5h ago`, `2d ago`. The clocks of two machines can differ, so a negative age is
+ * shown as 0.
+ */
+export function ago(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 120) return `${whole}s ago`;
+  if (whole < 7_200) return `${Math.round(whole / 60)}m ago`;
+  if (whole < 172_800) return `${Math.round(whole / 3_600)}h ago`;
+  return `${Math.round(whole / 86_400)}d ago`;
+}

@@ -4,7 +4,7 @@ import { compareTargets, formatTarget } from '../../core/target.ts';
 import type { StatusAnswer, StatusTarget } from '../service/answers.ts';
 import { safeText } from '../service/error.ts';
 import { heldText, isListedAsHeld, pinText } from '../targets.ts';
-import { count, type Paint, type Style, table } from './output.ts';
+import { ago, count, type Paint, type Style, table } from './output.ts';
 
 /** The states, worst first. Unknown states of a newer service come before all others. */
 const ORDER: readonly string[] = [
@@ -65,6 +65,7 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     configText(status, paint),
     storesText(status, options, paint),
     eventsText(status, options, paint),
+    notifyText(status, options, paint),
     ...targetsText(status, options, paint),
     heldText(held, paint).slice(0, -1),
     warningsText(status, paint),
@@ -75,6 +76,8 @@ export function statusText(status: StatusAnswer, options: StatusTextOptions, pai
     .map((lines) => lines.join('\n'))
     .join('\n\n');
 }
+
+type Part = StatusAnswer['engine'];
 
 /** Returns one line for each warning about a target. */
 function warningsText({ warnings = [] }: StatusAnswer, paint: Paint): readonly string[] {
@@ -195,24 +198,34 @@ function callsText({ way, callsPerHour, expectedCallsPerHour }: Calls): readonly
   return callsPerHour === undefined ? [] : [`${count(callsPerHour, 'request')} in the last hour${expected}`];
 }
 
-function eventsText(status: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
-  const { events = [] } = status;
-  const rows = events.map(({ name, kind, state, code, lastEvent }) => {
-    const last = lastEvent === undefined ? Number.NaN : Date.parse(lastEvent);
+function eventsText({ events = [], targets }: StatusAnswer, options: StatusTextOptions, paint: Paint) {
+  const parts = events.map(({ lastEvent, ...part }) => ({ ...part, last: lastEvent }));
+  return namedPartsText(parts, { targets, word: 'event', prefix: 'events' }, options, paint);
+}
+
+function notifyText({ notify = [], targets }: StatusAnswer, options: StatusTextOptions, paint: Paint) {
+  const parts = notify.map(({ lastSuccess, ...part }) => ({ ...part, last: lastSuccess }));
+  return namedPartsText(parts, { targets, word: 'message', prefix: 'notify' }, options, paint);
+}
+
+/** Returns one line for each part, with the age of its last event or message. */
+function namedPartsText(
+  parts: readonly (Part & { readonly name: string; readonly last: string | undefined })[],
+  about: { readonly targets: readonly StatusTarget[]; readonly word: string; readonly prefix: string },
+  { now }: StatusTextOptions,
+  paint: Paint,
+): readonly string[] {
+  const { targets, word, prefix } = about;
+  const rows = parts.map(({ name, kind, state, code, last }) => {
+    const at = last === undefined ? Number.NaN : Date.parse(last);
     const notes = [
       ...(code === undefined ? [] : [safeText(code)]),
-      Number.isNaN(last) ? 'no event yet' : `last event ${ago((now - last) / 1000)}`,
+      Number.isNaN(at) ? `no ${word} yet` : `last ${word} ${ago((now - at) / 1000)}`,
     ];
-    return [state, `events ${safeText(name)}`, safeText(kind), notes.join(', ')];
+    return [state, `${prefix} ${safeText(name)}`, safeText(kind), notes.join(', ')];
   });
-  return [
-    ...lines(rows, paint),
-    ...remediesText(
-      events.map(({ code }) => code),
-      status.targets,
-      paint,
-    ),
-  ];
+  const codes = parts.map(({ code }) => code);
+  return [...lines(rows, paint), ...remediesText(codes, targets, paint)];
 }
 
 /** Formats rows and colors the state in their first cell. */
@@ -278,16 +291,4 @@ function summaryText({ targets }: StatusAnswer, paint: Paint): string {
 
 function rank({ state }: StatusTarget): number {
   return ORDER.indexOf(state);
-}
-
-/**
- * Formats an age: `12s ago`, `3m ago`, `5h ago`, `2d ago`. The clocks of two machines can differ, so a negative age is
- * shown as 0.
- */
-function ago(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 120) return `${whole}s ago`;
-  if (whole < 7_200) return `${Math.round(whole / 60)}m ago`;
-  if (whole < 172_800) return `${Math.round(whole / 3_600)}h ago`;
-  return `${Math.round(whole / 86_400)}d ago`;
 }

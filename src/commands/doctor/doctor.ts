@@ -23,6 +23,7 @@ import { createSourceReaders } from '../../providers/source-reader.ts';
 import { type DesiredTarget, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
 import { expectedCalls } from '../expected-calls.ts';
 import { includeError } from '../includes.ts';
+import { checkChannels } from './channels.ts';
 import { checkEvents } from './events.ts';
 import { checkRestarts, requireRights } from './restarts.ts';
 import { checkSignIn } from './sign-in.ts';
@@ -80,6 +81,7 @@ export async function runDoctor(
   const access = current?.access ?? createAccess(config);
   append(findings, await checkSources(config.mappings, { targets, access, broken, reader }));
   await checkEvents(config, { ...storesDeps, open, broken, attempt, signal });
+  await checkChannels(config, storesDeps.credential, attempt);
   if (written === undefined || current === undefined || cluster === undefined) return findings;
   // Without these parts, a sync ends before it decides about any target.
   const isBlocked = findings.some(({ name, error }) => error && /^(keys|audit|cluster): /.test(name));

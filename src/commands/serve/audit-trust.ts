@@ -20,6 +20,8 @@ interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>,
   readonly retryMs: number;
   /** Timeout for reading the last record. */
   readonly queryTimeoutMs?: number;
+  /** Called regularly with the reason why nothing starts. */
+  readonly onDoubt?: (doubt: AppError) => Promise<void>;
 }
 
 /**
@@ -43,6 +45,7 @@ export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<voi
     const error = doubt;
     const status = async () => waitingStatus(app, error, await auditStatus(), deps);
     front.use({ waitingFor: error, audit, startupStatus: { status } });
+    await deps.onDoubt?.(doubt);
     await systemSleep(retryMs, signal);
   }
   if (loggedMessage !== undefined) logger.info('the audit log is trusted again');
@@ -116,6 +119,7 @@ export function verifyChainPeriodically(app: App, front: Pick<HttpFrontend, 'use
   return {
     problem: watch.problem,
     unverifiable: watch.unverifiable,
+    hasRun: watch.hasRun,
     [Symbol.dispose]() {
       clearInterval(timer);
       closing.abort(new AppError('INTERRUPTED'));

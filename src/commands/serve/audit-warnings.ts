@@ -5,7 +5,7 @@ import { AppError } from '../../core/errors.ts';
 import type { StatusWarning } from '../../service/service.ts';
 
 /** The result of the verification in the background. */
-export type ChainState = Pick<ChainWatch, 'problem' | 'unverifiable'>;
+export type ChainState = Pick<ChainWatch, 'problem' | 'unverifiable'> & Partial<Pick<ChainWatch, 'hasRun'>>;
 
 /** Returns what `status` and the review page report about the audit log. */
 export function auditWarnings(

@@ -16,12 +16,13 @@ const MAX_NAMES = 20;
 export function describeDiff({ stores, mappings, restart, ...changed }: ConfigDiff): string {
   const part = (what: string, { added, changed, removed }: NamedChanges): string =>
     `${what}: ${countText(added, 'added')}, ${countText(changed, 'changed')}, ${countText(removed, 'removed')}`;
-  const { access, approvals, windows, policies, includes, events } = changed;
+  const { access, approvals, windows, policies, notify, includes, events } = changed;
   const sections = [
     ...(access ? ['access'] : []),
     ...(approvals ? ['approvals'] : []),
     ...(windows ? ['windows'] : []),
     ...(policies ? ['policies'] : []),
+    ...(notify ? ['notify'] : []),
     ...(includes ? ['include'] : []),
     ...(events ? ['events'] : []),
     ...restart,

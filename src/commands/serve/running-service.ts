@@ -37,6 +37,7 @@ import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
 import { actorOf, commandContext, mayUse, ServiceApprovals } from './approvals.ts';
 import { createAuditStatus, QUERY_TIMEOUT_MS } from './audit-trust.ts';
 import { auditWarnings, type ChainState } from './audit-warnings.ts';
+import { type Notifications, notifyStatus } from './notifications.ts';
 import { clusterState, stateOf, storeStatuses, unverifiableCount } from './part-states.ts';
 import { signInWarnings } from './sign-in.ts';
 
@@ -53,6 +54,8 @@ export interface RunningServiceOptions {
   readonly chain?: ChainState | undefined;
   /** Undefined without `http.oidc`. */
   readonly signIn?: Pick<SignIn, 'problem'> | undefined;
+  /** Sends the messages of the channels in `notify`. */
+  readonly notifications?: Notifications | undefined;
 }
 
 type RunningServiceDeps = RunningServiceOptions & { readonly failedRestarts: FailedRestarts };
@@ -105,6 +108,7 @@ export class RunningService implements Service {
       includes: includeStatuses(config),
       stores: storeStatuses(this.#app, this.#controller.snapshot().targets),
       events: intakes(),
+      ...notifyStatus(this.#options.notifications),
       targets: this.#targets(),
       held: this.held(),
     };

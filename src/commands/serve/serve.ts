@@ -15,6 +15,7 @@ import {
 } from './http-frontend.ts';
 import { createIntakeHealth } from './intake-health.ts';
 import { openIntakes } from './intakes.ts';
+import { createNotifications } from './notifications.ts';
 import { announcePresence } from './presence.ts';
 import { openQueue } from './queue.ts';
 import { Server, type ServerParts } from './server.ts';
@@ -89,7 +90,11 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   const auth = await openAuthenticator(config, { ...deps, credential, identities, signIn });
   frontend.use({ auth, ...(signIn && { signIn }) });
   for (const error of auditDoubts(config)) deps.logger.warn('the audit log needs attention', { error });
-  await waitForTrustedAudit(app, { ...deps, front: frontend, retryMs: START_RETRY_MS });
+  const notifications = createNotifications(app, { credential, metrics });
+  await waitForTrustedAudit(app, {
+    ...{ ...deps, front: frontend, retryMs: START_RETRY_MS },
+    onDoubt: (doubt) => notifications.doubt(doubt, deps.signal),
+  });
 
   const queue = stack.use(await openQueue(config, { ...deps, credential }));
   const presence = stack.use(announcePresence(app, { ...deps, queue }));
@@ -100,6 +105,7 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
     queue,
     chain,
     signIn,
+    notifications,
     intakes: () => health.states(),
     differing: () => presence.differing(),
     onOutcome: ({ mapping, target: { namespace }, kind }, seconds) =>

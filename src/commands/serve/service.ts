@@ -12,7 +12,7 @@ import { createRestarts } from '../../restart/restarts.ts';
 import { createStuckRollouts } from '../../restart/stuck-rollouts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
 import type { Service } from '../../service/service.ts';
-import type { StoreParts } from '../../service/service-parts.ts';
+import type { ConfigParts, StoreParts } from '../../service/service-parts.ts';
 import { destroyProposed } from '../destroy.ts';
 import { overriddenBy } from '../override.ts';
 import { isRestartConfigured } from '../restarts.ts';
@@ -60,14 +60,7 @@ async function openController(
   return startController({
     runtime: { clock, logger, tracer: app.tracing.tracer, random: options.random },
     ports: { queue: options.queue, cluster, audit, stores: storeParts(app) },
-    config: {
-      instance: app.config.instance,
-      scope: app.config.cluster.kind === 'kubernetes' ? app.config.cluster.scope : 'namespace',
-      concurrency: app.config.engine.concurrency,
-      restartWindowMs: () => app.config.restarts.windowMs,
-      mappings: () => app.config.mappings,
-      resolve: () => app.resolve(),
-    },
+    config: configParts(app),
     steps: {
       async openContext(request) {
         const overridesWindow = isPerson(request.actor)
@@ -83,6 +76,8 @@ async function openController(
         const next = smallest([done?.nextMs, checkMs].filter((ms) => ms !== undefined));
         return Number.isFinite(next) ? next : undefined;
       },
+      notify: async (channel, known, signal) =>
+        options.notifications?.run(channel, { ...known, chain: options.chain }, signal),
       resumeApproved: createResume(app, () => requireAgreement(options)),
       recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
       hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
@@ -101,6 +96,18 @@ async function openController(
       onCycle: options.onCycle,
     },
   });
+}
+
+function configParts(app: App): ConfigParts {
+  return {
+    instance: app.config.instance,
+    scope: app.config.cluster.kind === 'kubernetes' ? app.config.cluster.scope : 'namespace',
+    concurrency: app.config.engine.concurrency,
+    restartWindowMs: () => app.config.restarts.windowMs,
+    channels: () => app.config.notify.map(({ name }) => name),
+    mappings: () => app.config.mappings,
+    resolve: () => app.resolve(),
+  };
 }
 
 function storeParts(app: App): StoreParts {

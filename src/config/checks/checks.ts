@@ -32,6 +32,7 @@ export function crossCheck(root: Located, parsed: Parsed, isWhole: boolean): rea
   return [
     ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'stores'), ['stores'])),
     ...findDuplicateNames(root, namedEntries(tokens, ['http', 'tokens'])),
+    ...findDuplicateNames(root, namedEntries(memberOf(root.value, 'notify'), ['notify'])),
     ...checkEnvironmentNames(root),
     ...checkPlainHttp(root),
     ...checkRetention(parsed),

@@ -11,9 +11,7 @@ import type { Finding, Path } from '../problem.ts';
  */
 export function findPolicyViolations(root: Located, policies: readonly Policy[]): readonly Finding[] {
   if (policies.length === 0) return [];
-  return mappingsIn(root).flatMap(([index, mapping]) =>
-    violationsIn(mapping, ['mappings', index], policies),
-  );
+  return mappingsIn(root).flatMap(([index, mapping]) => violationsIn(mapping, ['mappings', index], policies));
 }
 
 function violationsIn(mapping: unknown, path: Path, policies: readonly Policy[]): readonly Finding[] {

@@ -105,13 +105,15 @@ export const PolicyRule = z
     secretName: pattern()
       .optional()
       .meta({
-        description: 'Regular expression that the name of each Secret matches. Use `^` and `$` for the whole name.',
+        description:
+          'Regular expression that the name of each Secret matches. Use `^` and `$` for the whole name.',
         examples: ['^payments-[a-z0-9-]+$'],
       }),
     keyName: pattern()
       .optional()
       .meta({
-        description: 'Regular expression that each key of a Secret matches. Use `^` and `$` for the whole key.',
+        description:
+          'Regular expression that each key of a Secret matches. Use `^` and `$` for the whole key.',
         examples: ['^[A-Z][A-Z0-9_]*$'],
       }),
     requireLabels: z
@@ -122,16 +124,21 @@ export const PolicyRule = z
         description: 'Labels that each mapping sets in `target.labels`. Does not apply to `mode: merge`.',
         examples: [['team', 'cost-center']],
       }),
-    maxAge: duration().optional().meta({
-      description: 'Warn if a value is older than this. The Secret stays as it is.',
-      examples: ['90d'],
-    }),
+    maxAge: duration()
+      .optional()
+      .meta({
+        description: 'Warn if a value is older than this. The Secret stays unchanged.',
+        examples: ['90d'],
+      }),
     stores: Globs.optional().meta({
       description: 'Stores from which the values may come, as globs. Default: all.',
       examples: [['team-vault']],
     }),
   })
-  .transform(({ maxAge, ...policy }) => ({ ...policy, ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }) }))
+  .transform(({ maxAge, ...policy }) => ({
+    ...policy,
+    ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }),
+  }))
   .meta({
     title: 'Policy',
     description:

@@ -21,11 +21,18 @@ export const OURS = {
     message: 'a rule in `policies` is violated',
     remedy: 'Change the mapping as the message says, or ask the operator to change the rule in `policies`.',
   },
+  NOTIFY_FAILED: {
+    group: 'ours',
+    category: 'retry',
+    message: 'a notification could not be delivered',
+    remedy:
+      'Check the channel in `notify` and its receiver. The message is sent again until it is delivered.',
+  },
   EXPIRES_SOON: {
     group: 'ours',
     category: 'fix-config',
     message: 'a value or a certificate of the target expires within a week, or has expired',
-    remedy: 'Rotate it in its store. The Secret is updated then, and stays as it is until then.',
+    remedy: 'Rotate it in its store. The Secret is updated then, and stays unchanged until then.',
   },
   HELD: {
     group: 'ours',

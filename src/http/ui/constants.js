@@ -22,6 +22,8 @@ export const ACTIONS = [
   'request',
   'approve',
   'reject',
+  'warn',
+  'notify',
 ];
 export const OUTCOMES = ['ok', 'failed', 'refused', 'held'];
 export const REVIEW_STATES = ['unreviewed', 'reviewed', 'flagged'];

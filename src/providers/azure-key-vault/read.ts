@@ -108,7 +108,11 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
       ? store.seen.record(ref.key, { version: checked, updatedOn, date })
       : undefined;
   const { createdOn, expiresOn } = properties;
-  const times = { ...createdAt(createdOn), ...expiresAt(expiresOn), ...(stamp === undefined ? {} : { stamp }) };
+  const times = {
+    ...createdAt(createdOn),
+    ...expiresAt(expiresOn),
+    ...(stamp === undefined ? {} : { stamp }),
+  };
   return { text: value, contentType, version: checked, times };
 }
 

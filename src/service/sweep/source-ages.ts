@@ -4,6 +4,8 @@ import { largest, smallest } from '../../core/lists.ts';
 import type { Mapping, Source } from '../../core/mapping.ts';
 import { isCurrentSecretRef } from '../../core/read-result.ts';
 import { compareText, type TargetId } from '../../core/target.ts';
+import type { Outcome } from '../../reconcile/outcome.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { ageWarning } from '../../sync/policies.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -41,7 +43,7 @@ export class SourceAges {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #known = new Map<string, KnownSource>();
-  /** When sources expire. Separate, because few sources do. */
+  /** When sources expire, as their stores tell it. Infinity: never. */
   readonly #expiries = new Map<string, number>();
   /** Keyed by mapping, because a search matches the same keys for all targets of the mapping. */
   readonly #bySearch = new Map<string, readonly KnownSource[]>();
@@ -59,8 +61,7 @@ export class SourceAges {
    */
   note(store: string, key: string, { version, createdAt, expiresAt }: SourceVersion): void {
     const id = nameOf({ store, key });
-    if (expiresAt === null) this.#expiries.delete(id);
-    else if (expiresAt !== undefined) this.#expiries.set(id, expiresAt);
+    if (expiresAt !== undefined) this.#expiries.set(id, expiresAt ?? Number.POSITIVE_INFINITY);
     if (createdAt === undefined) return;
     const before = this.#known.get(id);
     if (before === undefined) this.#known.set(id, { store, key, version, at: createdAt });
@@ -91,6 +92,12 @@ export class SourceAges {
 
   /** Returns the time when the first source of the mapping expires, in milliseconds since 1970. */
   expiresAt(mapping: Mapping): number | undefined {
+    const first = this.firstExpiry(mapping) ?? Number.POSITIVE_INFINITY;
+    return first === Number.POSITIVE_INFINITY ? undefined : first;
+  }
+
+  /** Returns the same, or Infinity if a store tells that none of its sources expires. Undefined: unknown. */
+  firstExpiry(mapping: Mapping): number | undefined {
     if (this.#expiries.size === 0) return undefined;
     const found = searches(mapping) ? (this.#bySearch.get(mapping.name) ?? []) : [];
     const times = [...sourcesOf(mapping), ...found].flatMap(
@@ -127,6 +134,19 @@ export class SourceAges {
     return ageWarning(mapping, id, this.#sourcesOf(mapping), this.#clock.now());
   }
 
+  /** Adds the warnings about policies to the outcomes of these targets. */
+  addWarnings(outcomes: readonly Outcome[], targets: readonly DesiredTarget[]): readonly Outcome[] {
+    const limited = targets.filter(({ mapping }) => mapping.policies !== undefined);
+    const mappings = new Map(limited.map(({ mapping }) => [mapping.name, mapping]));
+    return outcomes.map((outcome) => {
+      const { pinned, target, warnings = [] } = outcome;
+      // A pinned version does not show the age of the current value.
+      const mapping = pinned === undefined ? mappings.get(outcome.mapping) : undefined;
+      const added = mapping === undefined ? [] : this.policyWarning(mapping, target);
+      return added.length === 0 ? outcome : { ...outcome, warnings: [...warnings, ...added] };
+    });
+  }
+
   #newlyUnrotated(mapping: Mapping): readonly Unrotated[] {
     const { name, maxAgeMs } = mapping;
     if (maxAgeMs === undefined) return [];
@@ -148,7 +168,8 @@ export class SourceAges {
     const used = new Set(mappings.flatMap((mapping) => [...this.#sourcesOf(mapping)]));
     const named = new Set(this.#expiries.size === 0 ? [] : mappings.flatMap(sourcesOf).map(nameOf));
     for (const [id, knownSource] of this.#known) if (!used.has(knownSource)) this.#known.delete(id);
-    for (const id of this.#expiries.keys()) if (!this.#known.has(id) && !named.has(id)) this.#expiries.delete(id);
+    for (const id of this.#expiries.keys())
+      if (!this.#known.has(id) && !named.has(id)) this.#expiries.delete(id);
     for (const [id, at] of this.#warnedAt) if (now - at > DAY_MS) this.#warnedAt.delete(id);
   }
 

@@ -293,6 +293,26 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quiet: [{ [series('secretbridge_certificate_expiry_timestamp_seconds', target)]: `${8 * DAY}x1` }],
   },
   {
+    alert: 'SecretbridgeNotificationsFail',
+    at: '25m',
+    // Failed deliveries are tried again every five minutes at most.
+    fires: {
+      [series('secretbridge_notifications_total', 'channel="ops",outcome="failed"')]: '0 1x4 2x4 3x4 4x4 5x4',
+    },
+    expected: [
+      {
+        labels: { job: 'b', channel: 'ops' },
+        description: 'The channel ops has failed 3 times in 15 minutes. Its messages are sent again.',
+      },
+    ],
+    quiet: [
+      {
+        [series('secretbridge_notifications_total', 'channel="ops",outcome="failed"')]: '0x10 1x15',
+        [series('secretbridge_notifications_total', 'channel="ops",outcome="ok"')]: '0+10x20',
+      },
+    ],
+  },
+  {
     alert: 'SecretbridgeSourceExpires',
     at: '1m',
     fires: {

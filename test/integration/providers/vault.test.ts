@@ -53,7 +53,7 @@ describe(`absence in ${vaultServer().product}`, () => {
     expect(codeOf(await readOne(provider, 'a', '1'))).toBe('VERSION_GONE');
     expect(codeOf(await readOne(provider, 'a', '2'))).toBe('VERSION_GONE');
     expect(codeOf(await readOne(provider, 'a', '4'))).toBe('VERSION_GONE');
-    expect(await provider.versions(['a'])).toEqual([{ kind: 'known', version: '3' }]);
+    expect(await provider.versions(['a'])).toEqual([{ kind: 'known', version: '3', expiresAt: null }]);
     await call(server, 'DELETE', urlOf(mount, 2, 'a'));
     expect(codeOf(await readOne(provider, 'a'))).toBe('SOURCE_DELETED');
     expect(await provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
@@ -178,6 +178,19 @@ describe(`values in ${vaultServer().product}`, () => {
     expect(codeOf(await readOne(provider, 'a'))).toBe('NOT_AN_OBJECT');
     expect(codeOf(await readOne(provider, 'a', '1'))).toBe('NOT_AN_OBJECT');
     expect(reveal(await readOne(provider, 'b'))).toBe('{}');
+  });
+
+  it('the custom metadata of a value says when it expires', async () => {
+    const server = vaultServer();
+    const mount = await createMount(server, 2);
+    for (const key of ['a', 'b']) await call(server, 'POST', urlOf(mount, 2, key), { data: { x: '1' } });
+    const metadata = { custom_metadata: { 'expires-at': '2027-03-01' } };
+    await call(server, 'POST', urlOf(mount, 2, 'a', 'metadata'), metadata);
+    await using provider = await openProvider({ address: server.address, mount }, { TOKEN: server.token });
+    const expiresAt = Date.UTC(2027, 2, 1);
+    expect(await readOne(provider, 'a')).toMatchObject({ kind: 'found', expiresAt });
+    expect(await readOne(provider, 'b')).toMatchObject({ kind: 'found', expiresAt: null });
+    expect(await provider.versions(['a'])).toMatchObject([{ expiresAt }]);
   });
 
   it('a search finds values by tags', async () => {
