@@ -1,6 +1,7 @@
 import type { TargetId } from '../core/target.ts';
 import type { Head, StoredRecord } from './chain.ts';
 import type { Action, AuditRecord, Entry, EntryOutcome, ReviewState } from './entry.ts';
+import type { RecordIndex } from './record-index.ts';
 
 /** A filter for records. A record must match all members that are present. */
 export interface RecordFilter {
@@ -142,6 +143,8 @@ export interface AuditStore extends AsyncDisposable {
   keepConfiguration(instance: string, change: ConfigurationChange): Promise<boolean>;
   /** Returns the last review of each of these records, if any. */
   reviews(sequences: readonly number[]): Promise<ReadonlyMap<number, Review>>;
+  /** Finds records that belong together. */
+  readonly index: RecordIndex;
   /**
    * Removes all records up to `until` in one step. `until` must be a record of the chain. The result of `targets` does
    * not change, and copies of some records are retained.

@@ -81,7 +81,7 @@ export interface Backend {
   readonly service: Service;
   readonly audit: Pick<
     AuditStore,
-    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'targets'
+    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'targets' | 'index'
   >;
   /** Returns the checkpoints that are stored outside the audit store. */
   readonly evidence?: () => Promise<Evidence | undefined>;
@@ -97,7 +97,10 @@ export type ServiceView = Omit<Service, 'loops' | 'notReady'>;
 
 /** The audit as one person may see it. */
 export interface AuditView
-  extends Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append'> {
+  extends Pick<
+    AuditStore,
+    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'index'
+  > {
   /** Returns the position of a record in the chain. */
   position(sequence: number): Promise<ChainPosition>;
   /** Verifies the whole chain. @throws AppError FORBIDDEN without access to all namespaces. */

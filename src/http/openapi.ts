@@ -15,7 +15,16 @@ type JsonSchema = Readonly<Record<string, unknown>>;
 export interface Description {
   /** The `operationId`. */
   readonly id: string;
-  readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'approvals' | 'audit' | 'events' | 'sign-in';
+  readonly tag:
+    | 'probes'
+    | 'service'
+    | 'mappings'
+    | 'held'
+    | 'approvals'
+    | 'audit'
+    | 'changes'
+    | 'events'
+    | 'sign-in';
   readonly summary: string;
   /** The required role. Undefined if the route needs no token. */
   readonly role?: Role;

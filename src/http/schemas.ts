@@ -1,6 +1,7 @@
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { RUN_OUTCOMES } from '../core/target.ts';
 import { SYNC_STATES } from '../service/service.ts';
+import { changeSchemas } from './change-schemas.ts';
 import {
   actor,
   approval,
@@ -207,6 +208,7 @@ export const SCHEMAS = {
     ['notify'],
   ),
   ...signInSchemas,
+  ...changeSchemas,
   Mapping: object(
     {
       mapping: text,

@@ -28,6 +28,7 @@ export function createViews(
       head: () => audit.head(),
       base: () => audit.base(),
       reviews: (sequences) => audit.reviews(sequences),
+      index: audit.index,
       append: (entries) => audit.append(entries),
       position: (sequence) => positionOf(audit, sequence),
       verify: () => verification.run(),

@@ -2,6 +2,7 @@ import { append, GENESIS, type Head, type StoredRecord } from '../../src/audit/c
 import type { Action, AuditRecord, ReviewState } from '../../src/audit/entry.ts';
 import { matches } from '../../src/audit/matches.ts';
 import { linkedRecords } from '../../src/audit/move/movable-audit.ts';
+import type { NeighborQuery } from '../../src/audit/record-index.ts';
 import type { RecordKeys } from '../../src/audit/record-keys.ts';
 import { sanitizeEntry } from '../../src/audit/sanitize-entry.ts';
 import type { AuditStore, ConfigurationParts, Page, RecordFilter, Review } from '../../src/audit/store.ts';
@@ -198,6 +199,34 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           }),
         );
       }),
+    index: {
+      openIntents: (sequences) =>
+        use(
+          () =>
+            new Set(
+              openIntents()
+                .map(({ sequence }) => sequence)
+                .filter((sequence) => sequences.includes(sequence)),
+            ),
+        ),
+      targetNeighbors: ({ namespace, secret }, query) =>
+        use(() =>
+          neighbors(all(), query)
+            .filter((record) => record.namespace === namespace && record.secret === secret)
+            .slice(0, query.limit),
+        ),
+      nearestUse: (source, query) =>
+        use(() => {
+          const found = neighbors(all(), query).find((record) => matches(record, source));
+          return found && { sequence: found.sequence, action: found.action };
+        }),
+      configurations: (before, limit) =>
+        use(() =>
+          newest({ action: 'configure', outcome: 'ok' })
+            .filter(({ sequence }) => sequence < before)
+            .slice(0, limit),
+        ),
+    },
     prune: (until) =>
       use(() => {
         if (until.sequence === log.base.sequence && until.hash === log.base.hash) return 0;
@@ -248,4 +277,16 @@ function toReview({ review, actor, time, note, sequence }: AuditRecord): Review 
 
 function change({ requestId, namespace, secret, action, attempt }: AuditRecord): string {
   return JSON.stringify([requestId, namespace ?? '', secret ?? '', action === 'restart', attempt]);
+}
+
+function neighbors(
+  records: readonly AuditRecord[],
+  { side, sequence, actions }: Omit<NeighborQuery, 'limit'>,
+): readonly AuditRecord[] {
+  const found = records.filter(
+    (record) =>
+      actions.includes(record.action) &&
+      (side === 'before' ? record.sequence < sequence : record.sequence > sequence),
+  );
+  return side === 'before' ? found.toReversed() : found;
 }

@@ -11,7 +11,7 @@ import { replicaKey } from './locks.ts';
 import type { Session } from './session.ts';
 
 /** Larger than all sequence numbers. */
-const END = Number.MAX_SAFE_INTEGER;
+const END = raw(String(Number.MAX_SAFE_INTEGER));
 
 export const postgresDialect: Dialect = {
   using: () => NOTHING,
@@ -20,16 +20,17 @@ export const postgresDialect: Dialect = {
   // Compare whole rows, and order by all columns. Only the index of these columns has this order. If the values were
   // compared one by one, the server would order by `sequence` alone. With outdated statistics, it would then often read
   // the records of all targets, newest first.
-  newestWith(columns, { column, after, before = END }) {
+  inIndexOrder(columns, { column, after, before = END }) {
     const names = [...columns.map((equal) => equal.column), column];
     const rowOf = (end: Sql) => sql`(${joined([...columns.map(({ value }) => sql`${value}`), end], ', ')})`;
     const row = sql`(${joined(names, ', ')})`;
     return {
-      condition: sql`${row} > ${rowOf(after)} and ${row} < ${rowOf(raw(String(before)))}`,
-      order: joined(
+      condition: sql`${row} > ${rowOf(after)} and ${row} < ${rowOf(before)}`,
+      newestFirst: joined(
         names.map((name) => sql`${name} desc`),
         ', ',
       ),
+      oldestFirst: joined(names, ', '),
     };
   },
   withFingerprint: (fingerprint, { after, before }) =>

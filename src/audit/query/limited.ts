@@ -1,9 +1,12 @@
 import { LRUCache } from 'lru-cache';
+import { matches } from '../../core/glob.ts';
 import { canonical } from '../chain.ts';
 import type { AuditRecord } from '../entry.ts';
+
+import type { RecordIndex } from '../record-index.ts';
 import type { AuditStore } from '../store.ts';
 
-type Limited = Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'reviews'>;
+type Limited = Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'reviews' | 'index'>;
 
 const PAGE = 500;
 /** A page of records, with room for concurrent queries. */
@@ -43,11 +46,24 @@ export function limitToNamespaces(audit: Limited, namespaces: readonly string[])
         after = last.sequence;
       }
     },
+    index: limitIndex(audit.index, namespaces),
     async reviews(sequences) {
       const known = [];
       for (const sequence of sequences)
         if (visible.has(sequence) || (await get(sequence)) !== undefined) known.push(sequence);
       return audit.reviews(known);
     },
+  };
+}
+
+/** Reads and changes of the configuration have no namespace, so they do not exist for this person. */
+function limitIndex(index: RecordIndex, namespaces: readonly string[]): RecordIndex {
+  const isVisible = (namespace: string): boolean => namespaces.some((glob) => matches(glob, namespace));
+  return {
+    openIntents: (sequences) => index.openIntents(sequences),
+    targetNeighbors: async (target, query) =>
+      isVisible(target.namespace) ? index.targetNeighbors(target, query) : [],
+    nearestUse: async () => undefined,
+    configurations: async () => [],
   };
 }

@@ -47,7 +47,7 @@ export async function readRecordDetail(
  * or neither are restarts. After a crash, one intent may have two outcomes. In this case, the outcome with the nearest
  * sequence is used.
  */
-async function counterpartOf(
+export async function counterpartOf(
   audit: Pick<AuditStore, 'list'>,
   { requestId, namespace, secret, action, phase, attempt, sequence }: AuditRecord,
 ): Promise<AuditRecord | undefined> {

@@ -49,13 +49,14 @@ export interface Dialect {
    */
   using(index: string): Sql;
   /**
-   * Returns the condition that these columns have these values and `sequence` is in the range, and the order that
-   * returns the newest rows first. The columns are the first columns of an index, and the last one is `sequence`.
+   * Returns the condition that these columns have these values and `sequence` is in the range, and the orders that
+   * return the newest or the oldest rows first. The columns are the first columns of an index, and the last one is
+   * `sequence`.
    */
-  newestWith(
+  inIndexOrder(
     columns: readonly EqualColumn[],
     range: SequenceRange,
-  ): { readonly condition: Sql; readonly order: Sql };
+  ): { readonly condition: Sql; readonly newestFirst: Sql; readonly oldestFirst: Sql };
   /** Returns the value of a column in a form for which the database uses no index. */
   unindexed(column: Sql): Sql;
   /** Selects the sequence numbers of the records with this fingerprint, in any order. */
@@ -77,7 +78,7 @@ export interface EqualColumn {
 export interface SequenceRange {
   readonly column: Sql;
   readonly after: Sql;
-  readonly before: number | undefined;
+  readonly before: Sql | undefined;
 }
 
 /** A range of sequence numbers that excludes both ends. */

@@ -76,15 +76,19 @@ function newestOfSubject(
   before: number | undefined,
 ): NewestOfSubject {
   const { key, namespace = '', secret = '' } = filter;
-  const range = (column: Sql) => ({ column, after: sql`(select sequence from base)`, before });
+  const end = before === undefined ? undefined : raw(String(Math.trunc(before)));
+  const range = (column: Sql) => ({ column, after: sql`(select sequence from base)`, before: end });
   const equals = (column: string, value: string) => ({ column: raw(column), value: columnText(value) });
   if (key === undefined) {
     const columns = [equals('r.secret', secret), equals('r.namespace', namespace)];
-    const { condition, order } = dialect.newestWith(columns, range(sql`r.sequence`));
+    const { condition, newestFirst: order } = dialect.inIndexOrder(columns, range(sql`r.sequence`));
     const from = sql`records r${dialect.using('records_by_target')}`;
     return { from, conditions: [sql`r.secret is not null`, condition, ...hasSource(filter)], order };
   }
-  const { condition, order } = dialect.newestWith([equals('d.key', key)], range(sql`d.sequence`));
+  const { condition, newestFirst: order } = dialect.inIndexOrder(
+    [equals('d.key', key)],
+    range(sql`d.sequence`),
+  );
   return {
     from: sql`record_sources d${dialect.using('record_sources_by_key')} cross join records r`,
     conditions: [
@@ -99,7 +103,7 @@ function newestOfSubject(
 }
 
 /** Returns the conditions on columns that must not change which index is read. */
-function unindexedConditions(
+export function unindexedConditions(
   { unindexed }: Dialect,
   columns: Readonly<Record<string, string | undefined>>,
 ): readonly Sql[] {

@@ -11,6 +11,7 @@ import type { AuditDatabase } from './database.ts';
 import { latest } from './latest.ts';
 import { pruneRecords } from './prune.ts';
 import * as queries from './queries.ts';
+import { createRecordIndex } from './record-index.ts';
 import { reviewOf } from './reviews.ts';
 import { search } from './search.ts';
 import { sql } from './sql.ts';
@@ -35,6 +36,7 @@ type RecordReader = Pick<
   | 'head'
   | 'base'
   | 'reviews'
+  | 'index'
   | 'retainedRecords'
   | 'moveSource'
 >;
@@ -152,6 +154,7 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
       }
       return found;
     },
+    index: createRecordIndex(database, toRecord),
     head: async () => headOf((await query(queries.headQuery))[0]),
     base: async () => headOf((await query(queries.baseQuery))[0]),
     moveSource: async () => (await query(queries.baseQuery))[0]?.moving ?? undefined,

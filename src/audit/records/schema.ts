@@ -1,9 +1,12 @@
 import { GENESIS } from '../chain.ts';
 
+/** The condition of the index `records_by_configure`. A query must contain exactly this text to use the index. */
+export const IS_CONFIGURE = "action = 'configure'";
+
 /**
- * The version of the schema. Stores with any other version are refused. Versions 1 to 5 were never released.
+ * The version of the schema. Stores with any other version are refused. Versions 1 to 6 were never released.
  */
-export const SCHEMA_VERSION = 6;
+export const SCHEMA_VERSION = 7;
 
 /** The parts of a table definition that differ between the two databases. */
 export interface TableSyntax {
@@ -40,7 +43,8 @@ function recordTables({ integer, text, table }: TableSyntax): string {
     create index records_by_request on records (request_id, sequence);
     create index records_by_target on records (secret, namespace, sequence, action, outcome, code, mapping)
       where secret is not null;
-    create index records_by_mapping on records (mapping, sequence, action, outcome, code) where mapping is not null;`;
+    create index records_by_mapping on records (mapping, sequence, action, outcome, code) where mapping is not null;
+    create index records_by_configure on records (sequence) where ${IS_CONFIGURE};`;
 }
 
 function recordColumns(text: string): string {

@@ -1,7 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { otherSchema, unusableStore } from '../errors.ts';
 import type { Dialect } from '../records/database.ts';
-import { isBefore } from '../records/queries.ts';
 import { SCHEMA_VERSION, tablesOf } from '../records/schema.ts';
 import { and, raw, sql } from '../records/sql.ts';
 
@@ -26,13 +25,14 @@ export const sqliteDialect: Dialect = {
   using: (index) => raw(` indexed by ${index}`),
   // The queries name the index that SQLite must use.
   unindexed: (column) => column,
-  newestWith: (columns, { column, after, before }) => ({
+  inIndexOrder: (columns, { column, after, before }) => ({
     condition: and([
       ...columns.map((equal) => sql`${equal.column} = ${equal.value}`),
       sql`${column} > ${after}`,
-      ...isBefore(column, before),
+      ...(before === undefined ? [] : [sql`${column} < ${before}`]),
     ]),
-    order: sql`${column} desc`,
+    newestFirst: sql`${column} desc`,
+    oldestFirst: column,
   }),
   // For a `cross join`, SQLite reads the tables in the written order.
   withFingerprint: (fingerprint, { after, before }) => sql`

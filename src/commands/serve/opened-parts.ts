@@ -86,5 +86,11 @@ export function auditOf(opened: OpenedParts): Backend['audit'] {
     append: async (...args) => audit().append(...args),
     base: async () => audit().base(),
     targets: async () => audit().targets(),
+    index: {
+      openIntents: async (...args) => audit().index.openIntents(...args),
+      targetNeighbors: async (...args) => audit().index.targetNeighbors(...args),
+      nearestUse: async (...args) => audit().index.nearestUse(...args),
+      configurations: async (...args) => audit().index.configurations(...args),
+    },
   };
 }

@@ -37,7 +37,7 @@ export function filterOf(query: AuditQuery, now: number): RecordFilter {
   return filter;
 }
 
-const SEQUENCE = {
+export const SEQUENCE = {
   type: 'integer',
   minimum: 1,
   maximum: Number.MAX_SAFE_INTEGER,

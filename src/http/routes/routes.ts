@@ -5,6 +5,7 @@ import { acceptJsonOnly, parseParameters } from '../request-input.ts';
 import { addApprovalRoutes } from './approvals.ts';
 import { addAuditRoutes, addReviewRoute } from './audit.ts';
 import { addExportRoute } from './audit-export.ts';
+import { addChangeRoutes } from './changes.ts';
 import { addHeldRoutes, addPruneRoutes } from './decisions.ts';
 import { addEventRoutes } from './events.ts';
 import { addMappingRoutes } from './mappings.ts';
@@ -26,6 +27,7 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   addAuditRoutes(app, deps);
   addReviewRoute(app);
   addExportRoute(app, deps);
+  addChangeRoutes(app, deps);
   await addEventRoutes(app, deps, limits);
   addSignInRoutes(app, deps);
   addPage(app);
