@@ -62,6 +62,14 @@ export interface KeyChanges {
   readonly removed: readonly string[];
 }
 
+/** A new review state of a record. */
+export interface ReviewEntry {
+  readonly sequence: number;
+  readonly state: ReviewState;
+  /** The day on which somebody looks at the record again, as `2026-01-31`. */
+  readonly followUp?: string;
+}
+
 /** What a person asks for in a `request`, for the target of the record. */
 export interface RequestedAction {
   readonly action: ApprovalAction;
@@ -104,7 +112,7 @@ export interface Entry {
   readonly counts?: Readonly<Record<string, number>>;
   readonly note?: string;
   /** For a `review`: the sequence of the reviewed record, and the review state that this record now has. */
-  readonly review?: { readonly sequence: number; readonly state: ReviewState };
+  readonly review?: ReviewEntry;
   /** For a `request`: what waits for approval. */
   readonly requested?: RequestedAction;
   /**

@@ -1,5 +1,6 @@
 import { matches as matchesGlob } from '../core/glob.ts';
 import { ACTOR_KINDS, type AuditRecord, type EntrySource } from './entry.ts';
+import { needsAttention } from './record-index.ts';
 import type { RecordFilter } from './store.ts';
 
 const MEMBERS = ['mapping', 'namespace', 'secret', 'action', 'phase', 'outcome', 'code', 'instance'] as const;
@@ -17,6 +18,7 @@ export function matches(record: AuditRecord, filter: RecordFilter): boolean {
   if (request !== undefined && request !== record.requestId) return false;
   const fingerprints = [record.before, record.after, ...Object.values(record.values ?? {})];
   if (fingerprint !== undefined && !fingerprints.includes(fingerprint)) return false;
+  if (filter.attention && !needsAttention(record)) return false;
   const { namespace } = record;
   const isIn = (glob: string): boolean => namespace !== undefined && matchesGlob(glob, namespace);
   if (filter.namespaces !== undefined && !filter.namespaces.some(isIn)) return false;

@@ -14,6 +14,14 @@ export function isWrite({ action }: Pick<AuditRecord, 'action'>): boolean {
   return (WRITE_ACTIONS as readonly Action[]).includes(action);
 }
 
+/** Actions that a person should look at although they succeeded. */
+export const NOTABLE_ACTIONS = ['delete', 'adopt', 'rollback'] as const satisfies readonly Action[];
+
+/** Whether a person should look at a record: something failed, was refused or is held, or was destroyed or taken over. */
+export function needsAttention({ action, outcome }: Pick<AuditRecord, 'action' | 'outcome'>): boolean {
+  return outcome !== 'ok' || (NOTABLE_ACTIONS as readonly Action[]).includes(action);
+}
+
 /** Which records to find on one side of a sequence number. The nearest one comes first. */
 export interface NeighborQuery {
   readonly side: 'before' | 'after';

@@ -1,5 +1,6 @@
 import { APPROVAL_ACTIONS } from '../core/approval-rules.ts';
 import { AppError } from '../core/errors.ts';
+import { isDay } from '../core/clock.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import type { FieldChange } from '../core/json.ts';
 import {
@@ -11,6 +12,7 @@ import {
   MAX_VALUES,
   OUTCOMES,
   REVIEW_STATES,
+  type ReviewEntry,
 } from './entry.ts';
 import { limitEntry } from './limit-entry.ts';
 
@@ -78,8 +80,9 @@ function sanitizeSource(source: EntrySource): EntrySource {
   };
 }
 
-function review({ sequence, state }: NonNullable<Entry['review']>): NonNullable<Entry['review']> {
+function review({ sequence, state, followUp }: ReviewEntry): ReviewEntry {
   return {
+    ...optional('followUp', followUp, day),
     sequence: integer(sequence, 'review.sequence'),
     state: oneOf(state, REVIEW_STATES, 'review.state'),
   };
@@ -140,6 +143,11 @@ function integer(value: number, name: string): number {
 
 function time(value: string, name: string): string {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value)) throw malformed(name);
+  return value;
+}
+
+function day(value: string, name: string): string {
+  if (!isDay(value)) throw malformed(name);
   return value;
 }
 

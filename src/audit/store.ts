@@ -33,6 +33,8 @@ export interface RecordFilter {
   readonly request?: string;
   /** Matches `before`, `after` or one of `values`. */
   readonly fingerprint?: string;
+  /** Only records that a person should look at (`needsAttention`). */
+  readonly attention?: true;
   /** The state that the record's last review set, or `unreviewed` if there is no review. */
   readonly review?: ReviewState;
 }
@@ -44,6 +46,8 @@ export interface Review {
   /** In RFC 3339 format. */
   readonly time: string;
   readonly note?: string;
+  /** The day on which somebody looks at the record again, as `2026-01-31`. */
+  readonly followUp?: string;
   /** The sequence of the review itself. */
   readonly sequence: number;
 }

@@ -100,3 +100,9 @@ export function measureBusyShare(): () => number {
     return utilization;
   };
 }
+
+/** Whether the text is an existing day, such as `2026-01-31`. `Date.parse` silently turns 30 February into 2 March. */
+export function isDay(day: string): boolean {
+  const date = /^\d{4}-\d\d-\d\d$/.test(day) ? new Date(day) : undefined;
+  return date !== undefined && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
+}

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { Actor } from '../audit/entry.ts';
 import type { Clock } from '../core/clock.ts';
@@ -137,6 +137,7 @@ export function addAccessControl(
   app.decorateRequest('requester', undefined);
   app.decorateRequest('identity', undefined);
   app.decorateRequest('view', undefined);
+  app.decorateRequest('identifyAgain', undefined);
 
   app.addHook('onRoute', ({ config, url }) => {
     // Every route must declare its access, so that a forgotten declaration never makes a route public.
@@ -150,14 +151,19 @@ export function addAccessControl(
     const { access } = request.routeOptions.config;
     if (access === undefined || access === 'public' || access === 'signed') return;
     const { authorization } = request.headers;
-    const identity =
-      (authorization === undefined ? await identifySession(request, reply, signIn) : undefined) ??
+    const identify = async (renewed?: FastifyReply): Promise<Identity> =>
+      (authorization === undefined ? await identifySession(request, renewed, signIn) : undefined) ??
       (await requestAuthenticator.identify(authorization, networkOf(request.ip)));
+    const viewFor = async (caller: Identity): Promise<View | undefined> => {
+      const namespaces = await caller.namespaces(access, views.namespaces);
+      return namespaces === undefined ? undefined : views.of(namespaces);
+    };
+    const identity = await identify(reply);
     request.requester = requesterFrom(identity, request.ip);
-    const namespaces = await identity.namespaces(access, views.namespaces);
-    if (namespaces === undefined)
+    request.view = await viewFor(identity);
+    if (request.view === undefined)
       throw new AppError('FORBIDDEN', { detail: `the role ${access} is required` });
-    request.view = views.of(namespaces);
+    request.identifyAgain = async () => viewFor(await identify());
     request.identity = {
       ...identity,
       namespaces: (role) => identity.namespaces(role, views.namespaces),

@@ -1,5 +1,6 @@
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
-import { actor, integer, list, object, reference, target, text, time } from './schema-parts.ts';
+import { KINDS } from '../audit/query/review-queue.ts';
+import { actor, boolean, integer, list, object, reference, target, text, time } from './schema-parts.ts';
 
 // The JSON Schemas of the answers about changes.
 
@@ -85,8 +86,40 @@ const optional = [
   ...['counts', 'configuration', 'since', 'review'],
 ];
 
+const reviewCause = object(
+  {
+    id: text,
+    kind: { type: 'string', enum: KINDS },
+    title: text,
+    ...{ code: text, store: text, key: text, mapping: text, requestId: text },
+    count: { ...integer, description: 'How many changes have this cause.' },
+    ...{ first: time, last: time },
+    sequences: { ...list(integer), description: 'The records to review, newest first, at most 200.' },
+    ...{ namespaces: integer, targets: integer },
+    held: { ...list(text), description: 'The ids with which the changes can be released now.' },
+    followUp: { ...text, description: 'For flagged records: the day of the follow-up.' },
+    isDue: { ...boolean, description: 'For flagged records: whether this day has come.' },
+    example: reference('Change'),
+  },
+  ['code', 'store', 'key', 'mapping', 'requestId', 'held', 'followUp', 'isDue'],
+);
+
 export const changeSchemas = {
   Change: object(change, optional),
   ChangeDetail: object({ ...change, record: reference('RecordDetail') }, optional),
   ChangeList: object({ changes: list(reference('Change')), next: text }, ['next']),
+  ReviewQueue: object(
+    {
+      causes: list(reviewCause),
+      next: text,
+      more: { ...boolean, description: 'Whether older records were not read.' },
+    },
+    ['next'],
+  ),
+  Released: object({
+    results: list(
+      object({ id: text, ok: boolean, code: text, message: text, remedy: text }, ['code', 'message', 'remedy']),
+    ),
+  }),
+  Reviewed: object({ reviewed: { ...integer, description: 'The number of reviewed records.' } }),
 } as const;

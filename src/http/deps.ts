@@ -178,6 +178,8 @@ export interface RequestedCommand {
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** Whether a session stays as it is, because pages call the route by themselves. */
+    keepsSession?: boolean;
     /** Returns the command in a request to this route. Undefined if the route changes nothing. */
     command?: (request: FastifyRequest) => RequestedCommand;
   }
@@ -188,5 +190,10 @@ declare module 'fastify' {
     identity: Caller | undefined;
     /** What the caller may see. Undefined on public routes. */
     view: View | undefined;
+    /**
+     * Identifies the caller a second time, for requests that take long. Returns undefined if the caller has lost the
+     * role. @throws AppError, as for a new request.
+     */
+    identifyAgain: (() => Promise<View | undefined>) | undefined;
   }
 }

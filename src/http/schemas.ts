@@ -62,9 +62,10 @@ const reviewed = object(
     by: text,
     time,
     note: text,
+    followUp: { ...text, description: 'The day on which somebody looks at the record again.' },
     sequence: { ...integer, description: 'The sequence of the review record.' },
   },
-  ['by', 'note'],
+  ['by', 'note', 'followUp'],
 );
 
 const record = {
@@ -79,7 +80,9 @@ const record = {
   key: text,
   actor,
   note: text,
-  review: object({ sequence: integer, state: { type: 'string', enum: REVIEW_STATES } }),
+  review: object({ sequence: integer, state: { type: 'string', enum: REVIEW_STATES }, followUp: text }, [
+    'followUp',
+  ]),
   reviewed: {
     ...reviewed,
     description: 'The latest review. Undefined: unreviewed. Not part of the hash.',

@@ -11,26 +11,30 @@ const IDLE_HEADER = 'x-secretbridge-idle';
 
 /**
  * Returns the owner of the session in the cookie, and renews the session. Undefined without a session.
+ * @param reply Gets the renewed cookie. Without it, the session is not renewed.
  * @throws AppError SESSION_ENDED, and FORBIDDEN for a request from another site.
  */
 export async function identifySession(
   request: FastifyRequest,
-  reply: FastifyReply,
+  reply: FastifyReply | undefined,
   getSignIn: (() => SignIn) | undefined,
 ): Promise<Identity | undefined> {
   if (getSignIn === undefined || cookieOf(request, SESSION_COOKIE) === undefined) return undefined;
   const signIn = getSignIn();
   try {
     const session = await browserSession(request, signIn);
+    const isAutomatic =
+      request.headers[IDLE_HEADER] !== undefined || request.routeOptions.config.keepsSession === true;
     const renewed =
-      session === undefined || request.headers[IDLE_HEADER] !== undefined
+      session === undefined || reply === undefined || isAutomatic
         ? undefined
         : signIn.sessions.renewIfDue(session);
-    if (renewed !== undefined) setCookie(reply, SESSION_COOKIE, signIn.sessions.seal(renewed));
+    if (renewed !== undefined && reply !== undefined) setCookie(reply, SESSION_COOKIE, signIn.sessions.seal(renewed));
     return session && identityOf(session, signIn, (renewed ?? session).endsAt);
   } catch (error) {
     // The browser forgets a useless cookie. Otherwise it would send the cookie again with every request.
-    if (error instanceof AppError && error.code === 'SESSION_ENDED') clearCookie(reply, SESSION_COOKIE);
+    if (reply !== undefined && error instanceof AppError && error.code === 'SESSION_ENDED')
+      clearCookie(reply, SESSION_COOKIE);
     throw error;
   }
 }

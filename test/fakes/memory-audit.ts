@@ -271,6 +271,7 @@ function toReview({ review, actor, time, note, sequence }: AuditRecord): Review 
     ...(actor.name === undefined ? {} : { by: actor.name }),
     time,
     ...(note === undefined ? {} : { note }),
+    ...(review?.followUp === undefined ? {} : { followUp: review.followUp }),
     sequence,
   };
 }

@@ -50,6 +50,7 @@ const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, revie
   ['actorSubject', ({ actor }) => actor.subject],
   ['requested', ({ requested }) => (requested === undefined ? '' : JSON.stringify(requested))],
   ['approval', ({ approval }) => approval],
+  ['reviewOfFollowUp', ({ review }) => review?.followUp],
 ];
 
 export function csvHeader(): string {

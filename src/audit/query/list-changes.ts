@@ -1,5 +1,4 @@
 import { AppError } from '../../core/errors.ts';
-import type { AuditRecord } from '../entry.ts';
 import type { RecordFilter } from '../store.ts';
 import { changesFor, type LinkedAudit, membersAmong } from './change-links.ts';
 import type { Change } from './changes.ts';
@@ -14,7 +13,7 @@ export interface ChangePage {
 
 export interface ChangeQuery {
   readonly filter: RecordFilter;
-  /** Whether to return only changes that need a person: they failed, were refused or are held, and have no review. */
+  /** Whether to return only changes that a person should look at (`needsAttention`), and that have no review. */
   readonly isOpen?: boolean;
 }
 
@@ -88,24 +87,18 @@ class Leads {
   async #readBatch(): Promise<readonly Change[]> {
     const { filter, isOpen = false } = this.#query;
     const page = { limit: this.#batch, ...(this.#before === undefined ? {} : { before: this.#before }) };
-    const records = await this.#audit.list(filter, page);
+    const open = { ...filter, attention: true, review: 'unreviewed' } as const;
+    const records = await this.#audit.list(isOpen ? open : filter, page);
     this.#read += records.length;
     this.#isEnd = records.length < this.#batch;
     this.#before = records.at(-1)?.sequence;
     this.#batch = Math.min(MAX_BATCH, this.#batch * 2);
-    const candidates = isOpen ? records.filter(mayBeOpen) : records;
-    const members = await membersAmong(this.#audit.index, candidates, filter);
-    const changes = await changesFor(
+    const members = await membersAmong(this.#audit.index, records, filter);
+    return changesFor(
       this.#audit,
-      candidates.filter(({ sequence }) => !members.has(sequence)),
+      records.filter(({ sequence }) => !members.has(sequence)),
     );
-    return isOpen ? changes.filter(({ review }) => review === undefined) : changes;
   }
-}
-
-/** Whether a record may stand for a change that needs a person. */
-export function mayBeOpen({ outcome, phase, action }: AuditRecord): boolean {
-  return action !== 'review' && (outcome !== 'ok' || phase === 'intent');
 }
 
 /** Whether a change is the same fact as those of a row. */

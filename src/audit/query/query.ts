@@ -1,9 +1,12 @@
-import { DURATION, durationMs } from '../../core/clock.ts';
+import { DURATION, durationMs, isDay } from '../../core/clock.ts';
 import type { AuditRecord } from '../entry.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';
 
 /** A filter as entered by a person. Times may have any form that `parseInstant` accepts. */
-export type AuditQuery = Omit<RecordFilter, 'version' | 'phase' | 'instance' | 'namespaces'>;
+export type AuditQuery = Omit<
+  RecordFilter,
+  'version' | 'phase' | 'instance' | 'namespaces' | 'attention'
+>;
 
 /** Which page of the result to return. */
 export interface PageRequest {
@@ -33,11 +36,6 @@ export function parseInstant(text: string, now: number): string | undefined {
   if (DURATION.test(text)) return toText(now - durationMs(text));
   const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d))?$/.test(text);
   return isTime && isDay(text.slice(0, 10)) ? toText(Date.parse(text)) : undefined;
-}
-
-/** Whether the day exists. `Date.parse` silently turns 30 February into 2 March. */
-function isDay(day: string): boolean {
-  return toText(Date.parse(day))?.startsWith(day) ?? false;
 }
 
 /**

@@ -21,6 +21,7 @@ export function reviewOf({ sequence, review, actor, time, note }: AuditRecord): 
     ...(actor.name === undefined ? {} : { by: actor.name }),
     time,
     ...(note === undefined ? {} : { note }),
+    ...(review.followUp === undefined ? {} : { followUp: review.followUp }),
     sequence,
   };
 }

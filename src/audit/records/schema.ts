@@ -1,4 +1,5 @@
 import { GENESIS } from '../chain.ts';
+import { NOTABLE_ACTIONS } from '../record-index.ts';
 
 /** The condition of the index `records_by_configure`. A query must contain exactly this text to use the index. */
 export const IS_CONFIGURE = "action = 'configure'";
@@ -7,6 +8,15 @@ export const IS_CONFIGURE = "action = 'configure'";
  * The version of the schema. Stores with any other version are refused. Versions 1 to 6 were never released.
  */
 export const SCHEMA_VERSION = 7;
+
+/**
+ * Returns the condition of the index `records_by_attention`, the same as `needsAttention`. A query must contain the same
+ * condition to use the index.
+ */
+export function attentionCondition(table = ''): string {
+  const actions = NOTABLE_ACTIONS.map((action) => `'${action}'`).join(', ');
+  return `(${table}outcome <> 'ok' or ${table}action in (${actions}))`;
+}
 
 /** The parts of a table definition that differ between the two databases. */
 export interface TableSyntax {
@@ -44,6 +54,7 @@ function recordTables({ integer, text, table }: TableSyntax): string {
     create index records_by_target on records (secret, namespace, sequence, action, outcome, code, mapping)
       where secret is not null;
     create index records_by_mapping on records (mapping, sequence, action, outcome, code) where mapping is not null;
+    create index records_by_attention on records (sequence, time, namespace) where ${attentionCondition()};
     create index records_by_configure on records (sequence) where ${IS_CONFIGURE};`;
 }
 

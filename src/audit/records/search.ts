@@ -4,7 +4,8 @@ import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
 import type { AuditDatabase, Dialect, Range } from './database.ts';
 import { columnConditions, instant, type RecordText, sourceConditions, textConditions } from './queries.ts';
-import { and, isOneOf, NOTHING, type Sql, sql } from './sql.ts';
+import { attentionCondition } from './schema.ts';
+import { and, isOneOf, NOTHING, raw, type Sql, sql } from './sql.ts';
 import { BLOCK, columnText } from './tables.ts';
 
 /**
@@ -133,7 +134,7 @@ function startOf(
   actions: readonly Action[] | undefined,
   range: Range,
 ): Start {
-  const { request, secret, key, mapping, fingerprint, review, store } = filter;
+  const { request, secret, key, mapping, fingerprint, attention, review, store } = filter;
   const inRecords = (index: string): Start => ({
     from: sql`records r${using(index)}`,
     sequence: sql`r.sequence`,
@@ -154,6 +155,7 @@ function startOf(
   if (mapping !== undefined) return inRecords('records_by_mapping');
   if (fingerprint !== undefined)
     return join(sql`(${withFingerprint(fingerprint, range)}) d`, sql`1 = 1`, 'fingerprint');
+  if (attention) return inRecords('records_by_attention');
   const hasColumns =
     actions !== undefined || columnConditions('r', without(filter, ['since', 'until'])).length > 0;
   if (!hasColumns && review !== undefined && review !== 'unreviewed')
@@ -171,8 +173,9 @@ export function without(filter: RecordFilter, members: readonly (keyof RecordFil
 
 /** Returns all conditions of a search, for a row `r` of `records`. */
 function recordConditions(filter: RecordFilter, actions: readonly Action[] | undefined): readonly Sql[] {
-  const { request, review } = filter;
+  const { request, attention, review } = filter;
   const conditions = [...columnConditions('r', filter)];
+  if (attention) conditions.push(raw(attentionCondition('r.')));
   if (actions !== undefined) conditions.push(isOneOf('r.action', actions));
   if (review === 'unreviewed')
     conditions.push(sql`r.action <> 'review' and not exists (

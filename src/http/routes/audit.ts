@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
 import {
   type AuditQuery,
@@ -7,20 +7,13 @@ import {
   parseInstant,
   queryRecords,
   toFilter,
-  withReviews,
 } from '../../audit/query/query.ts';
 import { readRecordDetail } from '../../audit/query/record-detail.ts';
-import {
-  MAX_NOTE_LENGTH,
-  NEW_REVIEW_STATES,
-  type NewReviewState,
-  recordReview,
-} from '../../audit/query/review.ts';
 import { trace } from '../../audit/query/trace.ts';
 import type { RecordFilter } from '../../audit/store.ts';
 import { AppError } from '../../core/errors.ts';
-import { actorOf, viewOf } from '../access-control.ts';
-import type { RequestedCommand, RouteDeps } from '../deps.ts';
+import { viewOf } from '../access-control.ts';
+import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { listQuery } from '../paging.ts';
 
@@ -70,65 +63,6 @@ export const FILTERS = {
     type: 'string',
     enum: REVIEW_STATES,
     description: 'Records in this review state.',
-  },
-} as const;
-
-interface ReviewRequest {
-  Params: { readonly sequence: number };
-  Body: { readonly state: NewReviewState; readonly note?: string };
-}
-
-export function addReviewRoute(app: FastifyInstance): void {
-  app.post<ReviewRequest>(
-    '/api/v1/audit/records/:sequence/review',
-    {
-      config: { access: 'reviewer', command: reviewCommand },
-      schema: describe({
-        id: 'review',
-        tag: 'audit',
-        summary: 'Review a record. The review is recorded in the audit.',
-        role: 'reviewer',
-        query: NO_QUERY,
-        parameters: { sequence: SEQUENCE },
-        body: REVIEW_BODY,
-        answer: 'Record',
-        otherAnswers: { 404: 'Error', 409: 'Error', 503: 'Error' },
-      }),
-    },
-    async (request) => {
-      const { sequence } = request.params;
-      const { audit } = viewOf(request);
-      await recordReview(audit, {
-        ...request.body,
-        sequence,
-        actor: actorOf(request),
-        requestId: request.id,
-      });
-      const record = await audit.get(sequence);
-      if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${sequence}` });
-      const [recordWithReview] = await withReviews(audit, [record]);
-      return recordWithReview;
-    },
-  );
-}
-
-function reviewCommand({ params }: FastifyRequest): RequestedCommand {
-  // The parameters may be unchecked texts.
-  const sequence = Number((params as ReviewRequest['Params']).sequence);
-  return { verb: 'audit review', ...(Number.isSafeInteger(sequence) ? { argument: sequence } : {}) };
-}
-
-const REVIEW_BODY = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['state'],
-  properties: {
-    state: { type: 'string', enum: NEW_REVIEW_STATES, description: 'The new review state.' },
-    note: {
-      type: 'string',
-      maxLength: MAX_NOTE_LENGTH,
-      description: 'A note for other reviewers. Never put a secret value here.',
-    },
   },
 } as const;
 

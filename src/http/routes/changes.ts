@@ -69,7 +69,7 @@ const CHANGE_QUERY = listQuery(
       enum: ['open', 'all'],
       default: 'all',
       description:
-        '`open`: only changes that failed, were refused, are held or have no outcome, and have no review.',
+        '`open`: only changes without a review that failed, were refused or held, or that deleted, adopted or rolled back a target.',
     },
   },
   { limit: 50, cursor: CURSOR },

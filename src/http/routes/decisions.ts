@@ -1,9 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { toAppError } from '../../core/errors.ts';
 import { requesterOf, viewOf } from '../access-control.ts';
 import type { RequestedCommand } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
 import { NO_BODY } from '../request-input.ts';
+
+/** Any other text may be a secret value. */
+const HELD_ID = /^[0-9a-f]{12}$/;
 
 export function addHeldRoutes(app: FastifyInstance): void {
   app.get<{ Querystring: ListQuery }>(
@@ -49,6 +53,59 @@ export function addHeldRoutes(app: FastifyInstance): void {
   );
 }
 
+const MAX_RELEASED = 200;
+
+interface BulkRelease {
+  Body: { readonly ids: readonly string[] };
+}
+
+/** Releases one change after the other. A change that cannot be released does not stop the others. */
+export function addBulkReleaseRoute(app: FastifyInstance): void {
+  app.post<BulkRelease>(
+    '/api/v1/held/release',
+    {
+      config: { access: 'operator', command: () => ({ verb: 'release' }) },
+      schema: describe({
+        id: 'releaseMany',
+        tag: 'held',
+        summary: 'Release several held changes, one after the other. The answer has a result for each.',
+        role: 'operator',
+        query: NO_QUERY,
+        body: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['ids'],
+          properties: {
+            ids: {
+              type: 'array',
+              minItems: 1,
+              maxItems: MAX_RELEASED,
+              items: { type: 'string', pattern: HELD_ID.source },
+              description: 'The ids from the list of held changes.',
+            },
+          },
+        },
+        answer: 'Released',
+        otherAnswers: { 503: 'Error' },
+      }),
+    },
+    async (request) => {
+      const results = [];
+      const { service } = viewOf(request);
+      for (const id of new Set(request.body.ids)) {
+        try {
+          const { ok } = await service.release(id, requesterOf(request), request.id);
+          results.push({ id, ok });
+        } catch (thrown) {
+          const error = toAppError(thrown);
+          results.push({ id, ok: false, ...error.toJSON() });
+        }
+      }
+      return { results };
+    },
+  );
+}
+
 export function addPruneRoutes(app: FastifyInstance): void {
   app.get(
     '/api/v1/prune',
@@ -86,9 +143,6 @@ export function addPruneRoutes(app: FastifyInstance): void {
     (request) => viewOf(request).service.prune(requesterOf(request), request.id),
   );
 }
-
-/** Any other text may be a secret value. */
-const HELD_ID = /^[0-9a-f]{12}$/;
 
 function releaseCommand({ params }: FastifyRequest): RequestedCommand {
   const { id } = params as { readonly id: string };
