@@ -2,6 +2,7 @@ import type { TargetId } from '../core/target.ts';
 import type { Head, StoredRecord } from './chain.ts';
 import type { Action, AuditRecord, Entry, EntryOutcome, ReviewState } from './entry.ts';
 import type { RecordIndex } from './record-index.ts';
+import type { AuditSummaries } from './summaries.ts';
 
 /** A filter for records. A record must match all members that are present. */
 export interface RecordFilter {
@@ -149,6 +150,7 @@ export interface AuditStore extends AsyncDisposable {
   reviews(sequences: readonly number[]): Promise<ReadonlyMap<number, Review>>;
   /** Finds records that belong together. */
   readonly index: RecordIndex;
+  readonly summaries: AuditSummaries;
   /**
    * Removes all records up to `until` in one step. `until` must be a record of the chain. The result of `targets` does
    * not change, and copies of some records are retained.

@@ -81,7 +81,7 @@ export interface Backend {
   readonly service: Service;
   readonly audit: Pick<
     AuditStore,
-    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'targets' | 'index'
+    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'targets' | 'index' | 'summaries'
   >;
   /** Returns the checkpoints that are stored outside the audit store. */
   readonly evidence?: () => Promise<Evidence | undefined>;
@@ -99,7 +99,7 @@ export type ServiceView = Omit<Service, 'loops' | 'notReady'>;
 export interface AuditView
   extends Pick<
     AuditStore,
-    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'index'
+    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'index' | 'summaries'
   > {
   /** Returns the position of a record in the chain. */
   position(sequence: number): Promise<ChainPosition>;

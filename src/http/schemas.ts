@@ -2,6 +2,7 @@ import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { RUN_OUTCOMES } from '../core/target.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import { changeSchemas } from './change-schemas.ts';
+import { pictureSchemas } from './picture-schemas.ts';
 import {
   actor,
   approval,
@@ -212,14 +213,16 @@ export const SCHEMAS = {
   ),
   ...signInSchemas,
   ...changeSchemas,
+  ...pictureSchemas,
   Mapping: object(
     {
       mapping: text,
       refreshSeconds: { type: 'number', description: 'Absent if the file of the mapping is disabled.' },
       ...{ sources: list(object({ store: text, key: text })), searches },
+      workloads: { ...list(text), description: 'The workloads that the mapping restarts.' },
       targets: list(reference('Target')),
     },
-    ['refreshSeconds'],
+    ['refreshSeconds', 'workloads'],
   ),
   MappingList: object({ mappings: list(reference('Mapping')), next: text }, ['next']),
   SyncAnswer: object(run),

@@ -2,7 +2,7 @@ import { limitToNamespaces } from '../audit/query/limited.ts';
 import { positionOf } from '../audit/query/record-detail.ts';
 import { AppError } from '../core/errors.ts';
 import type { NamespaceSet, Namespaces } from '../core/roles.ts';
-import type { AuditView, Backend, View } from './deps.ts';
+import type { AuditView, Backend, ServiceView, View } from './deps.ts';
 import { limitService } from './limited-service.ts';
 import { createVerification } from './verification.ts';
 
@@ -29,6 +29,7 @@ export function createViews(
       base: () => audit.base(),
       reviews: (sequences) => audit.reviews(sequences),
       index: audit.index,
+      summaries: audit.summaries,
       append: (entries) => audit.append(entries),
       position: (sequence) => positionOf(audit, sequence),
       verify: () => verification.run(),
@@ -56,10 +57,28 @@ function limit(
   { service, metrics }: Pick<Backend, 'service' | 'metrics'>,
 ): View {
   const limited = limitAudit(audit, namespaces);
+  const limitedService = limitService(service, namespaces, limited);
   return {
-    service: limitService(service, namespaces, limited),
-    audit: limited,
+    service: limitedService,
+    audit: { ...limited, summaries: withOwnSources(limited, audit, limitedService) },
     metrics: { render: () => metrics.render(namespaces.has) },
+  };
+}
+
+/** Adds the versions of the sources that the mappings of this person name. */
+function withOwnSources(
+  limited: AuditView,
+  { summaries }: AuditView,
+  service: Pick<ServiceView, 'mappings'>,
+): AuditView['summaries'] {
+  return {
+    ...limited.summaries,
+    async sourceVersions() {
+      const sources = service.mappings().flatMap((mapping) => mapping.sources);
+      const own = new Set(sources.map(({ store, key }) => JSON.stringify([store, key])));
+      const all = await summaries.sourceVersions();
+      return all.filter(({ store, key }) => own.has(JSON.stringify([store, key])));
+    },
   };
 }
 

@@ -164,6 +164,8 @@ export interface MappingStatus {
   readonly sources: readonly { readonly store: string; readonly key: string }[];
   /** The searches of the mapping. Without a path, the whole store is searched. */
   readonly searches: readonly { readonly store: string; readonly path: string; readonly name?: string }[];
+  /** The workloads that the mapping restarts, in the format of audit records. Absent if there are none. */
+  readonly workloads?: readonly string[];
   readonly targets: readonly TargetStatus[];
 }
 

@@ -7,6 +7,7 @@ import { compareTargets, type TargetId } from '../core/target.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
 import { LABEL, parsePin } from '../sync/ownership-metadata.ts';
+import { formatWorkload } from '../sync/restart.ts';
 import { type ConfigSnapshot, targetKey } from './config-snapshot.ts';
 import type { HeldStatus, MappingStatus, StatusWarning, SyncState, TargetStatus } from './service.ts';
 import type { SourceAges } from './sweep/source-ages.ts';
@@ -218,6 +219,7 @@ export function mappingStatuses(
     mapping: mapping.name,
     refreshSeconds: mapping.refreshMs / 1_000,
     ...sourcesAndSearches(mapping),
+    ...(mapping.restart.length === 0 ? {} : { workloads: mapping.restart.map(formatWorkload) }),
     targets: byMapping.get(mapping.name) ?? [],
   }));
   for (const { mapping } of configured) byMapping.delete(mapping);

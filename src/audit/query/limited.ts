@@ -5,8 +5,9 @@ import type { AuditRecord } from '../entry.ts';
 
 import type { RecordIndex } from '../record-index.ts';
 import type { AuditStore } from '../store.ts';
+import type { AuditSummaries, FoundNote } from '../summaries.ts';
 
-type Limited = Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'reviews' | 'index'>;
+type Limited = Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'reviews' | 'index' | 'summaries'>;
 
 const PAGE = 500;
 /** A page of records, with room for concurrent queries. */
@@ -47,6 +48,7 @@ export function limitToNamespaces(audit: Limited, namespaces: readonly string[])
       }
     },
     index: limitIndex(audit.index, namespaces),
+    summaries: limitSummaries(audit.summaries, namespaces, get),
     async reviews(sequences) {
       const known = [];
       for (const sequence of sequences)
@@ -65,5 +67,34 @@ function limitIndex(index: RecordIndex, namespaces: readonly string[]): RecordIn
       isVisible(target.namespace) ? index.targetNeighbors(target, query) : [],
     nearestUse: async () => undefined,
     configurations: async () => [],
+  };
+}
+
+/** The number of notes that are read to find the visible ones. */
+const MAX_NOTES = 200;
+
+/**
+ * A note is visible if the record is visible that the note is about. The versions of sources can concern any namespace.
+ *
+ * @param get Returns a visible record.
+ */
+function limitSummaries(
+  summaries: AuditSummaries,
+  namespaces: readonly string[],
+  get: (sequence: number) => Promise<AuditRecord | undefined>,
+): AuditSummaries {
+  return {
+    counts: (query) => summaries.counts(query, namespaces),
+    sourceVersions: async () => [],
+    targetsOfSource: (source, limit) => summaries.targetsOfSource(source, limit, namespaces),
+    findNames: (text, limit) => summaries.findNames(text, limit, namespaces),
+    async findNotes(text, limit) {
+      const visible: FoundNote[] = [];
+      for (const note of await summaries.findNotes(text, MAX_NOTES)) {
+        if (visible.length === limit) break;
+        if ((await get(note.about)) !== undefined) visible.push(note);
+      }
+      return visible;
+    },
   };
 }

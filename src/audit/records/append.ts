@@ -7,6 +7,7 @@ import type { AuditDatabase, Transaction, WriteState } from './database.ts';
 import { saveRetained } from './prune.ts';
 import { saveReviews } from './reviews.ts';
 import { sql } from './sql.ts';
+import { sourceVersionRows, summaryRows } from './summary-rows.ts';
 import {
   BLOCK,
   type ChangeKey,
@@ -56,6 +57,7 @@ async function insertRecords(
       spans: spanRows(records),
       targets: targetRows(records),
       open_intents: opened,
+      ...summaryRows(records),
     },
     closed,
     head: { sequence, hash },
@@ -123,8 +125,9 @@ export async function importRetained(
   const open = all.filter((retained) => retained.open).map(({ record }) => record);
   await database.transact(async (transaction) => {
     await saveRetained(transaction, all);
-    const targets = targetRows(all.map(({ record }) => record));
-    await transaction.change({ rows: { open_intents: intentsOf(open).opened, targets } });
+    const records = all.map(({ record }) => record);
+    const rows = { targets: targetRows(records), source_versions: sourceVersionRows(records) };
+    await transaction.change({ rows: { open_intents: intentsOf(open).opened, ...rows } });
     await finishImport(database, transaction);
   });
 }

@@ -1,5 +1,6 @@
 import type { Head } from '../chain.ts';
 import type { Sql } from './sql.ts';
+import { COUNTED, type CountRow, type NoteRow, type PersonRow, type SourceVersionRow } from './summary-rows.ts';
 import type {
   ChangeKey,
   ConfigurationRow,
@@ -106,6 +107,10 @@ export interface NewRows {
   readonly kept_sources: readonly SourceRow[];
   readonly kept_fingerprints: readonly FingerprintRow[];
   readonly configurations: readonly ConfigurationRow[];
+  readonly record_notes: readonly NoteRow[];
+  readonly people: readonly PersonRow[];
+  readonly source_versions: readonly SourceVersionRow[];
+  readonly record_counts: readonly CountRow[];
 }
 
 type Table = keyof NewRows;
@@ -140,6 +145,10 @@ const COLUMNS: { readonly [T in Table]: Columns<T> } = {
   kept_sources: SOURCE,
   kept_fingerprints: FINGERPRINT,
   configurations: ['instance', 'part', 'content'],
+  record_notes: ['sequence', 'about', 'note'],
+  people: ['name', 'namespace'],
+  source_versions: ['store', 'key', 'version', 'since', 'sequence'],
+  record_counts: ['hour', 'namespace', ...COUNTED],
 };
 
 /**
@@ -151,6 +160,13 @@ const CONFLICTS: { readonly [T in Table]?: string } = {
     since = case when excluded.since < spans.since then excluded.since else spans.since end,
     until = case when excluded.until > spans.until then excluded.until else spans.until end`,
   targets: 'on conflict do nothing',
+  people: 'on conflict do nothing',
+  source_versions: `on conflict (store, key) do update set version = excluded.version, sequence = excluded.sequence,
+    since = case when source_versions.version = excluded.version and source_versions.since < excluded.since
+      then source_versions.since else excluded.since end
+    where excluded.sequence > source_versions.sequence`,
+  record_counts: `on conflict (hour, namespace) do update set
+    ${COUNTED.map((column) => `${column} = record_counts.${column} + excluded.${column}`).join(', ')}`,
   open_intents: 'on conflict do nothing',
   configurations: 'on conflict (instance, part) do update set content = excluded.content',
   kept: `on conflict (slot) do update set ${RECORD.map((column) => `${column} = excluded.${column}`).join(', ')}`,

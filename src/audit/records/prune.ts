@@ -10,6 +10,7 @@ import {
 import type { AuditDatabase, Query, Transaction } from './database.ts';
 import { baseQuery } from './queries.ts';
 import { isOneOf, raw, sql } from './sql.ts';
+import { hourOf } from './summary-rows.ts';
 import { BLOCK, fingerprintRows, recordRow, sourceRows } from './tables.ts';
 
 /** The number of records that one transaction deletes. Other writers can run between two transactions. */
@@ -97,8 +98,10 @@ async function deleteBatch(query: Query, until: number): Promise<boolean> {
   const first = row?.first ?? undefined;
   if (first === undefined || first > until) return false;
   const last = Math.min(until, first + DELETE_BATCH - 1);
-  for (const table of ['record_sources', 'record_fingerprints', 'record_reviews', 'records'])
+  for (const table of ['record_sources', 'record_fingerprints', 'record_reviews', 'record_notes', 'records'])
     await query(sql`delete from ${raw(table)} where sequence <= ${last}`);
   await query(sql`delete from spans where block < ${Math.floor((last + 1) / BLOCK)}`);
+  const [span] = await query(sql<{ since: string | null }>`select min(since) as since from spans`);
+  if (span?.since) await query(sql`delete from record_counts where hour < ${hourOf(span.since)}`);
   return true;
 }

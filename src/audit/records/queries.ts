@@ -42,7 +42,7 @@ export function columnConditions(table: string, filter: RecordFilter): readonly 
 }
 
 /** `like` ignores case in SQLite, but names of namespaces have no capital letters. */
-function isInNamespaces(table: string, globs: readonly string[]): Sql {
+export function isInNamespaces(table: string, globs: readonly string[]): Sql {
   const column = `${table}.namespace`;
   const names = globs.filter((glob) => !glob.includes('*'));
   const patterns = globs

@@ -15,6 +15,7 @@ import { createRecordIndex } from './record-index.ts';
 import { reviewOf } from './reviews.ts';
 import { search } from './search.ts';
 import { sql } from './sql.ts';
+import { createSummaries } from './summaries.ts';
 import { readChunk, recordParser, type StoredRow } from './stored-rows.ts';
 
 /** How many records one query reads. The event loop can run other work between two pages. */
@@ -37,6 +38,7 @@ type RecordReader = Pick<
   | 'base'
   | 'reviews'
   | 'index'
+  | 'summaries'
   | 'retainedRecords'
   | 'moveSource'
 >;
@@ -155,6 +157,7 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
       return found;
     },
     index: createRecordIndex(database, toRecord),
+    summaries: createSummaries(database),
     head: async () => headOf((await query(queries.headQuery))[0]),
     base: async () => headOf((await query(queries.baseQuery))[0]),
     moveSource: async () => (await query(queries.baseQuery))[0]?.moving ?? undefined,

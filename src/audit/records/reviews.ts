@@ -54,7 +54,10 @@ const PAGE = 500;
 export async function deleteOrphanRows(query: Query): Promise<void> {
   const [{ last: end } = { last: 0 }] = await query(sql<{ last: number }>`select max(sequence) as last from (
     select sequence from head union all select coalesce(max(sequence), 0) from records) ends`);
-  for (const table of ['record_sources', 'record_fingerprints', 'record_reviews', 'open_intents'])
+  for (const table of [
+    ...['record_sources', 'record_fingerprints', 'record_reviews', 'open_intents'],
+    ...['record_notes', 'source_versions'],
+  ])
     await query({ text: `delete from ${table} where sequence > ?`, values: [end] });
   const orphans = await query(
     sql<{ sequence: number }>`select sequence from record_reviews where review > ${end}`,

@@ -43,7 +43,13 @@ export interface TableSyntax {
  *   each page of an export would take 50 ms.
  */
 export function tablesOf(syntax: TableSyntax): string {
-  return [recordTables(syntax), searchTables(syntax), stateTables(syntax), retainedTables(syntax)].join('\n');
+  return [
+    recordTables(syntax),
+    searchTables(syntax),
+    summaryTables(syntax),
+    stateTables(syntax),
+    retainedTables(syntax),
+  ].join('\n');
 }
 
 function recordTables({ integer, text, table }: TableSyntax): string {
@@ -98,6 +104,37 @@ function searchTables(syntax: TableSyntax): string {
     create index record_reviews_by_state on record_reviews (state, sequence);
     create index record_reviews_by_review on record_reviews (review);
     create table spans (block ${integer} primary key, since ${text} not null, until ${text} not null)${table};`;
+}
+
+/** Returns the tables of `summary-rows.ts`. They grow with the number of names and hours, not of records. */
+function summaryTables({ integer, text, table, index }: TableSyntax): string {
+  return `create table record_notes (
+      sequence ${integer} primary key,
+      about ${integer} not null,
+      note ${text} not null
+    )${table};
+    create table people (
+      name ${text} not null,
+      namespace ${text} not null,
+      primary key (name, namespace)
+    )${index};
+    create table source_versions (
+      store ${text} not null,
+      key ${text} not null,
+      version ${text} not null,
+      since ${text} not null,
+      sequence ${integer} not null,
+      primary key (store, key)
+    )${table};
+    create table record_counts (
+      hour ${integer} not null,
+      namespace ${text} not null,
+      changes ${integer} not null,
+      failures ${integer} not null,
+      refusals ${integer} not null,
+      held ${integer} not null,
+      primary key (hour, namespace)
+    )${index};`;
 }
 
 /**

@@ -92,5 +92,12 @@ export function auditOf(opened: OpenedParts): Backend['audit'] {
       nearestUse: async (...args) => audit().index.nearestUse(...args),
       configurations: async (...args) => audit().index.configurations(...args),
     },
+    summaries: {
+      counts: async (...args) => audit().summaries.counts(...args),
+      sourceVersions: async () => audit().summaries.sourceVersions(),
+      targetsOfSource: async (...args) => audit().summaries.targetsOfSource(...args),
+      findNames: async (...args) => audit().summaries.findNames(...args),
+      findNotes: async (...args) => audit().summaries.findNotes(...args),
+    },
   };
 }
