@@ -163,8 +163,28 @@ const QUERIES = [
   '?review=flagged',
   `?fingerprint=${fingerprint(99)}`,
   `?fingerprint=${fingerprint(99)}&trace=true`,
+  '?state=open',
+  '?namespace=marker-ns&secret=marker-s',
+  '?namespace=own&secret=own',
+  '?store=marker-store&key=marker/key',
+  '?store=marker-store&key=marker/key&version=marker-version',
+  '?store=marker-store',
+  '?actor=marker',
+  '?actor=ann',
+  '?q=m',
+  '?q=marker',
+  '?q=o&limit=100',
+  '?since=1970-01-01&until=2100-01-01&step=24000d',
+  '?olderThan=1s',
+  '?limit=1000',
 ];
-const BODIES = [undefined, '{"state":"reviewed"}', '{"to":1}', '{"to":2}', '{"namespace":"marker-ns"}'];
+const BODIES = [
+  undefined, '{"state":"reviewed"}', '{"to":1}', '{"to":2}', '{"namespace":"marker-ns"}',
+  '{"sequences":[1,7],"state":"reviewed"}',
+  '{"sequences":[2],"state":"reviewed"}',
+  '{"sequences":[1,3],"state":"flagged","note":"x"}',
+  `{"ids":["${'1'.repeat(12)}"]}`,
+];
 
 function addressesOf(path: string): readonly string[] {
   const name = /\{(\w+)\}/.exec(path)?.[1];
@@ -206,7 +226,43 @@ describe('a person who is limited to some namespaces', () => {
     expect(shown).toBeGreaterThan(40);
   });
 
+  it('changes, timelines, searches, numbers and the review queue contain the own part', async () => {
+    await using api = await openApi();
+    const get = async (path: string, token = LIMITED) => (await api.get(`/api/v1/${path}`, token)).json;
+    expect(await get('changes')).toMatchObject({ changes: [{ sequence: 7 }, { sequence: 1 }] });
+    expect(await get('review')).toMatchObject({ causes: [{ sequences: [7], count: 1, namespaces: 1 }] });
+    const series = 'series?since=2027-01-15&until=2027-01-15T23:00:00Z&step=1d';
+    expect(await get(series)).toMatchObject({ changes: [0], refusals: [1] });
+    expect(await get('timeline?namespace=marker-ns&secret=marker-s')).toEqual({
+      ...{ changes: [], now: { targets: [], held: [] } },
+    });
+    const reach = 'reach?store=marker-store&key=marker/key&version=marker-version';
+    expect(await get(reach)).toMatchObject({ now: [], held: [], others: [], more: false });
+    expect(await get('search?q=marker')).toEqual({ results: [] });
+    expect(await get('sources')).toEqual({ sources: [] });
+    const graph = (await get('graph')).nodes as readonly { id: string }[];
+    expect(graph.map(({ id }) => id).sort()).toEqual([
+      ...['mapping:both', 'mapping:own', 'secret:own/both', 'secret:own/own', 'store:vault'],
+    ]);
+    // The same requests find more for a person with all namespaces.
+    expect(await get('search?q=marker', ALL)).toMatchObject({ results: expect.arrayContaining([expect.anything()]) });
+    expect(await get('sources', ALL)).toMatchObject({ sources: [{ store: 'marker-store' }] });
+  });
+
+  it('a bulk review that names a record of another namespace reviews nothing', async () => {
+    await using api = await openApi();
+    const before = (await api.get('/api/v1/changes?action=review', ALL)).json;
+    const answer = await api.call('POST', '/api/v1/review', {
+      ...{ token: LIMITED, headers: { 'content-type': 'application/json' } },
+      body: '{"sequences":[1,2],"state":"reviewed"}',
+    });
+    expect(answer).toMatchObject({ status: 404, json: { code: 'RECORD_MISSING' } });
+    expect((await api.get('/api/v1/changes?action=review', ALL)).json).toEqual(before);
+  });
+
   it.each([
+    ['GET', '/api/v1/changes/2', 404],
+    ['GET', '/api/v1/changes/3', 404],
     ['GET', '/api/v1/mappings/marker-m', 404],
     ['POST', '/api/v1/mappings/marker-m/sync', 404],
     ['POST', '/api/v1/mappings/marker-m/unpin', 404],

@@ -1,3 +1,4 @@
+import { text as textOf } from 'node:stream/consumers';
 import { systemClock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Role } from '../../src/core/roles.ts';
@@ -100,18 +101,24 @@ export async function startTestServer(
   };
   const server = await buildServer(all, { ...LIMITS, ...limits });
   const call: TestServer['call'] = async (method, url, { token, headers, body, from } = {}) => {
+    // The answer of a stream has no end, so only its status and headers count.
+    const payloadAsStream = method === 'GET' && url.startsWith('/api/v1/stream');
     const answer = await server.app.inject({
+      payloadAsStream,
       method,
       url,
       headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
       ...(body === undefined ? {} : { payload: body }),
       ...(from === undefined ? {} : { remoteAddress: from }),
     });
-    const json =
-      /^application\/json/.test(String(answer.headers['content-type'])) && answer.body !== ''
-        ? answer.json()
-        : {};
-    return { status: answer.statusCode, headers: answer.headers, text: answer.body, json };
+    if (payloadAsStream && answer.statusCode === 200) {
+      answer.stream().destroy();
+      return { status: answer.statusCode, headers: answer.headers, text: '', json: {} };
+    }
+    const received = payloadAsStream ? await textOf(answer.stream()) : answer.body;
+    const isJson = /^application\/json/.test(String(answer.headers['content-type'])) && received !== '';
+    const json = isJson ? JSON.parse(received) : {};
+    return { status: answer.statusCode, headers: answer.headers, text: received, json };
   };
   return {
     server,

@@ -126,7 +126,12 @@ async function runCommands(world: World): Promise<readonly Place[]> {
 async function readAnswers(world: World, served: ServiceProcess): Promise<readonly Place[]> {
   const places: Place[] = [];
   const records = ['audit/records?limit=500', 'audit/records/3', 'audit/verify'];
-  const api = ['status', 'mappings', 'mappings/all', 'held', ...records].map((path) => `api/v1/${path}`);
+  const console = [
+    ...['changes?limit=500', 'changes?state=open', 'changes/3', 'review', 'timeline?mapping=all', 'search?q=a'],
+    ...['series', 'picture', 'sources', 'graph', 'timeline?store=vault', 'search?q=vault&limit=100'],
+  ];
+  const paths = ['status', 'mappings', 'mappings/all', 'held', ...records, ...console];
+  const api = paths.map((path) => `api/v1/${path}`);
   for (const path of [...api, 'api/openapi.json', 'metrics', 'livez', 'readyz']) {
     const { status, text: body, headers } = await served.get(`/${path}`);
     expect(status, path).toBe(200);
