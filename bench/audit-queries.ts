@@ -7,6 +7,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ACTIONS, type Action, type AuditRecord, OUTCOMES } from '../src/audit/entry.ts';
+import { limitToNamespaces } from '../src/audit/query/limited.ts';
+import { listCauses } from '../src/audit/query/list-causes.ts';
+import { listChanges } from '../src/audit/query/list-changes.ts';
+import { reachOf } from '../src/audit/query/reach.ts';
+import { seriesOf } from '../src/audit/query/series.ts';
 import { openPostgresAudit } from '../src/audit/postgres/postgres.ts';
 import { openSqliteAudit } from '../src/audit/sqlite/sqlite.ts';
 import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
@@ -214,6 +219,38 @@ for (const size of [3, 4, 5])
       only([...NAMES].sort(() => draw() - 0.5).slice(0, size), randomOrRecordFilter() as RecordFilter),
     ),
   );
+/** Measures the answers of the review console: a view of a list must take less than 200 ms, a search less than 1 s. */
+async function runView(what: string, count: number, view: (n: number) => Promise<unknown>): Promise<void> {
+  const durations: number[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const started = performance.now();
+    await view(n);
+    durations.push(performance.now() - started);
+  }
+  show(what, durations);
+}
+const PAGE = { limit: 50, cursor: undefined };
+const changesOf = (filter: RecordFilter, isOpen = false) => listChanges(store, { filter, isOpen }, PAGE);
+const at = (n: number) => Math.floor(((n * 37) % 310) ** 2 / 310);
+const VIEWS: readonly (readonly [string, (n: number) => Promise<unknown>])[] = [
+  ['changes', () => changesOf({})],
+  ['changes, older page', (n) => listChanges(store, { filter: {} }, { limit: 50, cursor: String(total - n * 9_000) })],
+  ['changes, open', () => changesOf({}, true)],
+  ['changes, failed', () => changesOf({ outcome: 'failed' })],
+  ['changes, namespace', (n) => changesOf({ namespace: `team-${n % 27}` })],
+  ['changes, limited person', (n) => listChanges(limitToNamespaces(store, [`team-${n % 27}`]), { filter: {} }, PAGE)],
+  ['timeline, Secret', (n) => changesOf({ namespace: `team-${at(n) % 25}`, secret: `secret-${at(n)}` })],
+  ['timeline, mapping', (n) => changesOf({ mapping: `mapping-${at(n)}` })],
+  ['timeline, source', (n) => changesOf({ store: STORES[at(n) % 4] ?? '', key: `apps/${at(n)}/${n % 2}` })],
+  ['timeline, person', (n) => changesOf({ actor: `person-${n % 22}` })],
+  ['review queue', () => listCauses(store, {}, { ...PAGE, now, held: [] })],
+  ['reach', (n) => reachOf(store, { store: STORES[at(n) % 4] ?? '', key: `apps/${at(n)}/1`, version: String(n * 30) })],
+  ['series, all records', () => seriesOf(store, { since: new Date(START).toISOString(), until: new Date(now).toISOString() })],
+  ['source versions', () => store.summaries.sourceVersions()],
+  ['search, names', (n) => Promise.all([store.summaries.findNames(`${n}`, 20), store.summaries.findNotes('nowhere', 20)])],
+];
+for (const [what, view] of VIEWS) await runView(what, 30, view);
+
 show(
   'all queries',
   queries.map(({ ms }) => ms),
