@@ -243,7 +243,7 @@ const VIEWS: readonly (readonly [string, (n: number) => Promise<unknown>])[] = [
   ['timeline, mapping', (n) => changesOf({ mapping: `mapping-${at(n)}` })],
   ['timeline, source', (n) => changesOf({ store: STORES[at(n) % 4] ?? '', key: `apps/${at(n)}/${n % 2}` })],
   ['timeline, person', (n) => changesOf({ actor: `person-${n % 22}` })],
-  ['review queue', () => listCauses(store, {}, { ...PAGE, now, held: [] })],
+  ['review queue', () => listCauses(store, {}, { ...PAGE, now, held: [], requests: [] })],
   ['reach', (n) => reachOf(store, { store: STORES[at(n) % 4] ?? '', key: `apps/${at(n)}/1`, version: String(n * 30) })],
   ['series, all records', () => seriesOf(store, { since: new Date(START).toISOString(), until: new Date(now).toISOString() })],
   ['source versions', () => store.summaries.sourceVersions()],

@@ -30,13 +30,13 @@ const DECISIONS = 12;
 export async function membersAmong(
   index: RecordIndex,
   records: readonly AuditRecord[],
-  { action }: RecordFilter,
+  filter: RecordFilter,
 ): Promise<ReadonlySet<number>> {
   const intents = records.filter((record) => isIntentOfWrite(record));
   const open = await index.openIntents(intents.map(({ sequence }) => sequence));
   const members = intents.filter(({ sequence }) => !open.has(sequence));
   const others = await Promise.all(
-    records.map(async (record) => ((await isMember(index, record, action)) ? [record] : [])),
+    records.map(async (record) => ((await isMember(index, record, filter)) ? [record] : [])),
   );
   return new Set([...members, ...others.flat()].map(({ sequence }) => sequence));
 }
@@ -48,9 +48,12 @@ function isIntentOfWrite(record: AuditRecord): boolean {
 async function isMember(
   index: RecordIndex,
   record: AuditRecord,
-  filtered: RecordFilter['action'],
+  { action, outcome, code, attention }: RecordFilter,
 ): Promise<boolean> {
-  if (record.action === filtered) return false;
+  if (record.action === action) return false;
+  // The write succeeded, so such a filter finds the failed restart only if it stands for itself.
+  const isSelected = attention === true || outcome !== undefined || code !== undefined;
+  if (isSelected && record.outcome !== 'ok') return false;
   if (record.action === 'restart') return (await writeOf(index, record)) !== undefined;
   if (record.action === 'read' && record.outcome === 'ok') return isUsed(index, record);
   return false;

@@ -1,5 +1,6 @@
 import type { AuditRecord } from '../entry.ts';
-import type { RecordFilter, Review } from '../store.ts';
+import { matches } from '../matches.ts';
+import type { AuditStore, RecordFilter, Review } from '../store.ts';
 import { changesFor, type LinkedAudit, membersAmong } from './change-links.ts';
 import { type Change, changeOf, NO_SURROUNDINGS } from './changes.ts';
 import type { PageRequest } from './query.ts';
@@ -15,25 +16,43 @@ export interface ReviewQueue {
 /** The number of records that the queue reads at most. */
 const MAX_READ = 2_000;
 const MAX_FLAGGED = 500;
+const MAX_REQUESTS = 100;
+
+export interface QueueOptions extends PageRequest {
+  readonly now: number;
+  readonly held: readonly HeldChange[];
+  /** The sequences of the requests that wait for approval. */
+  readonly requests: readonly number[];
+}
 
 /** Returns what a person should look at, grouped by cause. A flagged record stays in the queue until it is reviewed. */
 export async function listCauses(
-  audit: LinkedAudit,
+  audit: LinkedAudit & Pick<AuditStore, 'get'>,
   filter: RecordFilter,
-  { limit, cursor, now, held }: PageRequest & { readonly now: number; readonly held: readonly HeldChange[] },
+  { limit, cursor, now, held, requests }: QueueOptions,
 ): Promise<ReviewQueue> {
-  const [open, flagged] = await Promise.all([
+  const [open, flagged, pending] = await Promise.all([
     read(audit, { ...filter, attention: true, review: 'unreviewed' }, MAX_READ),
     read(audit, { ...filter, review: 'flagged' }, MAX_FLAGGED),
+    Promise.all(requests.slice(0, MAX_REQUESTS).map((sequence) => audit.get(sequence))),
   ]);
+  const pendingRecords = pending.flatMap((record) => (record && matches(record, filter) ? [record] : []));
   const today = new Date(now).toISOString().slice(0, 10);
-  const changes = [...open.changes, ...flagged.changes].sort((a, b) => b.sequence - a.sequence);
+  const waiting = pendingRecords.map((record) => changeOf(record, NO_SURROUNDINGS));
+  const unique = new Map(
+    [...open.changes, ...flagged.changes, ...waiting].map((change) => [change.sequence, change]),
+  );
+  const changes = [...unique.values()].sort((a, b) => b.sequence - a.sequence);
   const all = groupByCause(changes, { today, held });
   const start = cursor === undefined ? 0 : all.findIndex(({ id }) => id === cursor) + 1;
   const page = all.slice(start, start + limit);
   const next = start + limit < all.length ? page.at(-1)?.id : undefined;
   const isCut = open.isCut || flagged.isCut;
-  const causes = await withExamples(audit, page, [...open.records, ...flagged.records]);
+  const causes = await withExamples(audit, page, [
+    ...open.records,
+    ...flagged.records,
+    ...pendingRecords,
+  ]);
   return { causes, ...(next === undefined ? {} : { next }), more: isCut };
 }
 

@@ -87,13 +87,13 @@ class Leads {
   async #readBatch(): Promise<readonly Change[]> {
     const { filter, isOpen = false } = this.#query;
     const page = { limit: this.#batch, ...(this.#before === undefined ? {} : { before: this.#before }) };
-    const open = { ...filter, attention: true, review: 'unreviewed' } as const;
-    const records = await this.#audit.list(isOpen ? open : filter, page);
+    const selected: RecordFilter = isOpen ? { ...filter, attention: true, review: 'unreviewed' } : filter;
+    const records = await this.#audit.list(selected, page);
     this.#read += records.length;
     this.#isEnd = records.length < this.#batch;
     this.#before = records.at(-1)?.sequence;
     this.#batch = Math.min(MAX_BATCH, this.#batch * 2);
-    const members = await membersAmong(this.#audit.index, records, filter);
+    const members = await membersAmong(this.#audit.index, records, selected);
     return changesFor(
       this.#audit,
       records.filter(({ sequence }) => !members.has(sequence)),

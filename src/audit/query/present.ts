@@ -36,14 +36,15 @@ export async function presentContent(
   return { sequence, time, action, keys: keysAfter(done), sources };
 }
 
-/** Returns the successful writes of a target, newest first. */
+/** Returns the successful writes of a target, newest first. @param before Ignore this sequence and later ones. */
 export async function doneWrites(
   index: LinkedAudit['index'],
   target: TargetId,
   limit: number,
+  before = Number.MAX_SAFE_INTEGER,
 ): Promise<readonly AuditRecord[]> {
   const writes = await index.targetNeighbors(target, {
-    ...{ side: 'before', sequence: Number.MAX_SAFE_INTEGER, actions: WRITE_ACTIONS, limit },
+    ...{ side: 'before', sequence: before, actions: WRITE_ACTIONS, limit },
   });
   return writes.filter(({ phase, outcome }) => phase === 'outcome' && outcome === 'ok');
 }

@@ -1,6 +1,7 @@
 import type { TargetId } from '../../core/target.ts';
 import type { AuditRecord, EntrySource } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
+import type { SourceTarget } from '../summaries.ts';
 import { doneWrites } from './present.ts';
 
 /** A Secret that holds or held a version of a source. */
@@ -41,9 +42,11 @@ export async function reachOf(
     audit.summaries.targetsOfSource(key, MAX_TARGETS + 1),
     version === undefined ? [] : audit.summaries.targetsOfSource(source, MAX_TARGETS + 1),
   ]);
-  const targets = new Map([...ofVersion, ...all].map((target) => [idOf(target), target]));
+  const targets = new Map([...all, ...ofVersion].map((target) => [idOf(target), target]));
+  // The targets that used the version come first.
+  const ordered = [...ofVersion, ...all].map((target) => targets.get(idOf(target)) ?? target);
   const found = await Promise.all(
-    [...targets.values()].slice(0, MAX_TARGETS).map((target) => usesOf(audit, target, source)),
+    [...new Set(ordered)].slice(0, MAX_TARGETS).map((target) => usesOf(audit, target, source)),
   );
   const now: ReachedTarget[] = [];
   const held: ReachedTarget[] = [];
@@ -62,7 +65,7 @@ function idOf({ namespace, secret }: TargetId): string {
 
 async function usesOf(
   { index }: ReachAudit,
-  { namespace, secret }: TargetId,
+  { namespace, secret, sequence: used }: SourceTarget,
   { store, key, version }: Parameters<typeof reachOf>[1],
 ): Promise<{ readonly target: ReachedTarget; readonly hadVersion: boolean } | undefined> {
   const versionsIn = ({ action, sources }: AuditRecord): readonly string[] =>
@@ -73,7 +76,11 @@ async function usesOf(
   const [last] = done;
   if (last === undefined) return undefined;
   const { mapping, sequence, time } = last;
-  const hadVersion = done.some((write) => version !== undefined && versionsIn(write).includes(version));
+  const has = (write: AuditRecord): boolean => version !== undefined && versionsIn(write).includes(version);
+  // The version may have been written long ago. `used` is the last record that names it.
+  const hadVersion =
+    done.some(has) ||
+    (version !== undefined && (await doneWrites(index, { namespace, secret }, WRITES, used + 1)).some(has));
   return {
     target: {
       ...{ namespace, secret, sequence, time },

@@ -154,8 +154,9 @@ function toCause(
 }
 
 function causeOf(change: Change, held: HeldChange | undefined): CauseKey {
-  const { review, action, outcome, code } = change;
+  const { review, action, outcome, code, note, requestId } = change;
   if (review?.state === 'flagged') return flagOf(change);
+  if (action === 'request') return { kind: 'approval', title: `${note ?? action} waits for approval`, requestId };
   if (outcome === 'held') return holdOf(held);
   if (outcome === 'ok') return successOf(change);
   if (action === 'configure') return { kind: 'configuration', title: 'the configuration is not valid', code };

@@ -148,7 +148,7 @@ function addQueueRoute(app: FastifyInstance, { clock }: RouteDeps): void {
         id: 'listReview',
         tag: 'changes',
         summary:
-          'What a person should look at, grouped by cause: changes that failed, were refused or held, deletions, adoptions and rollbacks without a review, and flagged records.',
+          'What a person should look at, grouped by cause: changes that failed, were refused or held, deletions, adoptions and rollbacks without a review, requests for approval, and flagged records.',
         role: 'viewer',
         query: QUEUE_QUERY,
         answer: 'ReviewQueue',
@@ -158,7 +158,10 @@ function addQueueRoute(app: FastifyInstance, { clock }: RouteDeps): void {
       const { limit, cursor, ...query } = request.query;
       const now = clock.now();
       const { audit, service } = viewOf(request);
-      return listCauses(audit, filterOf(query, now), { limit, cursor, now, held: service.held() });
+      const approvals = await service.approvals();
+      const requests = approvals.flatMap(({ state, sequence }) => (state === 'pending' ? [sequence] : []));
+      const options = { limit, cursor, now, held: service.held(), requests };
+      return listCauses(audit, filterOf(query, now), options);
     },
   );
 }
