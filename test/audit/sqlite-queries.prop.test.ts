@@ -33,6 +33,7 @@ const filter = fc.record(
     code: fc.constantFrom(...CODES),
     request: name,
     fingerprint: someFingerprint,
+    attention: fc.constant(true as const),
     review: fc.constantFrom(...REVIEW_STATES),
   },
   { requiredKeys: [] },
@@ -47,7 +48,7 @@ it('a SQLite store answers every query like a list in memory, and its chain stay
   const batches = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 6 });
   // Combines only a few conditions, so that records match.
   const question = fc
-    .tuple(filter, fc.nat(15), fc.nat(5))
+    .tuple(filter, fc.nat(16), fc.nat(5))
     .map(([all, skip, take]) => Object.fromEntries(Object.entries(all).slice(skip, skip + take)));
   const questions = fc.array(question, { minLength: 20, maxLength: 20 });
   await fc.assert(

@@ -1,7 +1,8 @@
-import { describeAuditStore, HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
+import { describeAuditConsole } from '../conformance/audit-console.ts';
+import { type AuditHarness, describeAuditStore, HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
 import { createMemoryAudit, type MemoryAudit } from './memory-audit.ts';
 
-describeAuditStore('memory', async () => {
+const open = async (): Promise<AuditHarness> => {
   const clock = tickingClock();
   let log: MemoryAudit | undefined;
   return {
@@ -11,4 +12,7 @@ describeAuditStore('memory', async () => {
     },
     async [Symbol.asyncDispose]() {},
   };
-});
+};
+
+describeAuditStore('memory', open);
+describeAuditConsole('memory', open);

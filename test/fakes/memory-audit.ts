@@ -231,7 +231,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
             .slice(0, limit),
         ),
     },
-    summaries: memorySummaries(all, newest),
+    summaries: memorySummaries(all, newest, () => [...log.pruned, ...all()]),
     prune: (until) =>
       use(() => {
         if (until.sequence === log.base.sequence && until.hash === log.base.hash) return 0;
@@ -300,6 +300,7 @@ function neighbors(
 function memorySummaries(
   all: () => readonly AuditRecord[],
   newest: (filter: RecordFilter, actions?: readonly Action[]) => readonly AuditRecord[],
+  everything: () => readonly AuditRecord[],
 ): AuditSummaries {
   const isIn = (namespace: string, globs: readonly string[] | undefined): boolean =>
     globs?.some((glob) => matchesGlob(glob, namespace)) ?? true;
@@ -316,7 +317,7 @@ function memorySummaries(
       }
       return [...steps.values()].sort((a, b) => a.hour - b.hour);
     },
-    sourceVersions: async () => summaryRows(all()).source_versions.map(({ sequence: _, ...row }) => row),
+    sourceVersions: async () => summaryRows(everything()).source_versions.map(({ sequence: _, ...row }) => row),
     async targetsOfSource(source, limit, namespaces) {
       const found = new Map<string, { namespace: string; secret: string; sequence: number }>();
       for (const { namespace, secret, sequence } of newest({ ...source, ...(namespaces && { namespaces }) }, WRITE_ACTIONS))
@@ -326,13 +327,13 @@ function memorySummaries(
     },
     async findNames(text, limit, namespaces) {
       const targets = new Map(
-        newest({}, WRITE_ACTIONS).flatMap(({ namespace = '', secret = '' }) =>
+        newest({}, ['create', 'update', 'adopt', 'repair', 'rollback']).flatMap(({ namespace = '', secret = '' }) =>
           contains(secret, text) && isIn(namespace, namespaces)
             ? [[`${secret}/${namespace}`, { namespace, secret }] as const]
             : [],
         ),
       );
-      const { people, source_versions: sources } = summaryRows(all());
+      const { people, source_versions: sources } = summaryRows(everything());
       const names = people.filter(({ name, namespace }) => contains(name, text) && isIn(namespace, namespaces));
       return {
         targets: [...targets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, id]) => id).slice(0, limit),
