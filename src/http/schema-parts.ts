@@ -1,4 +1,4 @@
-import { ACTOR_KINDS } from '../audit/entry.ts';
+import { ACTOR_KINDS, REVIEW_STATES } from '../audit/entry.ts';
 import { APPROVAL_ACTIONS } from '../core/approval-rules.ts';
 import { APPROVAL_STATES } from '../service/approvals.ts';
 
@@ -137,4 +137,17 @@ export const intake = object(
     code: text,
   },
   ['lastEvent', 'code'],
+);
+
+/** The last review of a record. */
+export const reviewed = object(
+  {
+    state: { type: 'string', enum: REVIEW_STATES },
+    by: text,
+    time,
+    note: text,
+    followUp: { ...text, description: 'The day on which somebody looks at the record again.' },
+    sequence: { ...integer, description: 'The sequence of the review record.' },
+  },
+  ['by', 'note', 'followUp'],
 );

@@ -21,6 +21,7 @@ import {
   recordExtras,
   reference,
   requests,
+  reviewed,
   searches,
   skipped,
   target,
@@ -56,18 +57,6 @@ const run = {
   warnings,
   pending: integer,
 } as const;
-
-const reviewed = object(
-  {
-    state: { type: 'string', enum: REVIEW_STATES },
-    by: text,
-    time,
-    note: text,
-    followUp: { ...text, description: 'The day on which somebody looks at the record again.' },
-    sequence: { ...integer, description: 'The sequence of the review record.' },
-  },
-  ['by', 'note', 'followUp'],
-);
 
 const record = {
   sequence: integer,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { LinkedAudit } from '../../src/audit/query/change-links.ts';
-import type { Change } from '../../src/audit/query/changes.ts';
+import type { Change } from '../../src/audit/query/change-types.ts';
 import { limitToNamespaces } from '../../src/audit/query/limited.ts';
 import { listChanges } from '../../src/audit/query/list-changes.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';

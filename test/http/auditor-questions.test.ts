@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
-import type { Change } from '../../src/audit/query/changes.ts';
+import type { Change } from '../../src/audit/query/change-types.ts';
 import { pruneOrphans } from '../../src/commands/prune.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';

@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import type { AuditRecord } from '../entry.ts';
 import { isWrite } from '../record-index.ts';
 import { changesFor, type LinkedAudit, membersAmong, writeOf } from './change-links.ts';
-import type { Change } from './changes.ts';
+import type { Change } from './change-types.ts';
 import { type ChainPosition, counterpartOf, type RecordDetail, readRecordDetail } from './record-detail.ts';
 
 export interface ChangeDetail extends Change {

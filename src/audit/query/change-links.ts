@@ -2,14 +2,8 @@ import type { AuditRecord } from '../entry.ts';
 import { isPerson } from '../entry.ts';
 import { isWrite, type RecordIndex, WRITE_ACTIONS } from '../record-index.ts';
 import type { AuditStore, RecordFilter } from '../store.ts';
-import {
-  type Change,
-  changeOf,
-  intentsOf,
-  isRestartOf,
-  NO_SURROUNDINGS,
-  type Surroundings,
-} from './changes.ts';
+import type { Change, Surroundings } from './change-types.ts';
+import { changeOf, intentsOf, isRestartOf, NO_SURROUNDINGS } from './changes.ts';
 
 // Finds the records that belong to a change. `changes.ts` builds the change from them.
 

@@ -1,99 +1,18 @@
-import type { FieldChange } from '../../core/json.ts';
-import type { Actor, AuditRecord, EntryOutcome, EntrySource } from '../entry.ts';
-import { isPerson } from '../entry.ts';
+import type { AuditRecord } from '../entry.ts';
 import { isWrite } from '../record-index.ts';
 import type { Review } from '../store.ts';
+import { causeOf, versionBefore } from './change-cause.ts';
+import type {
+  Change,
+  ChangedSource,
+  KeyChange,
+  Participant,
+  Restart,
+  Surroundings,
+} from './change-types.ts';
 
 // A change is what a person sees as one event: the records of an intent, its outcome, the reads of its sources and its
 // restarts are one change. This file is the only place that turns records into changes. It reads nothing.
-
-/** One key of a target, with fingerprints. */
-export interface KeyChange {
-  readonly name: string;
-  readonly change: 'added' | 'changed' | 'removed' | 'kept';
-  readonly before?: string;
-  readonly after?: string;
-}
-
-export interface ChangedSource extends EntrySource {
-  /** The version that the previous write of the target used, if it was another one. */
-  readonly previousVersion?: string;
-}
-
-export interface Restart {
-  readonly kind: string;
-  readonly name: string;
-  readonly outcome: EntryOutcome | 'pending';
-  readonly code?: string;
-}
-
-export interface Cause {
-  readonly kind: 'schedule' | 'event' | 'drift' | 'person' | 'configuration' | 'recovery' | 'unknown';
-  /** The configuration change, if the configuration is the cause and the caller may see it. */
-  readonly sequence?: number;
-  readonly revision?: string;
-  readonly changes?: readonly FieldChange[];
-}
-
-/** A person who took part in a change, besides its actor. */
-export interface Participant {
-  readonly role: 'requested' | 'approved' | 'rejected' | 'released';
-  readonly name: string;
-  readonly time: string;
-  readonly sequence: number;
-}
-
-export interface Change {
-  /** The sequence of the record that stands for the change: its outcome, or its intent while it has no outcome. */
-  readonly sequence: number;
-  /** The sequences of all records of the change, in ascending order. */
-  readonly records: readonly number[];
-  readonly time: string;
-  readonly durationMs?: number;
-  readonly action: AuditRecord['action'];
-  readonly outcome: EntryOutcome | 'pending';
-  readonly code?: string;
-  readonly note?: string;
-  readonly actor: Pick<Actor, 'kind' | 'name'>;
-  readonly requestId: string;
-  readonly cause: Cause;
-  readonly people?: readonly Participant[];
-  readonly mapping?: string;
-  readonly namespace?: string;
-  readonly secret?: string;
-  readonly store?: string;
-  readonly key?: string;
-  readonly keys: readonly KeyChange[];
-  readonly sources: readonly ChangedSource[];
-  readonly restarts: readonly Restart[];
-  readonly counts?: Readonly<Record<string, number>>;
-  /** For a change of the configuration. */
-  readonly configuration?: {
-    readonly hash?: string;
-    readonly revision?: string;
-    readonly changes: readonly FieldChange[];
-  };
-  /** How many equal facts this change stands for. */
-  readonly count: number;
-  /** When the first of them happened. */
-  readonly since?: string;
-  readonly review?: Omit<Review, 'sequence'>;
-}
-
-/** The records around the record that stands for a change. */
-export interface Surroundings {
-  /** The earlier writes of the same target, newest first. */
-  readonly earlier: readonly AuditRecord[];
-  /** The restarts that the change caused, oldest first. */
-  readonly restarts: readonly AuditRecord[];
-  /** The sequences of the reads whose values the change used. */
-  readonly reads: readonly number[];
-  /** The records of people who decided about the change. */
-  readonly decisions: readonly AuditRecord[];
-  /** The last configuration that came into force before the change. */
-  readonly configuration?: AuditRecord | undefined;
-  readonly review?: Review | undefined;
-}
 
 export const NO_SURROUNDINGS: Surroundings = {
   earlier: [],
@@ -186,16 +105,15 @@ function valueBefore(name: string, previous: readonly AuditRecord[]): string | u
   return undefined;
 }
 
-function sourcesOf({ sources }: AuditRecord, previous: AuditRecord | undefined): readonly ChangedSource[] {
+function sourcesOf(
+  { sources }: AuditRecord,
+  previous: AuditRecord | undefined,
+): readonly ChangedSource[] {
   return sources.map((source) => {
-    const earlier = previous?.sources.find((other) => isSameSource(other, source))?.version;
+    const earlier = versionBefore(source, previous);
     const isNew = earlier !== undefined && earlier !== source.version;
     return { ...source, ...(isNew ? { previousVersion: earlier } : {}) };
   });
-}
-
-function isSameSource(a: EntrySource, b: EntrySource): boolean {
-  return a.store === b.store && a.key === b.key && a.property === b.property;
 }
 
 const NAMED_WORKLOAD = /^(\w+)\/(\S+)$/;
@@ -211,48 +129,6 @@ function restartsOf(records: readonly AuditRecord[]): readonly Restart[] {
     last.set(note, { ...workload, outcome: result, ...defined({ code }) });
   }
   return [...last.values()];
-}
-
-function causeOf(
-  record: AuditRecord,
-  previous: AuditRecord | undefined,
-  configuration: AuditRecord | undefined,
-): Cause {
-  const { actor, action, note } = record;
-  if (isPerson(actor)) return { kind: 'person' };
-  if (actor.kind === 'drift' || action === 'repair') return { kind: 'drift' };
-  if (actor.kind === 'startup' && note?.startsWith('found after a crash')) return { kind: 'recovery' };
-  if (isWrite(record) && hasSameVersions(record, previous)) {
-    const details = configurationFor(record, previous, configuration);
-    if (details !== undefined) return { kind: 'configuration', ...details };
-    // A change of the configuration is an event without the name of an event source.
-    if (actor.kind === 'event' && actor.name === undefined) return { kind: 'configuration' };
-  }
-  if (actor.kind === 'startup') return { kind: 'unknown' };
-  return { kind: actor.kind === 'event' ? 'event' : 'schedule' };
-}
-
-function hasSameVersions(record: AuditRecord, previous: AuditRecord | undefined): boolean {
-  return sourcesOf(record, previous).every((source) => source.previousVersion === undefined);
-}
-
-/** A configuration can be the cause if it came into force after the previous write, and concerns the target. */
-function configurationFor(
-  record: AuditRecord,
-  previous: AuditRecord | undefined,
-  configuration: AuditRecord | undefined,
-): Pick<Cause, 'sequence' | 'revision' | 'changes'> | undefined {
-  if (configuration === undefined || configuration.sequence < (previous?.sequence ?? 0)) return undefined;
-  const { sequence, revision, changes } = configuration;
-  const own = changes?.filter(({ path }) => isAbout(path, record));
-  if (own?.length === 0) return undefined;
-  return { sequence, ...defined({ revision, changes: own }) };
-}
-
-/** Whether a field of the configuration belongs to the mapping or to a store of a record. */
-function isAbout(path: string, { mapping, sources }: AuditRecord): boolean {
-  const subjects = [`mappings.${mapping}`, ...sources.map(({ store }) => `stores.${store}`)];
-  return subjects.some((subject) => path === subject || path.startsWith(`${subject}.`));
 }
 
 const ROLES: Readonly<Record<string, Participant['role']>> = {

@@ -2,7 +2,8 @@ import type { AuditRecord } from '../entry.ts';
 import { matches } from '../matches.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';
 import { changesFor, type LinkedAudit, membersAmong } from './change-links.ts';
-import { type Change, changeOf, NO_SURROUNDINGS } from './changes.ts';
+import type { Change } from './change-types.ts';
+import { changeOf, NO_SURROUNDINGS } from './changes.ts';
 import type { PageRequest } from './query.ts';
 import { groupByCause, type HeldChange, type ReviewCause } from './review-queue.ts';
 

@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { RecordFilter } from '../store.ts';
 import { changesFor, type LinkedAudit, membersAmong } from './change-links.ts';
-import type { Change } from './changes.ts';
+import type { Change } from './change-types.ts';
 import type { PageRequest } from './query.ts';
 
 export interface ChangePage {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
-import type { Change } from './changes.ts';
+import type { Change } from './change-types.ts';
 
 // The review queue: what a person should look at, grouped by its cause. One store that is down is one row. This file
 // reads nothing.
