@@ -7,12 +7,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ACTIONS, type Action, type AuditRecord, OUTCOMES } from '../src/audit/entry.ts';
+import { openPostgresAudit } from '../src/audit/postgres/postgres.ts';
 import { limitToNamespaces } from '../src/audit/query/limited.ts';
 import { listCauses } from '../src/audit/query/list-causes.ts';
 import { listChanges } from '../src/audit/query/list-changes.ts';
 import { reachOf } from '../src/audit/query/reach.ts';
 import { seriesOf } from '../src/audit/query/series.ts';
-import { openPostgresAudit } from '../src/audit/postgres/postgres.ts';
 import { openSqliteAudit } from '../src/audit/sqlite/sqlite.ts';
 import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
@@ -234,20 +234,36 @@ const changesOf = (filter: RecordFilter, isOpen = false) => listChanges(store, {
 const at = (n: number) => Math.floor(((n * 37) % 310) ** 2 / 310);
 const VIEWS: readonly (readonly [string, (n: number) => Promise<unknown>])[] = [
   ['changes', () => changesOf({})],
-  ['changes, older page', (n) => listChanges(store, { filter: {} }, { limit: 50, cursor: String(total - n * 9_000) })],
+  [
+    'changes, older page',
+    (n) => listChanges(store, { filter: {} }, { limit: 50, cursor: String(total - n * 9_000) }),
+  ],
   ['changes, open', () => changesOf({}, true)],
   ['changes, failed', () => changesOf({ outcome: 'failed' })],
   ['changes, namespace', (n) => changesOf({ namespace: `team-${n % 27}` })],
-  ['changes, limited person', (n) => listChanges(limitToNamespaces(store, [`team-${n % 27}`]), { filter: {} }, PAGE)],
+  [
+    'changes, limited person',
+    (n) => listChanges(limitToNamespaces(store, [`team-${n % 27}`]), { filter: {} }, PAGE),
+  ],
   ['timeline, Secret', (n) => changesOf({ namespace: `team-${at(n) % 25}`, secret: `secret-${at(n)}` })],
   ['timeline, mapping', (n) => changesOf({ mapping: `mapping-${at(n)}` })],
   ['timeline, source', (n) => changesOf({ store: STORES[at(n) % 4] ?? '', key: `apps/${at(n)}/${n % 2}` })],
   ['timeline, person', (n) => changesOf({ actor: `person-${n % 22}` })],
   ['review queue', () => listCauses(store, {}, { ...PAGE, now, held: [], requests: [] })],
-  ['reach', (n) => reachOf(store, { store: STORES[at(n) % 4] ?? '', key: `apps/${at(n)}/1`, version: String(n * 30) })],
-  ['series, all records', () => seriesOf(store, { since: new Date(START).toISOString(), until: new Date(now).toISOString() })],
+  [
+    'reach',
+    (n) =>
+      reachOf(store, { store: STORES[at(n) % 4] ?? '', key: `apps/${at(n)}/1`, version: String(n * 30) }),
+  ],
+  [
+    'series, all records',
+    () => seriesOf(store, { since: new Date(START).toISOString(), until: new Date(now).toISOString() }),
+  ],
   ['source versions', () => store.summaries.sourceVersions()],
-  ['search, names', (n) => Promise.all([store.summaries.findNames(`${n}`, 20), store.summaries.findNotes('nowhere', 20)])],
+  [
+    'search, names',
+    (n) => Promise.all([store.summaries.findNames(`${n}`, 20), store.summaries.findNotes('nowhere', 20)]),
+  ],
 ];
 for (const [what, view] of VIEWS) await runView(what, 30, view);
 

@@ -1,6 +1,6 @@
 import { APPROVAL_ACTIONS } from '../core/approval-rules.ts';
-import { AppError } from '../core/errors.ts';
 import { isDay } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import type { FieldChange } from '../core/json.ts';
 import {

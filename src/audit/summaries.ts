@@ -55,7 +55,7 @@ export interface AuditSummaries {
   sourceVersions(): Promise<readonly SourceVersion[]>;
   /** Returns the targets whose writes named a source, those with the newest records first. */
   targetsOfSource(
-    source: Pick<EntrySource, 'store' | 'key'> & { readonly version?: string | undefined },
+    source: Pick<EntrySource, 'store' | 'key'> & { readonly version?: string },
     limit: number,
     namespaces?: readonly string[],
   ): Promise<readonly SourceTarget[]>;

@@ -118,7 +118,11 @@ export const changeSchemas = {
   ),
   Released: object({
     results: list(
-      object({ id: text, ok: boolean, code: text, message: text, remedy: text }, ['code', 'message', 'remedy']),
+      object({ id: text, ok: boolean, code: text, message: text, remedy: text }, [
+        'code',
+        'message',
+        'remedy',
+      ]),
     ),
   }),
   Reviewed: object({ reviewed: { ...integer, description: 'The number of reviewed records.' } }),

@@ -81,7 +81,16 @@ export interface Backend {
   readonly service: Service;
   readonly audit: Pick<
     AuditStore,
-    'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append' | 'targets' | 'index' | 'summaries'
+    | 'list'
+    | 'get'
+    | 'storedRecords'
+    | 'head'
+    | 'base'
+    | 'reviews'
+    | 'append'
+    | 'targets'
+    | 'index'
+    | 'summaries'
   >;
   /** Returns the checkpoints that are stored outside the audit store. */
   readonly evidence?: () => Promise<Evidence | undefined>;

@@ -77,7 +77,5 @@ export function usedVersions(
     mappings.flatMap(({ sources }) => sources.map(({ store, key }) => JSON.stringify([store, key]))),
   );
   const searched = new Set(mappings.flatMap(({ searches }) => searches.map(({ store }) => store)));
-  return versions.filter(
-    ({ store, key }) => searched.has(store) || named.has(JSON.stringify([store, key])),
-  );
+  return versions.filter(({ store, key }) => searched.has(store) || named.has(JSON.stringify([store, key])));
 }

@@ -29,7 +29,8 @@ export async function identifySession(
       session === undefined || reply === undefined || isAutomatic
         ? undefined
         : signIn.sessions.renewIfDue(session);
-    if (renewed !== undefined && reply !== undefined) setCookie(reply, SESSION_COOKIE, signIn.sessions.seal(renewed));
+    if (renewed !== undefined && reply !== undefined)
+      setCookie(reply, SESSION_COOKIE, signIn.sessions.seal(renewed));
     return session && identityOf(session, signIn, (renewed ?? session).endsAt);
   } catch (error) {
     // The browser forgets a useless cookie. Otherwise it would send the cookie again with every request.

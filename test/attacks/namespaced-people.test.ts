@@ -179,7 +179,11 @@ const QUERIES = [
   '?limit=1000',
 ];
 const BODIES = [
-  undefined, '{"state":"reviewed"}', '{"to":1}', '{"to":2}', '{"namespace":"marker-ns"}',
+  undefined,
+  '{"state":"reviewed"}',
+  '{"to":1}',
+  '{"to":2}',
+  '{"namespace":"marker-ns"}',
   '{"sequences":[1,7],"state":"reviewed"}',
   '{"sequences":[2],"state":"reviewed"}',
   '{"sequences":[1,3],"state":"flagged","note":"x"}',
@@ -245,7 +249,9 @@ describe('a person who is limited to some namespaces', () => {
       ...['mapping:both', 'mapping:own', 'secret:own/both', 'secret:own/own', 'store:vault'],
     ]);
     // The same requests find more for a person with all namespaces.
-    expect(await get('search?q=marker', ALL)).toMatchObject({ results: expect.arrayContaining([expect.anything()]) });
+    expect(await get('search?q=marker', ALL)).toMatchObject({
+      results: expect.arrayContaining([expect.anything()]),
+    });
     expect(await get('sources', ALL)).toMatchObject({ sources: [{ store: 'marker-store' }] });
   });
 

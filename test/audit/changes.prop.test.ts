@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import type { Entry } from '../../src/audit/entry.ts';
 import type { LinkedAudit } from '../../src/audit/query/change-links.ts';
 import type { Change } from '../../src/audit/query/change-types.ts';
 import { limitToNamespaces } from '../../src/audit/query/limited.ts';
@@ -27,7 +28,7 @@ async function allChanges(
   }
 }
 
-async function filled(groups: Parameters<Parameters<typeof fc.property>[0]>[0]) {
+async function filled(groups: readonly (readonly Entry[])[]) {
   const audit = createMemoryAudit({ clock: tickingClock() });
   for (const group of groups) await audit.append(group);
   return audit;
@@ -90,7 +91,11 @@ it('a SQLite store gives the same changes as a list in memory', async () => {
   await fc.assert(
     fc.asyncProperty(history, fc.integer({ min: 1, max: 9 }), async (groups, limit) => {
       run += 1;
-      await using memory = createMemoryAudit({ instance: HARNESS_INSTANCE, replica: 'a', clock: tickingClock() });
+      await using memory = createMemoryAudit({
+        instance: HARNESS_INSTANCE,
+        replica: 'a',
+        clock: tickingClock(),
+      });
       await using sqlite = await openSqliteAudit({
         ...{ instance: HARNESS_INSTANCE, replica: 'a', clock: tickingClock() },
         path: join(folder.path, `${run}.db`),

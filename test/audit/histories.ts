@@ -44,10 +44,11 @@ const write = fc
     if (outcome === 'none') return [intent];
     const done = { ...common, phase: 'outcome', outcome } as const;
     if (outcome !== 'ok') return [intent, { ...done, code: 'CONFLICT' }];
+    const restarted = { ...of, action: 'restart', phase: 'intent', requestId: common.requestId } as const;
     const rolled = Array.from({ length: restarts }, (_, index) =>
       bare({
-        ...{ ...of, action: 'restart', phase: 'intent', requestId: common.requestId },
-        ...{ after: common.after, note: `Deployment/d${index}`, attempt: index + 1 },
+        ...restarted,
+        ...{ after: fingerprint(content), note: `Deployment/d${index}`, attempt: index + 1 },
       }),
     );
     const ended = rolled.slice(1).map((restart) => ({ ...restart, phase: 'outcome' as const }));
@@ -73,6 +74,13 @@ const others = fc.constantFrom(
 
 /** Groups of entries. Each group is appended at once. */
 export const history: fc.Arbitrary<readonly (readonly Entry[])[]> = fc.array(
-  fc.oneof({ weight: 5, arbitrary: write }, { weight: 3, arbitrary: read }, failedRead, refusal, review, others),
+  fc.oneof(
+    { weight: 5, arbitrary: write },
+    { weight: 3, arbitrary: read },
+    failedRead,
+    refusal,
+    review,
+    others,
+  ),
   { minLength: 1, maxLength: 25 },
 );

@@ -1,7 +1,12 @@
 import { join } from 'node:path';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { describeAuditConsole } from '../conformance/audit-console.ts';
-import { type AuditHarness, describeAuditStore, HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
+import {
+  type AuditHarness,
+  describeAuditStore,
+  HARNESS_INSTANCE,
+  tickingClock,
+} from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';
 
 const open = async (): Promise<AuditHarness> => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
+import { listChanges } from '../../src/audit/query/list-changes.ts';
 import { presentContent } from '../../src/audit/query/present.ts';
 import { reachOf } from '../../src/audit/query/reach.ts';
-import { listChanges } from '../../src/audit/query/list-changes.ts';
 import { WRITE_ACTIONS } from '../../src/audit/record-index.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
@@ -14,7 +14,13 @@ const target = { namespace: 'payments', secret: 'payments-db' };
 const source = { store: 'team-vault', key: 'payments/db' };
 
 function read(version: string, more: Partial<Entry> = {}): Entry {
-  return bare({ action: 'read', ...source, sources: [{ ...source, version }], after: fingerprint(9), ...more });
+  return bare({
+    action: 'read',
+    ...source,
+    sources: [{ ...source, version }],
+    after: fingerprint(9),
+    ...more,
+  });
 }
 
 function written(version: string, more: Partial<Entry> = {}): Entry {
@@ -57,8 +63,12 @@ export function describeAuditConsole(name: string, openHarness: () => Promise<Au
       expect(await neighbors('before', 7)).toEqual([3, 2]);
       expect(await neighbors('before', 7, 1)).toEqual([3]);
       expect(await neighbors('after', 2)).toEqual([3, 7]);
-      const use = (side: 'before' | 'after', sequence: number, version: string, actions = ['read'] as const) =>
-        index.nearestUse({ ...source, version }, { side, sequence, actions });
+      const use = (
+        side: 'before' | 'after',
+        sequence: number,
+        version: string,
+        actions = ['read'] as const,
+      ) => index.nearestUse({ ...source, version }, { side, sequence, actions });
       expect(await use('before', 9, '1')).toEqual({ sequence: 1, action: 'read' });
       expect(await use('after', 1, '2')).toEqual({ sequence: 6, action: 'read' });
       expect(await use('after', 6, '2')).toBeUndefined();
@@ -73,10 +83,7 @@ export function describeAuditConsole(name: string, openHarness: () => Promise<Au
       const versions = Array.from({ length: 60 }, (_, n) => String((n % 3) + 1));
       const uses = await Promise.all(
         versions.map((version) =>
-          store.index.nearestUse(
-            { ...source, version },
-            { side: 'before', sequence: 9, actions: ['read'] },
-          ),
+          store.index.nearestUse({ ...source, version }, { side: 'before', sequence: 9, actions: ['read'] }),
         ),
       );
       const expected: Readonly<Record<string, number>> = { 1: 1, 2: 6 };
@@ -95,7 +102,10 @@ export function describeAuditConsole(name: string, openHarness: () => Promise<Au
         [3, [1, 2, 3], 'ok'],
       ]);
       expect(changes.at(-1)?.review).toMatchObject({ state: 'flagged', by: 'Bob', followUp: '2026-12-24' });
-      expect(await presentContent(store, target)).toMatchObject({ sequence: 3, keys: [{ name: 'DB_PASSWORD' }] });
+      expect(await presentContent(store, target)).toMatchObject({
+        sequence: 3,
+        keys: [{ name: 'DB_PASSWORD' }],
+      });
       expect(await reachOf(store, { ...source, version: '1' })).toMatchObject({
         ...{ now: [target], held: [], others: [], more: false },
       });

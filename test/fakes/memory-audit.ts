@@ -4,14 +4,14 @@ import { matches } from '../../src/audit/matches.ts';
 import { linkedRecords } from '../../src/audit/move/movable-audit.ts';
 import type { NeighborQuery } from '../../src/audit/record-index.ts';
 import { WRITE_ACTIONS } from '../../src/audit/record-index.ts';
-import { summaryRows } from '../../src/audit/records/summary-rows.ts';
-import type { AuditSummaries } from '../../src/audit/summaries.ts';
-import { matches as matchesGlob } from '../../src/core/glob.ts';
 import type { RecordKeys } from '../../src/audit/record-keys.ts';
+import { summaryRows } from '../../src/audit/records/summary-rows.ts';
 import { sanitizeEntry } from '../../src/audit/sanitize-entry.ts';
 import type { AuditStore, ConfigurationParts, Page, RecordFilter, Review } from '../../src/audit/store.ts';
+import type { AuditSummaries } from '../../src/audit/summaries.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { matches as matchesGlob } from '../../src/core/glob.ts';
 import { formatTarget } from '../../src/core/target.ts';
 
 export interface MemoryAudit extends AuditStore {
@@ -307,7 +307,10 @@ function memorySummaries(
   const contains = (name: string, text: string): boolean => name.toLowerCase().includes(text.toLowerCase());
   return {
     async counts({ from, to, step }, namespaces) {
-      const steps = new Map<number, { hour: number; changes: number; failures: number; refusals: number; held: number }>();
+      const steps = new Map<
+        number,
+        { hour: number; changes: number; failures: number; refusals: number; held: number }
+      >();
       for (const row of summaryRows(all()).record_counts) {
         if (row.hour < from || row.hour >= to || !isIn(row.namespace, namespaces)) continue;
         const hour = from + Math.floor((row.hour - from) / step) * step;
@@ -317,33 +320,50 @@ function memorySummaries(
       }
       return [...steps.values()].sort((a, b) => a.hour - b.hour);
     },
-    sourceVersions: async () => summaryRows(everything()).source_versions.map(({ sequence: _, ...row }) => row),
+    sourceVersions: async () =>
+      summaryRows(everything()).source_versions.map(({ sequence: _, ...row }) => row),
     async targetsOfSource(source, limit, namespaces) {
       const found = new Map<string, { namespace: string; secret: string; sequence: number }>();
-      for (const { namespace, secret, sequence } of newest({ ...source, ...(namespaces && { namespaces }) }, WRITE_ACTIONS))
+      for (const { namespace, secret, sequence } of newest(
+        { ...source, ...(namespaces && { namespaces }) },
+        WRITE_ACTIONS,
+      ))
         if (namespace !== undefined && secret !== undefined && !found.has(`${namespace}/${secret}`))
           found.set(`${namespace}/${secret}`, { namespace, secret, sequence });
       return [...found.values()].slice(0, limit);
     },
     async findNames(text, limit, namespaces) {
       const targets = new Map(
-        newest({}, ['create', 'update', 'adopt', 'repair', 'rollback']).flatMap(({ namespace = '', secret = '' }) =>
-          contains(secret, text) && isIn(namespace, namespaces)
-            ? [[`${secret}/${namespace}`, { namespace, secret }] as const]
-            : [],
+        newest({}, ['create', 'update', 'adopt', 'repair', 'rollback']).flatMap(
+          ({ namespace = '', secret = '' }) =>
+            contains(secret, text) && isIn(namespace, namespaces)
+              ? [[`${secret}/${namespace}`, { namespace, secret }] as const]
+              : [],
         ),
       );
       const { people, source_versions: sources } = summaryRows(everything());
-      const names = people.filter(({ name, namespace }) => contains(name, text) && isIn(namespace, namespaces));
+      const names = people.filter(
+        ({ name, namespace }) => contains(name, text) && isIn(namespace, namespaces),
+      );
       return {
-        targets: [...targets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, id]) => id).slice(0, limit),
+        targets: [...targets]
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([, id]) => id)
+          .slice(0, limit),
         people: [...new Set(names.map(({ name }) => name))].sort().slice(0, limit),
-        sources: namespaces === undefined
-          ? sources.filter(({ key }) => contains(key, text)).map(({ store, key }) => ({ store, key })).slice(0, limit)
-          : [],
+        sources:
+          namespaces === undefined
+            ? sources
+                .filter(({ key }) => contains(key, text))
+                .map(({ store, key }) => ({ store, key }))
+                .slice(0, limit)
+            : [],
       };
     },
     findNotes: async (text, limit) =>
-      summaryRows(all()).record_notes.filter(({ note }) => contains(note, text)).reverse().slice(0, limit),
+      summaryRows(all())
+        .record_notes.filter(({ note }) => contains(note, text))
+        .reverse()
+        .slice(0, limit),
   };
 }

@@ -40,13 +40,26 @@ it('who released this deletion, and who approved it?', async () => {
   const until = new Date(FRIDAY + DAY).toISOString();
   const requested = { action: 'release', argument: '0'.repeat(12), until } as const;
   const note = 'release 000000000000';
-  const deletion = { ...about, action: 'delete', requestId: 'r2', approval: 2, actor: person('ann') } as const;
+  const deletion = {
+    ...about,
+    action: 'delete',
+    requestId: 'r2',
+    approval: 2,
+    actor: person('ann'),
+  } as const;
   await using api = await serveLog([
     [FRIDAY, entry({ ...about, action: 'hold', outcome: 'held', code: 'HELD', requestId: 'r0' })],
     [FRIDAY, entry({ ...about, action: 'request', actor: person('ann'), requested, note, requestId: 'r1' })],
-    [FRIDAY, entry({ ...about, action: 'approve', actor: person('bob'), approval: 2, note, requestId: 'r2' })],
+    [
+      FRIDAY,
+      entry({ ...about, action: 'approve', actor: person('bob'), approval: 2, note, requestId: 'r2' }),
+    ],
     [FRIDAY, entry({ ...about, action: 'release', actor: person('ann'), approval: 2, requestId: 'r2' })],
-    [FRIDAY, entry({ ...deletion, phase: 'intent' }), entry({ ...deletion, phase: 'outcome', note: 'released' })],
+    [
+      FRIDAY,
+      entry({ ...deletion, phase: 'intent' }),
+      entry({ ...deletion, phase: 'outcome', note: 'released' }),
+    ],
   ]);
   const [deleted] = await changesOf(api, '/api/v1/changes?action=delete');
   expect(deleted).toMatchObject({
@@ -80,7 +93,11 @@ it('which Secrets still hold version 1 of that key?', async () => {
 it('what changed last Friday between two and three?', async () => {
   await using api = await serveLog([
     [FRIDAY - 1, entry({ phase: 'outcome', requestId: 'before' })],
-    [FRIDAY, entry({ phase: 'intent', requestId: 'at two' }), entry({ phase: 'outcome', requestId: 'at two' })],
+    [
+      FRIDAY,
+      entry({ phase: 'intent', requestId: 'at two' }),
+      entry({ phase: 'outcome', requestId: 'at two' }),
+    ],
     [FRIDAY + 3_600_001, entry({ phase: 'outcome', requestId: 'after' })],
   ]);
   const range = 'since=2026-11-27T14:00:00Z&until=2026-11-27T15:00:00Z';
@@ -109,26 +126,33 @@ function reviewBy(name: string, sequence: number): Entry {
 }
 
 it('what did this rotation restart, and from which version to which?', async () => {
-  const world = await openWorld({
-    mappings: `${DB_ONLY}    restart: [ { kind: Deployment, name: web } ]\n`,
-  });
+  const world = await openWorld({ mappings: DB_ONLY });
   await world.sync();
   world.store.put('db', '{"user":"ann","password":"second"}', '2');
   await world.sync();
   await using process = await world.start();
+  const { requestId, after = '' } =
+    world.records.findLast(({ phase }) => phase === 'outcome') ?? expect.fail();
+  const restart = { ...APPS_DB, mapping: 'db', action: 'restart', requestId, after } as const;
+  await process.app.audit.append([
+    bare({ ...restart, phase: 'intent', note: 'Deployment/web' }),
+    bare({ ...restart, phase: 'intent', note: 'Deployment/api', attempt: 2 }),
+  ]);
+  await process.app.audit.append([bare({ ...restart, phase: 'outcome', note: 'Deployment/web' })]);
   await using api = await startTestServer({ audit: process.app.audit });
   const [rotation, created] = await changesOf(api, '/api/v1/timeline?namespace=apps&secret=db');
   expect(rotation).toMatchObject({
     action: 'update',
     outcome: 'ok',
-    keys: [
-      { name: 'PASSWORD', change: 'changed', before: expect.any(String), after: expect.any(String) },
-    ],
+    keys: [{ name: 'PASSWORD', change: 'changed', before: expect.any(String), after: expect.any(String) }],
     sources: [
       { key: 'db', property: 'user', version: '2', previousVersion: '1' },
       { key: 'db', property: 'password', version: '2', previousVersion: '1' },
     ],
-    restarts: [{ kind: 'Deployment', name: 'web', outcome: 'pending' }],
+    restarts: [
+      { kind: 'Deployment', name: 'web', outcome: 'ok' },
+      { kind: 'Deployment', name: 'api', outcome: 'pending' },
+    ],
   });
   expect(rotation?.keys[0]?.before).toBe(created?.keys.find(({ name }) => name === 'PASSWORD')?.after);
   expect(rotation?.keys[0]?.before).not.toBe(rotation?.keys[0]?.after);
@@ -224,7 +248,8 @@ it('where has this value been?', async () => {
 it('what is held now, and why?', async () => {
   const hold = (secret: string): Entry =>
     bare({ action: 'hold', outcome: 'held', code: 'HELD', mapping: 'm', namespace: 'shop', secret });
-  const reason = (count: number) => `${count} targets to delete, but \`brake\` allows 1 within its \`window\``;
+  const reason = (count: number) =>
+    `${count} targets to delete, but \`brake\` allows 1 within its \`window\``;
   const ids = ['a'.repeat(12), 'b'.repeat(12)];
   await using api = await serveLog([[FRIDAY, hold('one'), hold('two'), hold('released')]], {
     service: {
@@ -263,7 +288,12 @@ it('which secrets are older than 90 days?', async () => {
     ],
   });
   expect((await api.get('/api/v1/picture')).json).toMatchObject({
-    ages: [{ store: 'local', buckets: [{}, {}, { upTo: '30d', secrets: 1 }, {}, { upTo: '365d', secrets: 1 }, {}] }],
+    ages: [
+      {
+        store: 'local',
+        buckets: [{}, {}, { upTo: '30d', secrets: 1 }, {}, { upTo: '365d', secrets: 1 }, {}],
+      },
+    ],
   });
 });
 

@@ -49,7 +49,11 @@ function configurationFor(
   const own = changes?.filter(({ path }) => isAbout(path, record));
   // A service that starts with an unchanged configuration records no changes. Only a new target can result from it.
   if (own === undefined ? previous !== undefined : own.length === 0) return undefined;
-  return { sequence, ...(revision === undefined ? {} : { revision }), ...(own === undefined ? {} : { changes: own }) };
+  return {
+    sequence,
+    ...(revision === undefined ? {} : { revision }),
+    ...(own === undefined ? {} : { changes: own }),
+  };
 }
 
 /** Whether a field of the configuration belongs to the mapping or to a store of a record. */

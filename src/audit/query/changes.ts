@@ -2,14 +2,7 @@ import type { AuditRecord } from '../entry.ts';
 import { isWrite } from '../record-index.ts';
 import type { Review } from '../store.ts';
 import { causeOf, versionBefore } from './change-cause.ts';
-import type {
-  Change,
-  ChangedSource,
-  KeyChange,
-  Participant,
-  Restart,
-  Surroundings,
-} from './change-types.ts';
+import type { Change, ChangedSource, KeyChange, Participant, Restart, Surroundings } from './change-types.ts';
 
 // A change is what a person sees as one event: the records of an intent, its outcome, the reads of its sources and its
 // restarts are one change. This file is the only place that turns records into changes. It reads nothing.
@@ -105,10 +98,7 @@ function valueBefore(name: string, previous: readonly AuditRecord[]): string | u
   return undefined;
 }
 
-function sourcesOf(
-  { sources }: AuditRecord,
-  previous: AuditRecord | undefined,
-): readonly ChangedSource[] {
+function sourcesOf({ sources }: AuditRecord, previous: AuditRecord | undefined): readonly ChangedSource[] {
   return sources.map((source) => {
     const earlier = versionBefore(source, previous);
     const isNew = earlier !== undefined && earlier !== source.version;

@@ -59,11 +59,7 @@ function rank(name: string, text: string): number {
 }
 
 /** Leaves at least a quarter of the answer to notes. */
-function share(
-  names: readonly Finding[],
-  notes: readonly Finding[],
-  limit: number,
-): readonly Finding[] {
+function share(names: readonly Finding[], notes: readonly Finding[], limit: number): readonly Finding[] {
   const forNotes = Math.min(notes.length, Math.max(Math.ceil(limit / 4), limit - names.length));
   return [...names.slice(0, limit - forNotes), ...notes.slice(0, forNotes)];
 }

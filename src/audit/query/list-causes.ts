@@ -49,11 +49,7 @@ export async function listCauses(
   const page = all.slice(start, start + limit);
   const next = start + limit < all.length ? page.at(-1)?.id : undefined;
   const isCut = open.isCut || flagged.isCut;
-  const causes = await withExamples(audit, page, [
-    ...open.records,
-    ...flagged.records,
-    ...pendingRecords,
-  ]);
+  const causes = await withExamples(audit, page, [...open.records, ...flagged.records, ...pendingRecords]);
   return { causes, ...(next === undefined ? {} : { next }), more: isCut };
 }
 

@@ -3,10 +3,7 @@ import type { AuditRecord } from '../entry.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';
 
 /** A filter as entered by a person. Times may have any form that `parseInstant` accepts. */
-export type AuditQuery = Omit<
-  RecordFilter,
-  'version' | 'phase' | 'instance' | 'namespaces' | 'attention'
->;
+export type AuditQuery = Omit<RecordFilter, 'version' | 'phase' | 'instance' | 'namespaces' | 'attention'>;
 
 /** Which page of the result to return. */
 export interface PageRequest {

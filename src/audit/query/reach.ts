@@ -40,7 +40,7 @@ export async function reachOf(
   const { version, ...key } = source;
   const [all, ofVersion] = await Promise.all([
     audit.summaries.targetsOfSource(key, MAX_TARGETS + 1),
-    version === undefined ? [] : audit.summaries.targetsOfSource(source, MAX_TARGETS + 1),
+    version === undefined ? [] : audit.summaries.targetsOfSource({ ...key, version }, MAX_TARGETS + 1),
   ]);
   const targets = new Map([...all, ...ofVersion].map((target) => [idOf(target), target]));
   // The targets that used the version come first.

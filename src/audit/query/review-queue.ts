@@ -81,10 +81,7 @@ export interface Present {
  * Groups changes by their cause. The most urgent kind comes first, and within a kind the newest cause.
  * @param changes Newest first.
  */
-export function groupByCause(
-  changes: readonly Change[],
-  { today, held }: Present,
-): readonly ReviewCause[] {
+export function groupByCause(changes: readonly Change[], { today, held }: Present): readonly ReviewCause[] {
   const heldTargets = new Map(held.map((one) => [formatTarget(one), one]));
   const heldOf = ({ namespace = '', secret = '' }: Change): HeldChange | undefined =>
     heldTargets.get(formatTarget({ namespace, secret }));
@@ -125,17 +122,14 @@ export const KINDS: readonly CauseKind[] = [
   'flagged',
 ];
 
-function toCause(
-  id: string,
-  key: CauseKey,
-  changes: readonly Change[],
-  today: string,
-): ReviewCause {
+function toCause(id: string, key: CauseKey, changes: readonly Change[], today: string): ReviewCause {
   const [example] = changes;
   const oldest = changes.at(-1);
   if (example === undefined || oldest === undefined) throw new RangeError('a cause without a change');
   const { kind, title, followUp, group: _, ...subject } = key;
-  const targets = new Set(changes.map(({ namespace, secret }) => `${namespace}/${secret}`));
+  const targets = new Set(
+    changes.flatMap(({ namespace, secret }) => (secret === undefined ? [] : `${namespace}/${secret}`)),
+  );
   const namespaces = new Set(changes.flatMap(({ namespace }) => namespace ?? []));
   return {
     id: createHash('sha256').update(id).digest('hex').slice(0, 16),
@@ -146,7 +140,7 @@ function toCause(
     last: example.time,
     sequences: changes.slice(0, MAX_SEQUENCES).map(({ sequence }) => sequence),
     namespaces: namespaces.size,
-    targets: namespaces.size === 0 ? 0 : targets.size,
+    targets: targets.size,
     ...(kind === 'flagged' ? { isDue: followUp === undefined || followUp <= today } : {}),
     ...(followUp === undefined ? {} : { followUp }),
     example,
@@ -156,25 +150,33 @@ function toCause(
 function causeOf(change: Change, held: HeldChange | undefined): CauseKey {
   const { review, action, outcome, code, note, requestId } = change;
   if (review?.state === 'flagged') return flagOf(change);
-  if (action === 'request') return { kind: 'approval', title: `${note ?? action} waits for approval`, requestId };
+  if (action === 'request')
+    return { kind: 'approval', title: `${note ?? action} waits for approval`, requestId };
   if (outcome === 'held') return holdOf(held);
   if (outcome === 'ok') return successOf(change);
   if (action === 'configure') return { kind: 'configuration', title: 'the configuration is not valid', code };
   if (action === 'command') return commandOf(change);
-  if (action === 'restart') return { kind: 'restart', title: `restarts failed: ${code}`, code, mapping: change.mapping };
+  if (action === 'restart')
+    return { kind: 'restart', title: `restarts failed: ${code}`, code, mapping: change.mapping };
   return failureOf(change);
 }
 
 /** The reason contains numbers that change while more changes are held. */
 function holdOf(held: HeldChange | undefined): CauseKey {
-  if (held === undefined) return { kind: 'held', title: 'changes were held, and are not any more', group: 'past' };
+  if (held === undefined)
+    return { kind: 'held', title: 'changes were held, and are not any more', group: 'past' };
   const { reason = 'the change waits for a decision' } = held;
   return { kind: 'held', title: reason, group: reason.replaceAll(/\d+ targets?/g, '') };
 }
 
 function flagOf({ review }: Change): CauseKey {
   const note = review?.note;
-  return { kind: 'flagged', title: note ?? 'flagged without a note', followUp: review?.followUp, group: note };
+  return {
+    kind: 'flagged',
+    title: note ?? 'flagged without a note',
+    followUp: review?.followUp,
+    group: note,
+  };
 }
 
 function successOf({ action, mapping, requestId }: Change): CauseKey {

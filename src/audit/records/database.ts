@@ -1,6 +1,12 @@
 import type { Head } from '../chain.ts';
 import type { Sql } from './sql.ts';
-import { COUNTED, type CountRow, type NoteRow, type PersonRow, type SourceVersionRow } from './summary-rows.ts';
+import {
+  COUNTED,
+  type CountRow,
+  type NoteRow,
+  type PersonRow,
+  type SourceVersionRow,
+} from './summary-rows.ts';
 import type {
   ChangeKey,
   ConfigurationRow,

@@ -15,8 +15,8 @@ import { createRecordIndex } from './record-index.ts';
 import { reviewOf } from './reviews.ts';
 import { search } from './search.ts';
 import { sql } from './sql.ts';
-import { createSummaries } from './summaries.ts';
 import { readChunk, recordParser, type StoredRow } from './stored-rows.ts';
+import { createSummaries } from './summaries.ts';
 
 /** How many records one query reads. The event loop can run other work between two pages. */
 const PAGE = 500;

@@ -40,7 +40,10 @@ export function createSummaries({ query, dialect }: AuditDatabase): AuditSummari
           and r.secret is not null and r.namespace is not null ${inNamespaces('r', namespaces)}
         group by r.namespace, r.secret order by max(d.sequence) desc limit ${limit}`),
     async findNames(text, limit, namespaces) {
-      const targets = await query(sql<{ namespace: string; secret: string }>`select namespace, secret from targets
+      const targets = await query(sql<{
+        namespace: string;
+        secret: string;
+      }>`select namespace, secret from targets
         where ${contains('secret', text)} ${inNamespaces('targets', namespaces)}
         order by secret, namespace limit ${limit}`);
       const people = await query(sql<Pick<PersonRow, 'name'>>`select distinct name from people
@@ -60,7 +63,10 @@ export function createSummaries({ query, dialect }: AuditDatabase): AuditSummari
   };
 }
 
-function countsQuery({ from, to, step }: CountsQuery, namespaces: readonly string[] | undefined): Sql<CountsOfStep> {
+function countsQuery(
+  { from, to, step }: CountsQuery,
+  namespaces: readonly string[] | undefined,
+): Sql<CountsOfStep> {
   const first = raw(String(Math.trunc(from)));
   const start = sql`${first} + (hour - ${first}) / ${raw(String(Math.trunc(step)))} * ${raw(String(Math.trunc(step)))}`;
   const sums = ['changes', 'failures', 'refusals', 'held'].map(

@@ -13,9 +13,9 @@ import { addMappingRoutes } from './mappings.ts';
 import { addPage } from './page.ts';
 import { addPictureRoutes } from './pictures.ts';
 import { addReviewRoutes } from './review.ts';
-import { addStreamRoute } from './stream.ts';
 import { addSignInRoutes } from './sign-in.ts';
 import { addHealthRoutes, addMetricsRoute, addStatusRoutes } from './status.ts';
+import { addStreamRoute } from './stream.ts';
 
 export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
   const refuseOthers = noteMethods(app);

@@ -1,5 +1,10 @@
 import { describeAuditConsole } from '../../conformance/audit-console.ts';
-import { type AuditHarness, describeAuditStore, HARNESS_INSTANCE, tickingClock } from '../../conformance/audit-store.ts';
+import {
+  type AuditHarness,
+  describeAuditStore,
+  HARNESS_INSTANCE,
+  tickingClock,
+} from '../../conformance/audit-store.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 

@@ -127,7 +127,14 @@ async function readAnswers(world: World, served: ServiceProcess): Promise<readon
   const places: Place[] = [];
   const records = ['audit/records?limit=500', 'audit/records/3', 'audit/verify'];
   const console = [
-    ...['changes?limit=500', 'changes?state=open', 'changes/3', 'review', 'timeline?mapping=all', 'search?q=a'],
+    ...[
+      'changes?limit=500',
+      'changes?state=open',
+      'changes/3',
+      'review',
+      'timeline?mapping=all',
+      'search?q=a',
+    ],
     ...['series', 'picture', 'sources', 'graph', 'timeline?store=vault', 'search?q=vault&limit=100'],
   ];
   const paths = ['status', 'mappings', 'mappings/all', 'held', ...records, ...console];
