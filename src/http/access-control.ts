@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { personOf } from '../core/person.ts';
+import type { Role } from '../core/roles.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Requester } from '../service/service.ts';
 import { type Authenticator, createDigest, type Identity } from './auth.ts';
@@ -128,12 +129,27 @@ export interface AccessControlDeps extends Pick<HttpDeps, 'auth' | 'logger'>, Pi
   readonly views: Views;
 }
 
+/** Identifies the sender of a request by its token or its session. @param reply Gets the cookie of a renewed session. */
+type Identifier = (request: FastifyRequest, reply?: FastifyReply) => Promise<Identity>;
+
+function createIdentifier(tokens: RequestAuthenticator, signIn: AccessControlDeps['signIn']): Identifier {
+  return async (request, reply) => {
+    const { authorization } = request.headers;
+    const session = authorization === undefined ? await identifySession(request, reply, signIn) : undefined;
+    return session ?? (await tokens.identify(authorization, networkOf(request.ip)));
+  };
+}
+
+function roleMissing(role: Role): AppError {
+  return new AppError('FORBIDDEN', { detail: `the role ${role} is required` });
+}
+
 /** Checks the access of each route, and logs requests and refusals. Call this before the routes are added. */
 export function addAccessControl(
   app: FastifyInstance,
   { auth, clock, logger, signIn, views }: AccessControlDeps,
 ): void {
-  const requestAuthenticator = createRequestAuthenticator(auth, clock);
+  const identifyCaller = createIdentifier(createRequestAuthenticator(auth, clock), signIn);
   app.decorateRequest('requester', undefined);
   app.decorateRequest('identity', undefined);
   app.decorateRequest('view', undefined);
@@ -150,20 +166,15 @@ export function addAccessControl(
   app.addHook('preParsing', async (request, reply) => {
     const { access } = request.routeOptions.config;
     if (access === undefined || access === 'public' || access === 'signed') return;
-    const { authorization } = request.headers;
-    const identify = async (renewed?: FastifyReply): Promise<Identity> =>
-      (authorization === undefined ? await identifySession(request, renewed, signIn) : undefined) ??
-      (await requestAuthenticator.identify(authorization, networkOf(request.ip)));
     const viewFor = async (caller: Identity): Promise<View | undefined> => {
       const namespaces = await caller.namespaces(access, views.namespaces);
       return namespaces === undefined ? undefined : views.of(namespaces);
     };
-    const identity = await identify(reply);
+    const identity = await identifyCaller(request, reply);
     request.requester = requesterFrom(identity, request.ip);
     request.view = await viewFor(identity);
-    if (request.view === undefined)
-      throw new AppError('FORBIDDEN', { detail: `the role ${access} is required` });
-    request.identifyAgain = async () => viewFor(await identify());
+    if (request.view === undefined) throw roleMissing(access);
+    request.identifyAgain = async () => viewFor(await identifyCaller(request));
     request.identity = {
       ...identity,
       namespaces: (role) => identity.namespaces(role, views.namespaces),

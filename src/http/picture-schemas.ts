@@ -42,7 +42,7 @@ export const pictureSchemas = {
   Timeline: object({ changes: list(reference('Change')), next: text, now }, ['next', 'now']),
   Reach: object(
     {
-      version: text,
+      version: { ...text, description: 'The version, if the request named none.' },
       now: { ...reached, description: 'The Secrets that hold the version now.' },
       held: { ...reached, description: 'The Secrets that held it.' },
       others: { ...reached, description: 'The Secrets that hold another version.' },

@@ -1,4 +1,5 @@
 import type { SourceVersion } from '../audit/summaries.ts';
+import { largest } from '../core/lists.ts';
 import type { MappingStatus, Status, StoreStatus } from '../service/service.ts';
 
 const DAY_MS = 86_400_000;
@@ -35,7 +36,7 @@ export interface PictureInput {
 
 export function pictureOf({ status, versions, now }: PictureInput): Picture {
   const stale = status.targets.filter(({ state }) => state === 'stale');
-  const oldest = Math.max(...stale.map(({ staleSeconds }) => staleSeconds ?? 0));
+  const oldest = largest(stale.map(({ staleSeconds }) => staleSeconds ?? 0));
   const states = Object.groupBy(status.targets, ({ state }) => state);
   return {
     ages: agesOf(versions, now),

@@ -82,7 +82,6 @@ it('which Secrets still hold version 1 of that key?', async () => {
   await using api = await startTestServer({ audit: process.app.audit });
   const { json } = await api.get('/api/v1/reach?store=vault&key=db&version=1');
   expect(json).toMatchObject({
-    version: '1',
     now: [{ namespace: 'apps', secret: 'token', versions: ['1'] }],
     held: [{ ...APPS_DB, versions: ['2'] }],
     others: [],

@@ -1,3 +1,4 @@
+import { largest } from '../../core/lists.ts';
 import type { AuditRecord } from '../entry.ts';
 import { isPerson } from '../entry.ts';
 import { isWrite, type RecordIndex, WRITE_ACTIONS } from '../record-index.ts';
@@ -76,7 +77,7 @@ export async function changesFor(
   audit: LinkedAudit,
   records: readonly AuditRecord[],
 ): Promise<readonly Change[]> {
-  const newest = Math.max(0, ...records.map(({ sequence }) => sequence));
+  const newest = largest([0, ...records.map(({ sequence }) => sequence)]);
   const [reviews, configurations] = await Promise.all([
     audit.reviews(records.map(({ sequence }) => sequence)),
     records.some(isWrite) ? audit.index.configurations(newest, CONFIGURATIONS) : [],

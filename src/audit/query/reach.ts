@@ -15,7 +15,6 @@ export interface ReachedTarget extends TargetId {
 }
 
 export interface Reach {
-  readonly version: string | undefined;
   /** The Secrets that hold the version now. */
   readonly now: readonly ReachedTarget[];
   /** The Secrets that held it. */
@@ -56,7 +55,7 @@ export async function reachOf(
     else if (hadVersion) held.push(target);
     else if (target.versions.length > 0) others.push(target);
   }
-  return { version, now, held, others, more: targets.size > MAX_TARGETS };
+  return { now, held, others, more: targets.size > MAX_TARGETS };
 }
 
 function idOf({ namespace, secret }: TargetId): string {

@@ -125,9 +125,11 @@ function addReachRoute(app: FastifyInstance): void {
     async (request) => {
       const { audit } = viewOf(request);
       const { store: name, key: path } = request.query;
-      const versions = request.query.version === undefined ? await audit.summaries.sourceVersions() : [];
+      if (request.query.version !== undefined) return reachOf(audit, request.query);
+      const versions = await audit.summaries.sourceVersions();
       const last = versions.find((one) => one.store === name && one.key === path);
-      return reachOf(audit, { ...request.query, version: request.query.version ?? last?.version });
+      const reach = await reachOf(audit, last ?? { store: name, key: path });
+      return { ...reach, ...(last === undefined ? {} : { version: last.version }) };
     },
   );
 }

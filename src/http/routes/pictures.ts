@@ -99,11 +99,12 @@ function addSourcesRoute(app: FastifyInstance, { clock }: RouteDeps): void {
       }),
     },
     async (request) => {
-      const { store, olderThan = '0s', limit, cursor } = request.query;
+      const { store, olderThan, limit, cursor } = request.query;
       const now = clock.now();
-      const latest = new Date(now - durationMs(olderThan)).toISOString();
+      const latest = olderThan && new Date(now - durationMs(olderThan)).toISOString();
       const versions = (await presentVersions(viewOf(request))).filter(
-        (one) => (store === undefined || one.store === store) && one.since <= latest,
+        (one) =>
+          (store === undefined || one.store === store) && (latest === undefined || one.since <= latest),
       );
       const nameOf = ({ since, store: name, key }: (typeof versions)[number]) => [since, name, encode(key)];
       const { items, next } = pageOf(versions, nameOf, {
