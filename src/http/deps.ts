@@ -187,7 +187,7 @@ export interface RequestedCommand {
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
-    /** Whether a session stays as it is, because pages call the route by themselves. */
+    /** Whether requests do not renew the session, because pages send them automatically. */
     keepsSession?: boolean;
     /** Returns the command in a request to this route. Undefined if the route changes nothing. */
     command?: (request: FastifyRequest) => RequestedCommand;

@@ -19,8 +19,8 @@ const CONFIGURATIONS = 100;
 const DECISIONS = 12;
 
 /**
- * Returns the records that have no row of their own, because they belong to another record: an intent to its outcome, a
- * restart to its write, a read to the write that used its value.
+ * Returns the records that stand for no change, because they belong to another record. An intent belongs to its outcome,
+ * a restart to its write, and a read to the write that used its value.
  */
 export async function membersAmong(
   index: RecordIndex,
