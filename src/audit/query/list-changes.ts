@@ -92,12 +92,11 @@ class Leads {
     this.#read += records.length;
     this.#isEnd = records.length < this.#batch;
     this.#before = records.at(-1)?.sequence;
-    this.#batch = Math.min(MAX_BATCH, this.#batch * 2);
     const members = await membersAmong(this.#audit.index, records, selected);
-    return changesFor(
-      this.#audit,
-      records.filter(({ sequence }) => !members.has(sequence)),
-    );
+    const leads = records.filter(({ sequence }) => !members.has(sequence));
+    // A change costs several searches, so read more at once only where few records stand for changes.
+    this.#batch = leads.length * 4 < this.#batch ? Math.min(MAX_BATCH, this.#batch * 2) : MIN_BATCH;
+    return changesFor(this.#audit, leads);
   }
 }
 
