@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { ensurePage } from './scripts/build/page.ts';
 
 // Six projects. `fast`, `programs` and `thorough` need nothing but Node, `integration` needs the servers that its
 // global set-up starts, `browser` needs Chromium. The two `long` projects hold variants: `npm run test:long` runs them,
@@ -99,6 +100,9 @@ const servers = {
   hookTimeout: 120_000,
   expect: PATIENT,
 };
+
+// The servers of the tests serve the built review page.
+await ensurePage();
 
 export default defineConfig({
   test: {

@@ -9,6 +9,9 @@ const source = new URL('../src/main.ts', import.meta.url);
 const launcher = new URL('../scripts/with-node.js', import.meta.url);
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
+  // A package contains the built review page. A checkout builds the page when its sources have changed.
+  if (existsSync(source) && process.argv[2] === 'serve')
+    await (await import('../scripts/build/page.ts')).ensurePage();
   await import(existsSync(source) ? source.href : built.href);
 } else if (existsSync(launcher)) {
   process.argv.splice(2, 0, fileURLToPath(import.meta.url));

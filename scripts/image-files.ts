@@ -3,13 +3,14 @@
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { build } from './build/build.ts';
+import { PAGE_PACKAGES } from './build/page-packages.ts';
 import { isLeftOut, isPackageLeftOut } from './image/excluded.ts';
 import { type FileSet, settle } from './image/files.ts';
 import { billOfMaterials, packageAt, runtimePackages } from './image/packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** The build copies modules of this package into the program. */
-const COPIED_PACKAGE = 'node_modules/@kubernetes/client-node';
+/** The build copies modules of these packages into the program and the review page. */
+const COPIED_PACKAGES = ['@kubernetes/client-node', ...PAGE_PACKAGES].map((name) => `node_modules/${name}`);
 /** All files get the same modification time, so that the image is reproducible. */
 const TIME = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600) * 1000);
 
@@ -38,10 +39,8 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
       filter: (file) => file === from || !(nested.has(file) || isLeftOut(relative(from, file))),
     });
   }
-  await writeFile(
-    join(app, 'sbom.cdx.json'),
-    billOfMaterials(version, [...packages, await packageAt(ROOT, COPIED_PACKAGE)]),
-  );
+  const copied = await Promise.all(COPIED_PACKAGES.map((path) => packageAt(ROOT, path)));
+  await writeFile(join(app, 'sbom.cdx.json'), billOfMaterials(version, [...packages, ...copied]));
   // Put the program on PATH, for `kubectl exec … -- secretbridge doctor`.
   await mkdir(join(folder, 'usr/local/bin'), { recursive: true });
   await symlink('/app/bin/secretbridge.js', join(folder, 'usr/local/bin/secretbridge'));

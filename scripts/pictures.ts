@@ -13,8 +13,9 @@ const TABLET = { width: 820, height: 1_000, theme: 'light' } as const;
 
 const PICTURES = [
   { name: 'overview', at: '/', look: WIDE },
-  { name: 'records', at: '/records', look: WIDE },
-  { name: 'record', at: '/records/15', look: WIDE },
+  { name: 'review', at: '/review', look: WIDE },
+  { name: 'changes', at: '/changes', look: WIDE },
+  { name: 'target', at: '/targets/payments/payments-db', look: WIDE },
   { name: 'pinned', at: '/targets/shop/redis-auth', look: TABLET },
   { name: 'holds', at: '/holds', look: TABLET },
 ] as const;

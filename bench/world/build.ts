@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buildPage } from '../../scripts/build/page.ts';
 import { BenchError } from '../harness/error.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -25,7 +26,7 @@ async function build(): Promise<string> {
   const args = [tsc, '--project', join(ROOT, 'tsconfig.build.json'), '--outDir', join(BUILD_FOLDER, 'dist')];
   const { status, stdout } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) throw new BenchError(`the build failed:\n${stdout}`);
-  await cp(join(ROOT, 'src/http/ui'), join(BUILD_FOLDER, 'dist/http/ui'), { recursive: true });
+  await buildPage(join(BUILD_FOLDER, 'dist/ui'));
   await cp(join(ROOT, 'bin'), join(BUILD_FOLDER, 'bin'), { recursive: true });
   await cp(join(ROOT, 'package.json'), join(BUILD_FOLDER, 'package.json'));
   return join(BUILD_FOLDER, 'bin/secretbridge.js');

@@ -1,7 +1,8 @@
-import { cp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { step } from '../setup/steps.ts';
 import { copyKubernetesClient } from './kubernetes-client.ts';
+import { buildPage } from './page.ts';
 
 /**
  * Builds the program into a folder. Node does not run `.ts` files below `node_modules`, so a package must contain
@@ -18,11 +19,7 @@ export async function build(root: string, dist: string): Promise<boolean> {
     command: [process.execPath, tsc, '--project', project, '--outDir', dist],
   });
   if (!isCompiled) return false;
-  // The files of the review page need no build step, so copy them.
-  await cp(join(root, 'src/http/ui'), join(dist, 'http/ui'), {
-    recursive: true,
-    filter: (path) => !path.endsWith('.json'),
-  });
+  await buildPage(join(dist, 'ui'));
   await copyKubernetesClient(root, dist);
   return true;
 }

@@ -1,9 +1,5 @@
-import type { AuditStore } from '../../src/audit/store.ts';
-import { AppError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/http/deps.ts';
-import { buildServer } from '../../src/http/server.ts';
-import type { Service } from '../../src/service/service.ts';
-import { silentLogger } from '../../src/telemetry/logger.ts';
+import { openApiDocument } from './openapi-document.ts';
 
 interface Operation {
   readonly tags: readonly string[];
@@ -25,7 +21,7 @@ interface OpenApi {
 
 /** Returns `docs/reference/http.md`: the OpenAPI document, and facts that OpenAPI cannot express. */
 export async function httpPage(): Promise<string> {
-  const { paths } = await openApi();
+  const { paths } = (await openApiDocument()) as unknown as OpenApi;
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({
       path,
@@ -67,25 +63,6 @@ const PROOFS: Readonly<Record<string, string>> = {
 function neededBy({ description = '', security = [] }: Pick<Operation, 'description' | 'security'>): string {
   const role = /role (\w+)/.exec(description)?.[1];
   return role ?? security.flatMap((one) => Object.keys(one).map((name) => PROOFS[name] ?? name)).join(' or ');
-}
-
-async function openApi(): Promise<OpenApi> {
-  // The OpenAPI document depends only on the routes. The service can therefore be an empty object.
-  await using server = await buildServer({
-    backend: {
-      service: {} as Service,
-      audit: {} as AuditStore,
-      metrics: { render: async () => ({ contentType: '', text: '' }), signIn: () => undefined },
-      signIn: () => {
-        throw new AppError('STARTING');
-      },
-    },
-    auth: { identify: async () => undefined },
-    config: { metricsNeedToken: false },
-    version: '',
-    logger: silentLogger,
-  });
-  return server.app.swagger() as unknown as OpenApi;
 }
 
 const seconds = (ms: number): number => ms / 1_000;

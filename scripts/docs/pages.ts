@@ -10,6 +10,8 @@ import { importFieldPages } from './import-fields.ts';
 import { metricsPage } from './metrics-page.ts';
 import { mistakesPages } from './mistakes-page.ts';
 import { overview } from './overview.ts';
+import { pageErrorTexts } from './page-error-texts.ts';
+import { pageTypes } from './page-types.ts';
 import { valuesPage } from './values-page.ts';
 
 /** Returns the path and the text of every generated page. The path is relative to the repository. */
@@ -28,5 +30,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ...(await importFieldPages()),
     ...(await mistakesPages()),
     ['src/cli/overview.json', await overview()],
+    ['ui/src/api-types.ts', await pageTypes()],
+    ['ui/src/error-texts.json', pageErrorTexts()],
   ]);
 }

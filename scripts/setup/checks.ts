@@ -11,17 +11,7 @@ export const CHECKS: readonly Step[] = [
   { title: 'format and lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
   {
     title: 'lint with types',
-    // The review page has its own type definitions, which conflict with the type definitions of the service.
-    command: [
-      'oxlint',
-      '--type-aware',
-      '--deny-warnings',
-      '--ignore-pattern=src/http/ui/**',
-      'src',
-      'test',
-      'scripts',
-      'bench',
-    ],
+    command: ['oxlint', '--type-aware', '--deny-warnings', 'src', 'test', 'scripts', 'bench', 'ui'],
   },
   {
     title: 'types',
@@ -35,7 +25,7 @@ export const CHECKS: readonly Step[] = [
       'node_modules/.cache/types.tsbuildinfo',
     ],
   },
-  { title: 'types of the page', command: ['tsc', '--project', 'src/http/ui/tsconfig.json'] },
+  { title: 'types of the page', command: ['tsc', '--project', 'ui/tsconfig.json'] },
   { title: 'unused code', command: ['knip', '--no-progress'] },
   { title: 'language', command: ['node', 'scripts/prose.ts'] },
 ];

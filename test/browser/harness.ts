@@ -5,7 +5,7 @@ import { createAuthenticator } from '../../src/http/auth.ts';
 import type { Service } from '../../src/service/service.ts';
 import { STATIC_TOKENS, TOKENS } from '../http/harness.ts';
 import { launch, openTab, skipReason, type Tab, type ViewOptions } from './chromium.ts';
-import { typical } from './scene.ts';
+import { entry, typical } from './scene.ts';
 import { openSite, type Scene, type Site } from './site.ts';
 
 export interface PageSession extends AsyncDisposable, Tab {
@@ -74,6 +74,11 @@ export async function signIn(page: Page, token: string): Promise<void> {
   await page.getByLabel('Access token').fill(token);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
+}
+
+/** Appends a record, so that the service sends an event to the page. */
+export async function appendRecord({ audit }: Site): Promise<void> {
+  await audit.append([entry({ store: 'team-vault', key: 'new/one' })]);
 }
 
 /** Opens another view and waits for it. */

@@ -14,18 +14,31 @@ const VIEWS = [
   '/mappings',
   '/mappings/payments-db',
   '/holds',
+  '/review',
+  '/review?show=flagged',
+  '/changes',
+  '/changes?state=open',
+  '/changes/15',
+  '/changes/13',
+  '/sources/team-vault/payments%2Fdb?version=12',
+  '/people/ann',
+  '/graph?store=team-vault',
+  '/search?q=payments',
+  '/codes/NOT_OWNED',
   '/nowhere',
 ];
 
 describeInChromium('the web page', (visit) => {
   const TITLE = 'the page has no axe violations and fits at width %i in %s mode';
-  it.each([[360, 'dark']] as const)(TITLE, isAccessible);
+  // Many views, and axe looks at each of them.
+  const timeout = 180_000;
+  it.each([[360, 'dark']] as const)(TITLE, { timeout }, isAccessible);
   it.each([
     [360, 'light'],
     [820, 'light'],
     [1440, 'light'],
     [1440, 'dark'],
-  ] as const)(TITLE, { tags: ['long'] }, isAccessible);
+  ] as const)(TITLE, { timeout, tags: ['long'] }, isAccessible);
 
   async function isAccessible(width: number, theme: 'light' | 'dark'): Promise<void> {
     await using tab = await visit({ width, theme });
@@ -203,6 +216,11 @@ describeInChromium('the web page', (visit) => {
     expect(await focused()).toBe('Overview');
 
     await page.locator('.brand').focus();
+    await tabTo(/^Changes$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Changes', level: 1 }).waitFor();
+    await expect.poll(focused).toBe('Changes');
+    await page.getByRole('link', { name: 'Records' }).waitFor();
     await tabTo(/^Records$/);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Records', level: 1 }).waitFor();
@@ -240,6 +258,9 @@ describeInChromium('the web page', (visit) => {
     expect(await page.getByRole('navigation', { name: 'Main' }).count()).toBe(1);
     expect(await page.getByRole('link', { name: 'Overview' }).getAttribute('aria-current')).toBe('page');
     const headings = await page.getByRole('heading', { level: 2 }).allInnerTexts();
-    expect(headings).toEqual(['Health', 'Failures', 'Stale targets', 'To review', 'Verification']);
+    expect(headings).toEqual([
+      ...['To review', 'Activity', 'Failures', 'Stale targets'],
+      ...['Age of Secrets', 'Calls of stores', 'Health', 'Verification'],
+    ]);
   });
 });

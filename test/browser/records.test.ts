@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SYNC_STATES } from '../../src/service/service.ts';
-import { column, describeInChromium, go } from './harness.ts';
+import { appendRecord, column, describeInChromium, go } from './harness.ts';
 import { entry, print, target, typical } from './scene.ts';
 
 const REQUEST = 'c9c42967-b26d-41d7-aa38-000000000004';
@@ -70,7 +70,7 @@ describeInChromium('the list of records', (visit) => {
     await go(tab.page, '/records?since=yesterday');
     expect(await tab.page.getByRole('alert').innerText()).toMatch(/INVALID_REQUEST/);
     // The user can correct the filter on the same page.
-    await tab.page.getByLabel('Since').fill('2000-01-01');
+    await tab.page.getByRole('search').getByLabel('Since').fill('2000-01-01');
     await tab.page.getByRole('button', { name: 'Apply filters' }).click();
     await expect.poll(() => column(tab.page, 'Record')).toHaveLength(20);
     expect(await tab.page.getByRole('alert').count()).toBe(0);
@@ -125,10 +125,8 @@ describeInChromium('the list of records', (visit) => {
   it('announces new records without moving the list', async () => {
     await using tab = await visit({ role: 'viewer', at: '/holds' });
     const { page, site } = tab;
-    await page.clock.install();
     await go(page, '/records');
-    await site.audit.append([entry({ store: 'team-vault', key: 'new/one' })]);
-    await page.clock.fastForward(31_000);
+    await appendRecord(site);
     await page.getByText('There are newer records.').waitFor();
     expect((await column(page, 'Record'))[0]).toBe('#20');
     await page.getByRole('button', { name: 'Show new records' }).click();

@@ -192,7 +192,7 @@ describeInChromium('the sign-in', (visit) => {
     const { page } = tab;
     expect(await page.locator('header').innerText()).toContain('payments, edge');
     expect(await page.getByRole('button', { name: 'Verify the whole chain' }).count()).toBe(0);
-    for (const view of ['/', '/mappings', '/holds', '/records']) {
+    for (const view of ['/', '/mappings', '/holds', '/records', '/changes', '/review', '/search?q=s']) {
       await go(page, view);
       expect(await page.locator('main').textContent()).not.toMatch(
         /billing|batch|search|shop|payments-staging/,

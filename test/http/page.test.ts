@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ROLES } from '../../src/core/roles.ts';
+import { readPageFiles } from '../../src/http/page-files.ts';
+import { ROLES as PAGE_ROLES } from '../../ui/src/words.ts';
 import { startTestServer, TOKENS } from './harness.ts';
 
 describe('the files of the web page', () => {
   it('the files of the web page have a content security policy that allows no other origin', async () => {
     await using api = await startTestServer();
-    for (const url of ['/', '/ui/app.js', '/ui/base.css', '/ui/icon.svg', '/ui/views/record.js']) {
+    for (const url of ['/', '/ui/app.js', '/ui/app.css', '/ui/icon.svg', '/ui/licenses.txt']) {
       const { status, headers } = await api.call('GET', url);
       expect(status, url).toBe(200);
       const policy = String(headers['content-security-policy']);
@@ -29,7 +31,21 @@ describe('the files of the web page', () => {
   });
 });
 
+const MAX_COMPRESSED_BYTES = 150_000;
+
 describe('the web page', () => {
+  it('the files of the web page have at most 150 kB when they are compressed', async () => {
+    await using api = await startTestServer();
+    let bytes = 0;
+    for (const { url, compressed } of readPageFiles()) {
+      const { status, headers } = await api.call('GET', url, { headers: { 'accept-encoding': 'gzip' } });
+      expect([status, headers['content-encoding']], url).toEqual([200, 'gzip']);
+      bytes += compressed.byteLength;
+    }
+    expect(bytes).toBeGreaterThan(10_000);
+    expect(bytes).toBeLessThan(MAX_COMPRESSED_BYTES);
+  });
+
   it('the web page contains no data, inline scripts or inline styles', async () => {
     await using api = await startTestServer();
     const { text } = await api.call('GET', '/');
@@ -45,9 +61,8 @@ describe('the web page', () => {
 });
 
 describe('the session route', () => {
-  it('the page knows the same roles in the same order', async () => {
-    const constants = new URL('../../src/http/ui/constants.js', import.meta.url).href;
-    expect(await import(constants)).toMatchObject({ ROLES });
+  it('the page knows the same roles in the same order', () => {
+    expect(PAGE_ROLES).toEqual(ROLES);
   });
 
   it.each(['viewer', 'reviewer', 'operator'] as const)(

@@ -71,12 +71,13 @@ function isDone({ phase, outcome }: AuditRecord): boolean {
 
 function keysOf(record: AuditRecord, previous: readonly AuditRecord[]): readonly KeyChange[] {
   const { keys, values = {} } = record;
+  const after = (name: string) => (Object.hasOwn(values, name) ? values[name] : undefined);
   const before = (name: string) => valueBefore(name, previous);
   const added = keys.added.map(
-    (name): KeyChange => ({ name, change: 'added', ...defined({ after: values[name] }) }),
+    (name): KeyChange => ({ name, change: 'added', ...defined({ after: after(name) }) }),
   );
   const changed = keys.changed.map((name): KeyChange => {
-    const fingerprints = defined({ before: before(name), after: values[name] });
+    const fingerprints = defined({ before: before(name), after: after(name) });
     return { name, change: 'changed', ...fingerprints };
   });
   const removed = keys.removed.map(
@@ -85,7 +86,7 @@ function keysOf(record: AuditRecord, previous: readonly AuditRecord[]): readonly
   const named = new Set([...keys.added, ...keys.changed, ...keys.removed]);
   const kept = Object.entries(values)
     .filter(([name]) => !named.has(name))
-    .map(([name, after]): KeyChange => ({ name, change: 'kept', before: after, after }));
+    .map(([name, value]): KeyChange => ({ name, change: 'kept', before: value, after: value }));
   return [...added, ...changed, ...removed, ...kept];
 }
 

@@ -1,18 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import { ROLES } from '../../core/roles.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
-
-const UI_DIRECTORY = join(import.meta.dirname, '../ui');
-
-const CONTENT_TYPES: Readonly<Record<string, string>> = {
-  html: 'text/html; charset=utf-8',
-  css: 'text/css; charset=utf-8',
-  js: 'text/javascript; charset=utf-8',
-  svg: 'image/svg+xml',
-};
+import { readPageFiles } from '../page-files.ts';
 
 /**
  * The Content Security Policy allows only the page's own scripts, styles and API. Trusted Types forbid creating markup
@@ -34,18 +24,20 @@ const CONTENT_SECURITY_POLICY = [
 /** Serves the review page, and the session route for signing in. The page contains no data before sign-in. */
 export function addPage(app: FastifyInstance): void {
   // Each file has its own route, so no URL is used as a file path.
-  for (const path of readdirSync(UI_DIRECTORY, { recursive: true, encoding: 'utf8' })) {
-    const type = CONTENT_TYPES[path.slice(path.lastIndexOf('.') + 1)];
-    if (type === undefined) continue;
-    const content = readFileSync(join(UI_DIRECTORY, path));
-    const url = path === 'index.html' ? '/' : `/ui/${path.replaceAll('\\', '/')}`;
+  for (const { url, type, content, compressed } of readPageFiles()) {
     // Reject a token in the query instead of ignoring it, because browsers and proxies store URLs.
     const schema = { hide: true, querystring: NO_QUERY };
-    app.get(url, { config: { access: 'public' }, schema }, async (_, reply) =>
-      reply
-        .headers({ 'content-type': type, 'content-security-policy': CONTENT_SECURITY_POLICY })
-        .send(content),
-    );
+    app.get(url, { config: { access: 'public' }, schema }, async ({ headers }, reply) => {
+      const isCompressed = /\bgzip\b/.test(headers['accept-encoding'] ?? '');
+      return reply
+        .headers({
+          'content-type': type,
+          'content-security-policy': CONTENT_SECURITY_POLICY,
+          vary: 'accept-encoding',
+          ...(isCompressed ? { 'content-encoding': 'gzip' } : {}),
+        })
+        .send(isCompressed ? compressed : content);
+    });
   }
 
   app.get(

@@ -89,7 +89,7 @@ describeInChromium('another site', (visit) => {
       other.page.evaluate(async (url) => {
         const script = document.createElement('script');
         script.type = 'module';
-        script.src = `${url}/ui/api.js`;
+        script.src = `${url}/ui/app.js`;
         const loaded = new Promise((resolve) => {
           script.addEventListener('load', () => resolve('loaded'));
           script.addEventListener('error', () => resolve('blocked'));

@@ -86,9 +86,9 @@ mappings:
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'bin/secretbridge.js'],
       ...filesOf('src/**/*.ts').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')),
       ...filesOf('src/cli/*.json').map((path) => path.replace(/^src/, 'dist')),
-      ...filesOf('src/http/ui/**/*.*')
-        .filter((path) => !path.endsWith('.json'))
-        .map((path) => path.replace(/^src/, 'dist')),
+      ...['app.css', 'app.js', 'chart.js', 'error-texts.js', 'icon.svg', 'index.html', 'licenses.txt'].map(
+        (name) => `dist/ui/${name}`,
+      ),
       ...filesOf('docs/**/*.*'),
     ];
     const isCopied = (path: string) => path.startsWith('dist/kubernetes-client/');
