@@ -43,7 +43,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, stri
     progressDeadlineSeconds: 'Kubernetes',
   },
   'docs/how-to/rotate-without-downtime.md': { maxLifetime: 'connection pools' },
-  'docs/how-to/sign-in.md': { staticClient: 'Dex' },
+  'docs/how-to/sign-in.md': { redirectURIs: 'Dex', staticClient: 'Dex' },
   'docs/how-to/several-replicas.md': { topologySpreadConstraints: 'Kubernetes' },
   'docs/how-to/traces.md': {
     OTEL_EXPORTER_OTLP_CERTIFICATE: 'OpenTelemetry',
