@@ -58,11 +58,11 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
     [
       ['import', ''],
       [
-        'cluster',
         'external-secrets',
         'kubernetes-external-secrets',
         'secrets-store-csi',
         'vault-secrets-operator',
+        'cluster',
       ],
     ],
     // Without a configuration there are no names.

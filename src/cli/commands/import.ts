@@ -49,7 +49,7 @@ const DEFINITIONS: readonly Definition[] = [
   {
     name: 'vault-secrets-operator',
     kinds: 'VaultStaticSecrets, their logins, connections and transformations',
-    list: 'kubectl get vaultstaticsecret,vaultauth,vaultauthglobal,vaultconnection,secrettransformation -A -o yaml',
+    list: 'kubectl get vaultstaticsecret,vaultauth,vaultconnection -A -o yaml',
     page: 'docs/how-to/move-from-vault-secrets-operator.md',
   },
 ];
