@@ -937,6 +937,11 @@ export interface components {
             remedy?: string;
             /** @description The sequence of the record whose source versions the target is pinned to. */
             pinned?: number;
+            /**
+             * Format: date-time
+             * @description When the first source or certificate of the target expires.
+             */
+            expiresAt?: string;
         };
         Store: {
             name: string;
@@ -1026,6 +1031,16 @@ export interface components {
             }[];
             stores: components["schemas"]["Store"][];
             events: components["schemas"]["Intake"][];
+            /** @description The channels of notifications. Absent if there are none. */
+            notify?: {
+                name: string;
+                kind: string;
+                /** @enum {string} */
+                state: "up" | "degraded" | "down";
+                /** Format: date-time */
+                lastSuccess?: string;
+                code?: string;
+            }[];
             targets: components["schemas"]["Target"][];
             held: components["schemas"]["Held"][];
         };
@@ -1068,9 +1083,17 @@ export interface components {
             name: string;
             /** @description The bearer token of the person. */
             token: string;
-            /** @description For `/auth/token`, when the token has ended. */
+            /** @description For `/auth/token`, to get a new token before this one ends. */
             renewal: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The first use after this time should get a new token. Otherwise, the session ends while it is used.
+             */
+            renewAfter: string;
+            /**
+             * Format: date-time
+             * @description When the session ends if it is not renewed.
+             */
             endsAt: string;
         };
         Change: {
@@ -1082,7 +1105,7 @@ export interface components {
             time: string;
             durationMs: number;
             /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
             /** @enum {string} */
             outcome: "ok" | "failed" | "refused" | "held" | "pending";
             code?: string;
@@ -1183,7 +1206,7 @@ export interface components {
             time: string;
             durationMs: number;
             /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
             /** @enum {string} */
             outcome: "ok" | "failed" | "refused" | "held" | "pending";
             code?: string;
@@ -1605,7 +1628,7 @@ export interface components {
             /** Format: date-time */
             time: string;
             /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
             /** @enum {string} */
             phase?: "intent" | "outcome";
             /** @enum {string} */
@@ -1699,7 +1722,7 @@ export interface components {
             /** Format: date-time */
             time: string;
             /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
             /** @enum {string} */
             phase?: "intent" | "outcome";
             /** @enum {string} */
@@ -3107,7 +3130,7 @@ export interface operations {
                 /** @description Records of this source key. */
                 key?: string;
                 /** @description Records of this action. */
-                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
                 /** @description Records with this outcome. */
                 outcome?: "ok" | "failed" | "refused" | "held";
                 /** @description Records with this error code. */
@@ -3322,7 +3345,7 @@ export interface operations {
                 /** @description Records of this source key. */
                 key?: string;
                 /** @description Records of this action. */
-                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
                 /** @description Records with this outcome. */
                 outcome?: "ok" | "failed" | "refused" | "held";
                 /** @description Records with this error code. */
@@ -3610,7 +3633,7 @@ export interface operations {
                 /** @description Records of this source key. */
                 key?: string;
                 /** @description Records of this action. */
-                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
                 /** @description Records with this outcome. */
                 outcome?: "ok" | "failed" | "refused" | "held";
                 /** @description Records with this error code. */
@@ -4218,7 +4241,7 @@ export interface operations {
                 /** @description Records of this source key. */
                 key?: string;
                 /** @description Records of this action. */
-                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject";
+                action?: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
                 /** @description Records with this outcome. */
                 outcome?: "ok" | "failed" | "refused" | "held";
                 /** @description Records with this error code. */
