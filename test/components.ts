@@ -92,6 +92,7 @@ export const COMPONENTS: readonly Component[] = [
     module: `${SERVICES}/argo-rollouts.ts`,
   },
   { part: 'cluster', name: 'an API server in memory', kind: 'double', module: 'fakes/memory-cluster.ts' },
+  { part: 'cluster', name: 'ConfigMaps with faults', kind: 'double', module: 'fakes/config-map-server.ts' },
   {
     part: 'runtime',
     name: 'kubelet, kube-proxy, containerd, runc and CoreDNS',

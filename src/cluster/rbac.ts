@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { append } from '../core/lists.ts';
 import type { TargetId } from '../core/target.ts';
 import { KUBECTL_YAML } from './json.ts';
 import {
@@ -95,7 +96,7 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
     roles.push(
       role(input, `${name}-checkpoints`, namespace, checkpointRules(list.map((configMap) => configMap.name))),
     );
-  roles.push(...clusterRoles(input, name, findsNamespaces));
+  append(roles, clusterRoles(input, name, findsNamespaces));
   return roles.flatMap((createdRole) => [createdRole, binding(input, createdRole)]);
 }
 

@@ -1,8 +1,10 @@
-import type { ConfigMapSource } from './files/config-maps.ts';
-import { selectionsIn } from './files/include.ts';
+import type { ConfigMapSource, Selection } from './files/config-maps.ts';
+import { maxBytesOf } from './files/include.ts';
+import { listOf } from './files/raw.ts';
 import type { Located } from './files/yaml.ts';
 import { type ResolveDeps, resolveCluster } from './resolve.ts';
 import { Cluster } from './shape/backends.ts';
+import { Include } from './shape/include.ts';
 
 /** Prepares the ConfigMaps that the `include` section selects. Returns whether the file system shows them. */
 export async function selectConfigMaps(
@@ -16,4 +18,13 @@ export async function selectConfigMaps(
   if (data === undefined) return false;
   await configMaps.select(resolveCluster(data, root, paths), selectionsIn(root));
   return data.kind === 'kubernetes';
+}
+
+/** Returns what the `include` section selects. */
+function selectionsIn(root: Located): readonly Selection[] {
+  return listOf(root, 'include').flatMap((entry) => {
+    const rule = Include.safeParse(entry).data;
+    if (rule?.configMaps === undefined) return [];
+    return [{ selector: rule.configMaps, namespaces: rule.namespaces, maxBytes: maxBytesOf(rule) }];
+  });
 }

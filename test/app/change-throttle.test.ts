@@ -5,8 +5,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 function open() {
   const time = createManualTime();
   const seen: (string | undefined)[] = [];
-  const clock = { now: time.now };
-  const throttle = new ChangeThrottle({ clock, wake: time.wake, onChange: (name) => void seen.push(name) });
+  const throttle = new ChangeThrottle({ timers: time, onChange: (name) => void seen.push(name) });
   return { time, seen, throttle };
 }
 

@@ -91,7 +91,7 @@ describe('a ConfigMap with mappings', () => {
     ]);
   });
 
-  it('reports a name that is invalid as it is written', async () => {
+  it('reports an invalid name once', async () => {
     const loaded = await loadOnly({ 'shop/app': mapping('My_App') });
     expect(loaded.problems).toEqual([
       expect.objectContaining({ line: 2, column: 11, suggestion: 'did you mean `my-app`?' }),
@@ -320,7 +320,7 @@ describe('the entry of `include`', () => {
     expect(messagesOf(loaded).join('\n')).toContain('ConfigMaps need `cluster.kind: kubernetes`');
   });
 
-  it('leaves ConfigMaps out if nobody reads them', async () => {
+  it('leaves ConfigMaps out without a source of ConfigMaps', async () => {
     const loaded = await load({ '/home/ann/secretbridge.yaml': MAIN });
     expect(statesOf(loaded)).toEqual([]);
   });

@@ -1,16 +1,14 @@
-import type { Clock } from '../../core/clock.ts';
-import type { StartTimer } from '../../core/timer.ts';
+import type { Timers } from '../../core/timer.ts';
 
 export interface ChangeThrottleDeps {
-  readonly clock: Clock;
-  readonly wake: StartTimer;
+  readonly timers: Timers;
   /** Called with each changed name, or without a name if all may have changed. */
   readonly onChange: (name?: string) => void;
 }
 
 /** Changes within this time count as one, because a tool often applies many ConfigMaps at once. */
 const WINDOW_MS = 1_000;
-/** So many times, a team may change its ConfigMaps in a row. */
+/** The number of changes in a row that are not delayed. */
 const BURST = 30;
 /** After that, changes wait for this time. */
 const REFILL_MS = 20_000;
@@ -29,7 +27,7 @@ export class ChangeThrottle implements Disposable {
 
   constructor(deps: ChangeThrottleDeps) {
     this.#deps = deps;
-    this.#refilledAt = deps.clock.now();
+    this.#refilledAt = deps.timers.now();
   }
 
   note(name?: string): void {
@@ -37,12 +35,12 @@ export class ChangeThrottle implements Disposable {
       this.#waiting.add(name);
       return;
     }
-    const now = this.#deps.clock.now();
+    const now = this.#deps.timers.now();
     this.#refill(now);
     const isInWindow = Math.abs(now - this.#windowStart) < WINDOW_MS;
     if (!isInWindow && this.#left < 1) {
       this.#waiting.add(name);
-      this.#cancel = this.#deps.wake(() => this.#flush(), REFILL_MS);
+      this.#cancel = this.#deps.timers.wake(() => this.#flush(), REFILL_MS);
       return;
     }
     if (!isInWindow) {

@@ -1,7 +1,6 @@
 import type { ConfigMapScope, NamespaceState, SelectedConfigMaps } from '../../cluster/cluster.ts';
-import type { Clock } from '../../core/clock.ts';
 import { type AppError, toAppError } from '../../core/errors.ts';
-import type { StartTimer } from '../../core/timer.ts';
+import type { Timers } from '../../core/timer.ts';
 import { ChangeThrottle } from './change-throttle.ts';
 import {
   type Content,
@@ -19,8 +18,7 @@ export interface WatchedNamespaceDeps {
   readonly scope: ConfigMapScope;
   /** The maximum size of all contents together. */
   readonly maxBytes: number;
-  readonly clock: Clock;
-  readonly wake: StartTimer;
+  readonly timers: Timers;
   /** Called when a ConfigMap has changed, or without a name when all of them may have. */
   readonly onChange: (name?: string) => void;
   /** Called when a ConfigMap was removed, and its namespace is not ending. */
@@ -36,7 +34,7 @@ const ENDING_RETRY_MS = 5_000;
 /**
  * The ConfigMaps of one namespace that a selector matches, kept current by a watch. A ConfigMap that is missing from the
  * watch stays until its namespace is known to be active. When a namespace ends, the API server deletes its ConfigMaps,
- * but nobody has removed their mappings.
+ * but no person has removed their mappings.
  */
 export class WatchedNamespace implements NamespaceFolder, AsyncDisposable {
   readonly contents = new Map<string, Content>();
@@ -171,7 +169,7 @@ export class WatchedNamespace implements NamespaceFolder, AsyncDisposable {
 
   #retry(work: () => void, delayMs: number): void {
     this.#cancelRetry();
-    this.#cancelRetry = this.#deps.wake(work, delayMs);
+    this.#cancelRetry = this.#deps.timers.wake(work, delayMs);
   }
 
   #remove(name: string, state: NamespaceState): void {

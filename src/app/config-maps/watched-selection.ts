@@ -1,19 +1,18 @@
 import type { Cluster, SelectedConfigMaps } from '../../cluster/cluster.ts';
 import { isNamed } from '../../config/files/config-maps.ts';
-import type { Clock } from '../../core/clock.ts';
 import { type AppError, toAppError } from '../../core/errors.ts';
 import { matches } from '../../core/glob.ts';
 import type { LabelSelector } from '../../core/label-selector.ts';
 import { createCoalescer } from '../../core/serial-executor.ts';
 import { compareText } from '../../core/target.ts';
-import { startBackgroundTimer } from '../../core/timer.ts';
+import type { Timers } from '../../core/timer.ts';
 import type { NamespaceFolder } from './folders.ts';
 import { WatchedNamespace } from './watched-namespace.ts';
 
 export interface WatchedSelectionDeps {
   readonly cluster: Pick<Cluster, 'watchNamespaces'>;
   readonly maps: SelectedConfigMaps;
-  readonly clock: Clock;
+  readonly timers: Timers;
   readonly selector: LabelSelector;
   /** Called without a name when all ConfigMaps of the namespace may have changed, and without both for all namespaces. */
   readonly onChange: (namespace?: string, name?: string) => void;
@@ -123,12 +122,11 @@ export class WatchedSelection implements AsyncDisposable {
   }
 
   #open(namespace: string): WatchedNamespace {
-    const { maps, clock, selector, onChange, onRemoved } = this.#deps;
+    const { maps, timers, selector, onChange, onRemoved } = this.#deps;
     return new WatchedNamespace({
-      ...{ maps, clock },
+      ...{ maps, timers },
       scope: { namespace, selector },
       maxBytes: this.#wanted.maxBytes,
-      wake: startBackgroundTimer,
       onChange: (name) => onChange(namespace, name),
       onRemoved: (name) => onRemoved(namespace, name),
     });

@@ -13,6 +13,8 @@ import { realFs } from '../../config/files/files.ts';
 import { type WatchFolder, watchRealFolder } from '../../config/watch/watch.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { formatSelector } from '../../core/label-selector.ts';
+import { largest } from '../../core/lists.ts';
+import { startBackgroundTimer } from '../../core/timer.ts';
 import { type ClusterDeps, openCluster } from '../cluster.ts';
 import { configMapFiles, type Folders, type NamespaceFolder, notListed } from './folders.ts';
 import type { ReadableConfigMaps } from './read-once.ts';
@@ -58,7 +60,7 @@ class WatchedSource implements ConfigMapSource, Folders, AsyncDisposable {
   readonly #deps: WatchedSourceDeps;
   readonly #selections = new Map<string, WatchedSelection>();
   readonly #listeners = new Map<string, Set<Listener>>();
-  /** The folders that changed while nobody listened. */
+  /** The folders that changed while there was no listener. */
   readonly #unheard = new Set<string>();
   #config: Config['cluster'] | undefined;
   #cluster: Cluster | AppError | undefined;
@@ -142,7 +144,8 @@ class WatchedSource implements ConfigMapSource, Folders, AsyncDisposable {
     const watched =
       known ??
       new WatchedSelection({
-        ...{ cluster, maps, clock: this.#deps.clock, selector: first.selector },
+        ...{ cluster, maps, selector: first.selector },
+        timers: { now: () => this.#deps.clock.now(), wake: startBackgroundTimer },
         onChange: (namespace, name) => this.#notify(id, namespace, name),
         onRemoved: (namespace, name) => void this.#reportRemoved({ namespace, name }),
       });
@@ -150,14 +153,14 @@ class WatchedSource implements ConfigMapSource, Folders, AsyncDisposable {
     return watched.follow({
       globs: entries.flatMap(({ namespaces }) => namespaces),
       findsNamespaces: !entries.every(({ namespaces }) => namespaces.every(isNamed)),
-      maxBytes: Math.max(...entries.map(({ maxBytes }) => maxBytes)),
+      maxBytes: largest(entries.map(({ maxBytes }) => maxBytes)),
     });
   }
 
   #notify(selector: string, namespace?: string, name = ALL): void {
     const root = pathOf({ selector });
     const folder = namespace === undefined ? root : pathOf({ selector, namespace });
-    // If nobody has listed the folder yet, it is new in its parent.
+    // Without listeners, the folder is new in its parent.
     const isHeard = this.#tell(folder, name) || (namespace !== undefined && this.#tell(root, namespace));
     // The first load may not have ended yet.
     if (!isHeard) for (const path of [root, folder]) this.#unheard.add(path);

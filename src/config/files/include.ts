@@ -1,11 +1,9 @@
 import { append } from '../../core/lists.ts';
 import { formatPlace, type Place, type Problem, quoted, toProblem } from '../problem.ts';
-import { Include } from '../shape/include.ts';
-import type { Selection } from './config-maps.ts';
+import type { Include } from '../shape/include.ts';
 import { type ConfigFs, leadsOut, readSize, type SourceFile } from './files.ts';
 import { type Bound, type Failure, type Folder, type FolderDeps, includeFolders } from './include-folders.ts';
 import type { PlacedFinding } from './merge.ts';
-import { listOf } from './raw.ts';
 import { type ReadDeps, readFiles } from './read.ts';
 import type { Located } from './yaml.ts';
 
@@ -92,15 +90,6 @@ async function readFolder(folder: Folder, { main, readAt }: SeenFiles, deps: Inc
   return { files, findings };
 }
 
-/** Returns what the `include` section selects. */
-export function selectionsIn(root: Located): readonly Selection[] {
-  return listOf(root, 'include').flatMap((entry) => {
-    const rule = Include.safeParse(entry).data;
-    if (rule?.configMaps === undefined) return [];
-    return [{ selector: rule.configMaps, namespaces: rule.namespaces, maxBytes: maxBytesOf(rule) }];
-  });
-}
-
 async function readMappings(
   sources: readonly SourceFile[],
   bound: Bound | undefined,
@@ -124,7 +113,8 @@ const MIN_FILES = 1_000;
 const MIN_BYTES = 4 * 1024 ** 2;
 const BYTES_PER_MAPPING = 8 * 1024;
 
-function maxBytesOf(rule: Include | undefined): number {
+/** The maximum size of the files of an `include`. */
+export function maxBytesOf(rule: Include | undefined): number {
   return Math.max(MIN_BYTES, BYTES_PER_MAPPING * (rule?.limits.mappings ?? 0));
 }
 

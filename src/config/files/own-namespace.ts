@@ -36,7 +36,7 @@ export function mappingInNamespace(mapping: Located, namespace: string, problems
   const written = name?.node.value;
   const target = targetInNamespace(mapping, namespace, written, problems);
   const placed = target === undefined ? mapping : withMember(mapping, 'target', target);
-  // The schema reports a name that is invalid as it is written.
+  // The schema reports an invalid name.
   if (name === undefined || typeof written !== 'string' || !NAME.test(written)) return placed;
   const value = `${namespace}.${written}`;
   if (value.length > MAX_NAME) {

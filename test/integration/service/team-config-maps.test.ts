@@ -5,6 +5,10 @@ import { type ServiceProcess, within } from './service-process.ts';
 import { openTeamWorld, type TeamWorld } from './team-maps.ts';
 import { base64 } from './world.ts';
 
+interface RoleBinding {
+  readonly metadata: { readonly name: string };
+}
+
 const DELETES = { more: ['onMappingRemoved: delete'] };
 
 async function open(): Promise<TeamWorld> {
@@ -27,13 +31,13 @@ describe("teams' ConfigMaps", () => {
     await using served = await world.serve();
     const shop = `configmap:${world.ns('shop')}`;
     await world.putMap('shop', 'app', world.mapText('shop', { name: 'app' }));
-    const appeared = await within(2_000, secretIn(world, 'shop', 'app'));
+    const appeared = await within(5_000, secretIn(world, 'shop', 'app'));
     await world.putMap('shop', 'app', world.mapText('shop', { name: 'app' }, { name: 'more' }));
-    const changed = await within(2_000, secretIn(world, 'shop', 'more'));
+    const changed = await within(5_000, secretIn(world, 'shop', 'more'));
     await world.putMap('shop', 'bad', 'mappings: [ { nam: x } ]');
-    await within(2_000, async () => expect(await stateOf(served, `${shop}/bad`)).toBe('disabled'));
+    await within(5_000, async () => expect(await stateOf(served, `${shop}/bad`)).toBe('disabled'));
     await world.putMap('web', 'app', world.mapText('web', { name: 'app' }));
-    const beside = await within(2_000, secretIn(world, 'web', 'app'));
+    const beside = await within(5_000, secretIn(world, 'web', 'app'));
     console.log(
       `applied after ${appeared} ms, changed after ${changed} ms, beside a broken one ${beside} ms`,
     );
@@ -105,15 +109,17 @@ describe("teams' ConfigMaps", () => {
     await within(5_000, async () => expect(await stateOf(served, shop)).toBe('outdated'));
 
     const bindings = `/apis/rbac.authorization.k8s.io/v1/namespaces/${world.ns('web')}/rolebindings`;
-    const forbidden = await request('DELETE', `${bindings}/secretbridge-service-config-maps`);
-    assertStatus(forbidden, 200, 'take the rights');
+    const binding = `${bindings}/secretbridge-service-config-maps`;
+    const { metadata, ...rights } = (await request<RoleBinding>('GET', binding)).body;
+    assertStatus(await request('DELETE', binding), 200, 'take the rights');
     await world.removeMap('web', 'app');
     const web = `configmap:${world.ns('web')}/app`;
     await within(20_000, async () => expect(await stateOf(served, web)).toBe('outdated'));
     await secretIn(world, 'shop', 'app')();
     await secretIn(world, 'web', 'app')();
     // With the rights, the removal is known to be one.
-    await world.grant();
+    const given = await request('POST', bindings, { ...rights, metadata: { name: metadata.name } });
+    assertStatus(given, 201, 'give the rights back');
     await within(60_000, noSecret(world, 'web', 'app'));
     await secretIn(world, 'shop', 'app')();
   });

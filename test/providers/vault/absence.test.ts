@@ -122,7 +122,7 @@ describe('a version in Vault', () => {
     store.server.put('secret', 'b', '{"a":"2"}');
     store.server.remove('secret', 'a', 'delete');
     expect(await store.provider.versions(['b', 'a', 'none'])).toEqual([
-      { kind: 'known', version: '2' },
+      { kind: 'known', version: '2', expiresAt: null },
       { kind: 'unknown' },
       { kind: 'unknown' },
     ]);
