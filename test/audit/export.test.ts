@@ -150,9 +150,9 @@ describe('CSV and OCSF exports', () => {
     const csv = await textOf(exportRecords(audit, exportRequest({ format: 'csv' })));
     const lines = csv.split('\r\n');
     expect(lines).toHaveLength(5);
-    expect(lines[1]).toMatch(/,flagged,ann,2027-\S+,why\?,"\{""DB_PASSWORD"":""0badcafe:0+c""\}",,,,,,,,$/);
-    expect(lines[2]).toMatch(/,unreviewed,{12}$/);
-    expect(lines[3]).toMatch(/,1,flagged,{13}$/);
+    expect(lines[1]).toMatch(/,flagged,ann,2027-\S+,why\?,"\{""DB_PASSWORD"":""0badcafe:0+c""\}",,,,,,,,,$/);
+    expect(lines[2]).toMatch(/,unreviewed,{13}$/);
+    expect(lines[3]).toMatch(/,1,flagged,{14}$/);
     const events = await recordsOf(audit, { format: 'ocsf' });
     expect(events[0]).toMatchObject({ unmapped: { review: { state: 'flagged', by: 'ann' } } });
   });
