@@ -35,7 +35,8 @@ export interface Context {
 /** The options that every command has. */
 export interface GlobalOptions {
   readonly config?: readonly string[];
-  readonly output: 'human' | 'json' | 'yaml';
+  /** `markdown` only for commands that offer it. */
+  readonly output: 'human' | 'json' | 'yaml' | 'markdown';
   readonly logLevel?: 'error' | 'warn' | 'info' | 'debug';
 }
 

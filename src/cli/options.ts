@@ -19,13 +19,15 @@ export function command(parent: Command, name: string, description: string, help
         .argParser(collect)
         .helpGroup(COMMON),
     )
-    .addOption(outputOption())
+    .addOption(outputOption([...OUTPUT_FORMATS, ...(help.formats ?? [])]))
     .addOption(
       new Option('--log-level <level>', 'write logs to standard error')
         .choices(['error', 'warn', 'info', 'debug'])
         .helpGroup(COMMON),
     );
 }
+
+const OUTPUT_FORMATS = ['human', 'json', 'yaml'];
 
 /** Adds the options of commands that send requests to a running service. */
 export function withServer(command: Command, help: string): Command {
@@ -34,9 +36,9 @@ export function withServer(command: Command, help: string): Command {
     .option('--allow-http', 'allow plain http, which exposes the token, to other machines');
 }
 
-export function outputOption(): Option {
+export function outputOption(formats: readonly string[] = OUTPUT_FORMATS): Option {
   return new Option('-o, --output <format>', 'output format')
-    .choices(['human', 'json', 'yaml'])
+    .choices(formats)
     .default('human')
     .helpGroup(COMMON);
 }

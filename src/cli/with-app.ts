@@ -13,7 +13,7 @@ import { createLogger, type Logger, silentLogger } from '../telemetry/logger.ts'
 import { createScrubber, type Scrubber } from '../telemetry/scrub.ts';
 import { type Context, type GlobalOptions, VERSION } from './context.ts';
 import { EXIT, UsageError } from './errors.ts';
-import { painter, print, printErrorHint, printNotice } from './texts/output.ts';
+import { isForPrograms, painter, print, printErrorHint, printNotice } from './texts/output.ts';
 import { problemsText } from './texts/problems.ts';
 
 /**
@@ -187,7 +187,7 @@ export async function printProblems(
     options.output,
     problems.map(({ code }) => code),
   );
-  if (options.output !== 'human')
+  if (isForPrograms(options.output))
     print(context, options.output, {
       data: { error: { code: 'CONFIG_INVALID', message: 'the configuration is invalid', problems } },
       human: () => '',

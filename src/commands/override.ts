@@ -1,7 +1,9 @@
 import type { App } from '../app/app.ts';
 import { type Actor, type AuditRecord, commandEntry, commandOf } from '../audit/entry.ts';
 import { recordReview } from '../audit/query/review.ts';
+import { abortAfterGrace } from '../core/abort.ts';
 import type { ChangeKind } from '../core/change-windows.ts';
+import type { StartTimer } from '../core/timer.ts';
 import { withoutSuffix } from '../core/tracer.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { acceptCommand } from '../reconcile/recorder.ts';
@@ -37,14 +39,42 @@ export async function recordOverride(
     await recordReview(audit, { sequence, state: 'flagged', note: reason, actor, requestId });
 }
 
+/** Creates the context of a `sync` of this process. */
+export function openSyncContext(
+  app: Pick<App, 'createContext'>,
+  {
+    signal,
+    wake,
+    override,
+  }: {
+    readonly signal?: AbortSignal | undefined;
+    readonly wake?: StartTimer | undefined;
+    readonly override?: WindowOverride | undefined;
+  },
+): Promise<SyncContext> {
+  return app.createContext({
+    // After an abort, running writes finish. Their reads are aborted after a short grace period, because a store that
+    // does not answer could delay them for minutes.
+    signal: abortAfterGrace(signal, wake),
+    ...(override === undefined ? {} : { overridesWindow: () => true }),
+  });
+}
+
+interface AcceptedSync {
+  readonly only?: string | undefined;
+  readonly override?: WindowOverride | undefined;
+  /** Set if the run carries out a saved plan. */
+  readonly plan?: object | undefined;
+}
+
 /** Records a `sync` of this process, before its first run. */
 export async function acceptSync(
   app: Pick<App, 'audit'>,
   { recorder, actor }: Pick<SyncContext, 'recorder' | 'actor'>,
-  mapping: string | undefined,
-  override: WindowOverride | undefined,
+  { only: mapping, override, plan }: AcceptedSync,
 ): Promise<void> {
-  if (override === undefined) return acceptCommand(recorder, commandOf('sync', mapping));
+  const options = plan === undefined ? [] : ['--plan'];
+  if (override === undefined) return acceptCommand(recorder, commandOf('sync', mapping, ...options));
   const { requestId } = recorder;
   await recordOverride(app, { actor, requestId, mapping, namespaces: undefined, ...override });
 }

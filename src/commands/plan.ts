@@ -130,7 +130,8 @@ function takesOverMerge({ target, takesFrom = [] }: PlannedTarget, { live, endin
 function plannedDeletion(proposal: Proposal): PlannedTarget {
   const { mapping, live, keys, ending } = proposal;
   const action = ending === undefined ? 'delete' : 'update';
-  return { mapping, target: live.id, action, keys, alive: true, proposal };
+  const { id: target, resourceVersion } = live;
+  return { mapping, target, action, keys, alive: true, proposal, resourceVersion };
 }
 
 /** A change that waits for a person. The id is computed from the change, so the same change always has the same id. */

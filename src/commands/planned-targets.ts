@@ -5,7 +5,7 @@ import { type Decision, isPresentAndOurs } from '../reconcile/decide.ts';
 import { closedFor } from '../reconcile/destroy.ts';
 import { isMergeMissing } from '../reconcile/drift-check.ts';
 import { guardChange, type Postponed, type WindowDeps } from '../reconcile/guard.ts';
-import { type Proposal, warningsOf } from '../reconcile/outcome.ts';
+import { outcomeDetails, type Proposal, type SourceVersion, warningsOf } from '../reconcile/outcome.ts';
 import { type PreviewDeps, previewTarget } from '../reconcile/preview.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
@@ -34,6 +34,10 @@ export interface PlannedTarget {
   /** What works, but needs attention. Absent if there is nothing. */
   readonly warnings?: readonly AppError[];
   readonly proposal?: Proposal;
+  /** The `resourceVersion` of the Secret on which the plan is based. Absent if the Secret does not exist. */
+  readonly resourceVersion?: string | undefined;
+  /** The source versions on which the plan is based. Absent if not all sources could be read. */
+  readonly sources?: readonly SourceVersion[] | undefined;
   /** The field managers of the mapping's former names. The merge takes over the keys that these field managers own. */
   readonly takesFrom?: readonly string[];
 }
@@ -65,7 +69,7 @@ function refuseSecondOwner(targets: readonly PlannedTarget[]): readonly PlannedT
     owners.set(name, owner ?? mapping);
     if (owner === undefined) return plannedTarget;
     const error = new AppError('TARGET_CLAIMED', { detail: `owned by mapping ${owner}` });
-    return { mapping, target, action: 'refuse', error, keys: [], alive: false };
+    return { ...basisOf(plannedTarget), mapping, target, action: 'refuse', error, keys: [], alive: false };
   });
 }
 
@@ -90,8 +94,16 @@ function refuseConflictingMerges(targets: readonly PlannedTarget[]): readonly Pl
       for (const { id, after } of merged) held.set(id, after);
       return plannedTarget;
     }
-    return { mapping, target, action: 'refuse', error: heldByOthers(conflicting), keys, alive };
+    const error = heldByOthers(conflicting);
+    return { ...basisOf(plannedTarget), mapping, target, action: 'refuse', error, keys, alive };
   });
+}
+
+function basisOf({
+  resourceVersion,
+  sources,
+}: PlannedTarget): Pick<PlannedTarget, 'resourceVersion' | 'sources'> {
+  return { resourceVersion, sources };
 }
 
 /** Returns what a sync would do, including the wait for a window or for an approval. */
@@ -141,7 +153,8 @@ function plannedTarget(
   { clock, ...instances }: Instances & Pick<PreviewDeps, 'clock'>,
   aboutWorkloads: readonly AppError[],
 ): PlannedTarget {
-  const { plan, pinned, desired } = decision;
+  const { plan, pinned, live, desired } = decision;
+  const { resourceVersion, sources } = outcomeDetails(plan, live, desired, false);
   const isFailing = plan.kind === 'refuse' || plan.kind === 'fail';
   const { warnings: aboutSources = [] } = isFailing ? {} : warningsOf(desired);
   // A pinned version does not show the age of the current value.
@@ -152,6 +165,8 @@ function plannedTarget(
     target: id,
     keys: plan.keys,
     alive: plan.kind === 'create' || isPresentAndOurs(decision, mapping, instances),
+    resourceVersion,
+    sources,
     ...(pinned === undefined ? {} : { pinned }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };

@@ -1,6 +1,6 @@
 import type { App } from '../app/app.ts';
 import { brokenIncludes } from '../config/config.ts';
-import { abortAfterGrace, undefinedIfStopped } from '../core/abort.ts';
+import { undefinedIfStopped } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
 import { MAX_TIMER_MS, type StartTimer } from '../core/timer.ts';
@@ -9,7 +9,7 @@ import { formatSubject } from '../queue/subject.ts';
 import type { Population } from '../reconcile/brake.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { expectedReads } from '../reconcile/context.ts';
-import { destroy } from '../reconcile/destroy.ts';
+import { type DestroyDeps, destroy } from '../reconcile/destroy.ts';
 import { isUnresolved } from '../reconcile/latest-records.ts';
 import type { Unreadable } from '../reconcile/orphans.ts';
 import { type Outcome, type Proposal, type Summary, summaryOf } from '../reconcile/outcome.ts';
@@ -25,11 +25,12 @@ import type { Status } from '../service/service.ts';
 import { SourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
 import { includeStatuses } from './includes.ts';
 import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
-import { acceptSync } from './override.ts';
+import { acceptSync, openSyncContext } from './override.ts';
 import { type Held, selectTargets, targetsOutside, toHeld } from './plan.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import { runPendingRestarts } from './restarts.ts';
 import { runRetentionOnce } from './retention.ts';
+import type { PlanGuard } from './saved-plan.ts';
 
 export interface SyncReport {
   readonly ok: boolean;
@@ -59,23 +60,22 @@ export interface SyncOptions {
   readonly onOutcome?: (outcome: Outcome, done: number, total: number) => void;
   /** When aborted, no further work starts, and running writes finish. */
   readonly signal?: AbortSignal;
+  /** The context in which a plan was made for this run. Default: a new one. */
+  readonly context?: SyncContext;
+  /** Allows only the changes of a saved plan. Default: all changes. */
+  readonly plan?: PlanGuard;
   /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer;
 }
 
 /** Syncs every target once, with the same code as the service. All deletions are decided together at the end. */
 export async function syncTargets(app: App, options: SyncOptions = {}): Promise<SyncReport> {
-  const { only, signal, wake, override } = options;
+  const { only, signal, plan } = options;
   await recoverIntents(app);
-  // After an abort, running writes finish. Their reads are aborted after a short grace period, because a store that
-  // does not answer could delay them for minutes.
-  const context = await app.createContext({
-    signal: abortAfterGrace(signal, wake),
-    ...(override === undefined ? {} : { overridesWindow: () => true }),
-  });
+  const context = { ...(options.context ?? (await openSyncContext(app, options))), unplanned: plan?.refusal };
   const wanted = selectTargets(app, only);
   const { recorder } = context;
-  await acceptSync(app, context, only, override);
+  await acceptSync(app, context, options);
   app.tracing.tracer.recordTrigger(recorder.requestId, { reason: 'manual' });
   const ages = new SourceAges(app);
   const outcomes = await runTargets(app, context, wanted, ages, options);
@@ -84,7 +84,7 @@ export async function syncTargets(app: App, options: SyncOptions = {}): Promise<
   // An aborted run deletes nothing, because it has not processed all targets and so lacks some of the proposals.
   const { targets, ...passedOver } = interrupted
     ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
-    : await decideProposals(app, context, outcomes, only);
+    : await decideProposals(app, context, outcomes, { only, plan });
   const unrestarted = await runPendingRestarts(app, signal);
   for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
   const selectedMappings = app.config.mappings.filter(({ name }) => only === undefined || name === only);
@@ -217,7 +217,7 @@ async function decideProposals(
   app: App,
   context: SyncContext,
   outcomes: readonly Outcome[],
-  only: string | undefined,
+  { only, plan }: { readonly only: string | undefined; readonly plan: PlanGuard | undefined },
 ): Promise<Pick<SyncReport, 'targets' | 'unseen' | 'waiting'>> {
   const presence = presenceOf(outcomes);
   const orphaned = await proposeOrphanDeletions(app, only, presence);
@@ -229,7 +229,8 @@ async function decideProposals(
     proposals,
     others,
   });
-  const decided = await destroyOrFail(proposals, population, app, context);
+  const isStillWanted = plan && ((proposal: Proposal) => plan.allows(proposal));
+  const decided = await destroyOrFail(proposals, population, app, { ...context, isStillWanted });
   const targets = [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
   return { targets, unseen: orphaned.unseen, waiting: orphaned.waiting };
 }
@@ -242,7 +243,7 @@ async function destroyOrFail(
   proposals: readonly Proposal[],
   population: Population,
   app: App,
-  context: SyncContext,
+  context: SyncContext & Pick<DestroyDeps, 'isStillWanted'>,
 ): Promise<readonly Outcome[]> {
   try {
     return await destroy(proposals, population, { ...app, ...context, brake: app.config.brake });

@@ -16,6 +16,10 @@ export interface ReconcileDeps extends DecideDeps, WindowDeps {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly approvals: ApprovalGate;
+  /** Returns an error if the run must not make this change, because it is not in the saved plan. */
+  readonly unplanned?:
+    | ((mapping: string, id: TargetId, decision: Decision) => AppError | undefined)
+    | undefined;
   /** Whether a recent list of Secrets shows that a target does not exist. Absent if there is no such list. */
   readonly isMissing?: ((id: TargetId) => boolean) | undefined;
 }
@@ -68,9 +72,19 @@ export async function reconcile(
     const run = { mapping, id, attempt, restart, drift, isNew, isStillDesired, onWritten };
     const observation =
       (attempt === 1 && (await observeMissing(mapping, id, deps))) || (await observe(mapping, id, deps));
-    const outcome = await carryOut(run, observation, deps);
+    const outcome =
+      (await refuseUnplanned(run, observation, deps)) ?? (await carryOut(run, observation, deps));
     if (outcome !== undefined) return outcome;
   }
+}
+
+const NO_CHANGE: readonly Plan['kind'][] = ['unchanged', 'refuse', 'fail'];
+
+/** Records and returns the outcome of a change that the run must not make. Undefined if it may make the change. */
+async function refuseUnplanned(run: Attempt, { decision }: Observation, deps: ReconcileDeps) {
+  if (NO_CHANGE.includes(decision.plan.kind)) return undefined;
+  const error = deps.unplanned?.(run.mapping.name, run.id, decision);
+  return error && postpone({ kind: 'refused', error }, run, decision, deps);
 }
 
 /**

@@ -34,17 +34,21 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
   it.each([
     [['pl'], ['plan']],
     [['audit', 've'], ['verify']],
-    [['plan', '--out'], ['--output']],
+    [
+      ['plan', '--out'],
+      ['--output', '--out'],
+    ],
+    [['sync', '--out'], ['--output']],
     [
       ['plan', '--output', ''],
-      ['human', 'json', 'yaml'],
+      ['human', 'json', 'yaml', 'markdown'],
     ],
     [['plan', '-o', 'j'], ['json']],
     // Bash splits --output=j into these words.
     [['plan', '--output', '=', 'j'], ['json']],
     [
       ['plan', '--output', '='],
-      ['human', 'json', 'yaml'],
+      ['human', 'json', 'yaml', 'markdown'],
     ],
     [['audit', 'list', '--review', 'un'], ['unreviewed']],
     [['audit', 'export', '--format', 'o'], ['ocsf']],

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { App } from '../../app/app.ts';
 import type { PlanReport } from '../../commands/plan.ts';
@@ -6,8 +7,9 @@ import { skippedOrphans, warningsData } from '../../commands/serve/answers.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { exitCode } from '../errors.ts';
+import { exitCode, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
 import { command, nonEmpty, type Run } from '../options.ts';
+import { planMarkdown } from '../plan-markdown.ts';
 import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report.ts';
 import { heldText, isListedAsHeld, keyLines, pinText, targetData, warningLines } from '../targets.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
@@ -16,7 +18,13 @@ import { reportBrokenIncludes, withApp } from '../with-app.ts';
 
 export function addPlan(program: Command, context: Context, run: Run): void {
   command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', {
-    examples: ['secretbridge plan --mapping payments-db', 'secretbridge plan --adopt'],
+    examples: [
+      'secretbridge plan --mapping payments-db',
+      'secretbridge plan --out plan.json',
+      'secretbridge plan --output markdown',
+      'secretbridge plan --adopt',
+    ],
+    formats: ['markdown'],
     more: 'The command reads the stores and the cluster, and writes to neither. It asks the cluster in a dry run whether it would accept each change. Values are shown as (sensitive) with a fingerprint; equal values have equal fingerprints.',
     exits: [
       [0, 'nothing would change'],
@@ -30,29 +38,38 @@ export function addPlan(program: Command, context: Context, run: Run): void {
     .option('-m, --mapping <name>', 'only this mapping', nonEmpty)
     .option('-a, --all', 'also show targets that are in sync')
     .option('--adopt', 'show the plan with `onConflict: adoptAndDropOwner` for every mapping')
-    .action((options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean }) =>
-      run(async () => planCommand(context, options)),
-    );
+    .option('--out <file>', 'also save the plan for `sync --plan`; the file contains no values', nonEmpty)
+    .action((options: PlanOptions) => run(async () => planCommand(context, options)));
+}
+
+interface PlanOptions extends GlobalOptions {
+  readonly mapping?: string;
+  readonly all?: boolean;
+  readonly adopt?: boolean;
+  readonly out?: string;
 }
 
 const CHANGES: readonly string[] = ['create', 'update', 'delete'];
 
-export async function planCommand(
-  context: Context,
-  options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean },
-): Promise<number> {
+export async function planCommand(context: Context, options: PlanOptions): Promise<number> {
+  // `sync` would refuse such a plan, because it is the plan of another configuration.
+  if (options.adopt && options.out !== undefined)
+    throw new UsageError('--adopt and --out cannot be given together');
   const plan = async (app: App) => {
     const { planTargets } = await import('../../commands/plan.ts');
     const report = await planTargets(app, options.mapping, context.signal);
     for (const unseen of report.unseen ?? []) printNotice(context, uncheckedText(unseen));
     for (const waiting of report.waiting ?? []) printNotice(context, waitingText(waiting));
+    if (options.out !== undefined) await savePlan(context, app, report, options.out, options.mapping);
     const changing = printPlan(context, options, report);
     printErrorHint(
       context,
       options.output,
       report.targets.map(({ error }) => error?.code),
     );
-    if (context.interactive && options.output === 'human') printNextStep(context, report, options);
+    if (options.out !== undefined)
+      printNotice(context, `Saved the plan. \`secretbridge sync --plan ${options.out}\` carries it out.`);
+    else if (context.interactive && options.output === 'human') printNextStep(context, report, options);
     const failing = report.targets.filter(({ action }) => action === 'fail');
     const code = exitCode(
       failing.flatMap(({ error }) => error?.code ?? []),
@@ -64,6 +81,23 @@ export async function planCommand(
     return reportBrokenIncludes(context, app.config, code);
   };
   return withApp(context, options, plan, options.adopt ? withAdoption : undefined);
+}
+
+/** Saves the plan completely or not at all. */
+async function savePlan(
+  { cwd }: Context,
+  { config, clock }: App,
+  report: PlanReport,
+  out: string,
+  only: string | undefined,
+): Promise<void> {
+  const { toSavedPlan } = await import('../../commands/saved-plan.ts');
+  const plan = toSavedPlan(report, { config, now: clock.now(), only });
+  try {
+    await writeAllOrNothing(resolve(cwd, out), `${JSON.stringify(plan, null, 2)}\n`, 'w');
+  } catch (error) {
+    throw fileError(error, out);
+  }
 }
 
 /**
@@ -116,6 +150,7 @@ export function printPlan(
       warnings: warningsData(report.targets),
     },
     human: (paint) => planText(report, all, summary, paint),
+    markdown: () => planMarkdown(report, { all, summary }),
   });
   return changes;
 }

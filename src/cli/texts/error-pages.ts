@@ -146,6 +146,8 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
     'The message names the id of the request. `approvals` says who may approve, and the person who asked may not. See [how to approve](../how-to/approve-changes.md).',
   APPROVAL_CLOSED:
     'Somebody has decided about the request, its time is over, or its action is not possible any more. An approval counts once.',
+  PLAN_OUTDATED:
+    'The message names what differs: the configuration, the version of a source, the `resourceVersion` of a Secret, or the change itself. Nothing of the plan was carried out. If something moves while the plan is carried out, only its target is refused. See [saved plans](../how-to/run-in-ci.md#review-a-plan-and-carry-out-exactly-this-plan).',
   OUTSIDE_WINDOW:
     'The message says when the window opens. Repairs, first syncs and rollbacks wait only for windows with `all: true`. See [how windows work](../how-to/change-windows.md).',
   NOT_HELD: 'Usually somebody has released the change already, or the Secret has changed since then.',

@@ -11,6 +11,8 @@ export interface HelpTexts {
   readonly more?: string;
   /** The exit codes that scripts can rely on. */
   readonly exits?: readonly (readonly [code: number, meaning: string])[];
+  /** Output formats, besides those of all commands. */
+  readonly formats?: readonly string[];
   /** Related commands and documentation pages. */
   readonly see?: readonly string[];
 }

@@ -15,6 +15,8 @@ const load = createRequire(import.meta.url);
 export interface CommandOutput {
   readonly data: object;
   readonly human: (paint: Paint) => string;
+  /** For commands with `--output markdown`. */
+  readonly markdown?: () => string;
   /** Whether to print the human output without line breaks. Set if other programs parse this output too. */
   readonly verbatim?: true;
 }
@@ -30,8 +32,9 @@ export function print(context: Context, output: GlobalOptions['output'], answer:
 function format(
   { color, columns }: Context,
   output: GlobalOptions['output'],
-  { data, human, verbatim }: CommandOutput,
+  { data, human, markdown, verbatim }: CommandOutput,
 ): string {
+  if (output === 'markdown' && markdown !== undefined) return escapeControlCharacters(markdown(), false);
   if (output === 'json') return JSON.stringify(data, null, 2);
   if (output === 'yaml') {
     const { stringify } = load('yaml') as typeof Yaml;
@@ -50,6 +53,11 @@ function escapeControlCharacters(text: string, color: boolean): string {
     if (match.length > 2) return color ? match : `${escapeCharacter(match)}${match.slice(1)}`;
     return escapeCharacter(match);
   });
+}
+
+/** Whether standard output must contain exactly one object. */
+export function isForPrograms(output: GlobalOptions['output']): boolean {
+  return output === 'json' || output === 'yaml';
 }
 
 /** Prints a message on stderr, in addition to the result on stdout. */
@@ -77,7 +85,7 @@ export function printError(
   error: Pick<AppError, 'message' | 'remedy'> & { readonly code: string; toJSON(): object },
 ): void {
   const { code, message, remedy } = error;
-  if (output !== 'human') print(context, output, { data: { error: error.toJSON() }, human: () => '' });
+  if (isForPrograms(output)) print(context, output, { data: { error: error.toJSON() }, human: () => '' });
   const paint = painter(context.color);
   printNotice(context, `${paint('red', 'error')} ${code}: ${message}\n  ${commandRemedy(remedy)}`);
   printErrorHint(context, output, [code]);

@@ -55,6 +55,13 @@ export const OURS = {
     remedy:
       'If the action is still wanted, ask for it again. `secretbridge approvals list` shows the open requests.',
   },
+  PLAN_OUTDATED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'something has changed since the saved plan was made',
+    remedy:
+      'Make a new plan with `secretbridge plan --out FILE` and review it. Then run `secretbridge sync --plan FILE`.',
+  },
   OUTSIDE_WINDOW: {
     group: 'ours',
     category: 'wait',
