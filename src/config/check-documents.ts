@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { matches } from '../core/glob.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { checkMappings, type MappingCheckDeps } from './check-mappings.ts';
+import { checkMappings, contextOf, type MappingCheckDeps } from './check-mappings.ts';
 import { crossCheck } from './checks/checks.ts';
 import { type CheckBudget, includeBudget, ownBudget } from './checks/costly.ts';
 import { findMissingHere, type MissingHereDeps } from './checks/missing-here.ts';
@@ -208,19 +208,6 @@ function mappingDeps(
 ): MappingCheckDeps {
   const isUsable = parsed.whole !== undefined && isWhole;
   return { pause, resolve, parseEntries, context: isUsable ? contextOf(root.value, include) : undefined };
-}
-
-/** The contexts of the last sections, by include. Thousands of files may have the same. */
-const contexts = new WeakMap<object, Map<Include | undefined, string>>();
-
-function contextOf(sections: unknown, include: Include | undefined): string {
-  const { stores, access, defaults, policies } = sections as Readonly<Record<string, unknown>>;
-  const known = contexts.get(sections as object) ?? new Map<Include | undefined, string>();
-  contexts.set(sections as object, known);
-  const context =
-    known.get(include) ?? JSON.stringify([stores, access ?? null, defaults, policies ?? null, include]);
-  known.set(include, context);
-  return context;
 }
 
 /** Returns a function that lets the event loop run if the last pause was too long ago. */

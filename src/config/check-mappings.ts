@@ -138,3 +138,17 @@ function withMappings(root: Located, nodes: readonly Located[], indexes: readonl
   const members = new Map(root.members).set('mappings', { ...list, node: { ...list.node, items, value } });
   return { ...root, members, value: { ...(root.value as object), mappings: value } };
 }
+
+/** The contexts of the last sections, by include. Thousands of files may have the same. */
+const contexts = new WeakMap<object, Map<Include | undefined, string>>();
+
+/** Returns everything besides a mapping that its checks depend on. */
+export function contextOf(sections: unknown, include: Include | undefined): string {
+  const { stores, access, defaults, policies } = sections as Readonly<Record<string, unknown>>;
+  const known = contexts.get(sections as object) ?? new Map<Include | undefined, string>();
+  contexts.set(sections as object, known);
+  const context =
+    known.get(include) ?? JSON.stringify([stores, access ?? null, defaults, policies ?? null, include]);
+  known.set(include, context);
+  return context;
+}

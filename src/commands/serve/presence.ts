@@ -56,3 +56,12 @@ function createAppDigest(app: App): () => string {
     return last.text;
   };
 }
+
+/**
+ * Requires that all replicas use this configuration. Otherwise the configuration of another replica may still contain
+ * the targets that are orphaned here. @throws AppError REPLICAS_DIFFER
+ */
+export function requireAgreement({ differing }: Pick<Presence, 'differing'>): void {
+  const [other] = differing();
+  if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
+}

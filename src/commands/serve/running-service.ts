@@ -39,6 +39,7 @@ import { createAuditStatus, QUERY_TIMEOUT_MS } from './audit-trust.ts';
 import { auditWarnings, type ChainState } from './audit-warnings.ts';
 import { type Notifications, notifyStatus } from './notifications.ts';
 import { clusterState, stateOf, storeStatuses, unverifiableCount } from './part-states.ts';
+import { requireAgreement } from './presence.ts';
 import { signInWarnings } from './sign-in.ts';
 
 export interface RunningServiceOptions {
@@ -99,8 +100,7 @@ export class RunningService implements Service {
       engine: { kind: queue.kind, ...stateOf(queue.health()) },
       audit: { ...audit, ...unverifiableCount(chain) },
       warnings: [
-        ...auditWarnings(config, chain),
-        ...signInWarnings(signIn),
+        ...[...auditWarnings(config, chain), ...signInWarnings(signIn)],
         ...targetWarnings(this.#controller, this.#app.clock.now()),
       ],
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
@@ -285,15 +285,6 @@ export class RunningService implements Service {
   #noteDeletions({ targets }: SyncReport, requestId: string): void {
     for (const outcome of targets) this.#controller.noteDeletion(outcome, requestId);
   }
-}
-
-/**
- * Requires that all replicas use this configuration. Otherwise the configuration of another replica may still contain
- * the targets that are orphaned here. @throws AppError REPLICAS_DIFFER
- */
-export function requireAgreement({ differing }: Pick<RunningServiceOptions, 'differing'>): void {
-  const [other] = differing();
-  if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
 }
 
 /** Returns the id with which a person releases a held change of this target. */

@@ -18,7 +18,8 @@ import { overriddenBy } from '../override.ts';
 import { isRestartConfigured } from '../restarts.ts';
 import { createResume } from '../run-approved.ts';
 import { createMappingHash } from './configuration-records.ts';
-import { heldId, RunningService, type RunningServiceOptions, requireAgreement } from './running-service.ts';
+import { requireAgreement } from './presence.ts';
+import { heldId, RunningService, type RunningServiceOptions } from './running-service.ts';
 
 export interface ServiceOptions extends RunningServiceOptions {
   readonly random: () => number;
