@@ -13,7 +13,7 @@ import {
   rejectLocally,
   runApproved,
 } from '../../src/commands/run-approved.ts';
-import { requireAgreement } from '../../src/commands/serve/running-service.ts';
+import { requireAgreement } from '../../src/commands/serve/presence.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { GuardedAction } from '../../src/reconcile/approvals.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
