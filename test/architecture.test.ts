@@ -47,6 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sync',
     'reconcile',
     'cluster/cluster.ts',
+    'cluster/team-ports.ts',
     'audit/store.ts',
     'audit/entry.ts',
     'queue/queue.ts',

@@ -198,7 +198,7 @@ export function secretRefsOf(config: object): readonly string[] {
 }
 
 /** Sections that contain no credentials, and may be long. */
-const WITHOUT_CREDENTIALS: ReadonlySet<string> = new Set(['mappings', 'bounds', 'includes']);
+const WITHOUT_CREDENTIALS: ReadonlySet<string> = new Set(['mappings', 'bounds', 'includes', 'configMapOf']);
 
 function collectNames(config: object): readonly string[] {
   const names = new Set<string>();

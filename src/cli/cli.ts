@@ -28,6 +28,7 @@ const COMMANDS = {
   doctor: async () => (await import('./commands/checks.ts')).addDoctor,
   rbac: async () => (await import('./commands/rbac.ts')).addRbac,
   import: async () => (await import('./commands/import.ts')).addImport,
+  kubectl: async () => (await import('./commands/kubectl.ts')).addKubectl,
   audit: async () => (await import('./commands/audit.ts')).addAudit,
   'explain-error': async () => (await import('./commands/explain-error.ts')).addExplainError,
   completion: async () => (await import('./commands/completion.ts')).addCompletion,

@@ -3,6 +3,7 @@ import type { LabelSelector } from '../core/label-selector.ts';
 import type { LiveSecret, MergeManifest, OwnedFields, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
+import type { ObjectEvents, SelectedConfigMaps } from './team-ports.ts';
 import type { WorkloadKind, Workloads } from './workloads.ts';
 
 export type { LiveSecret, MergeManifest, SecretChange, SecretManifest };
@@ -115,6 +116,8 @@ export interface Cluster extends AsyncDisposable {
   readonly configMaps: ConfigMaps | undefined;
   /** `undefined` if this cluster has no ConfigMaps. */
   readonly selectedConfigMaps: SelectedConfigMaps | undefined;
+  /** `undefined` if this cluster has no events. */
+  readonly objectEvents: ObjectEvents | undefined;
   /** The address or path of the cluster, for display. */
   readonly address: string;
   /** Whether the process runs in this cluster with the service account of its pod. */
@@ -246,49 +249,4 @@ export interface ConfigMaps {
     read: ConfigMap | undefined,
     options?: CallOptions & { readonly dryRun?: boolean | undefined },
   ): Promise<'written' | 'conflict'>;
-}
-
-/** The ConfigMaps of a namespace that a label selector matches. */
-export interface ConfigMapScope {
-  readonly namespace: string;
-  readonly selector: LabelSelector;
-}
-
-/** A ConfigMap that a label selector matches. */
-export interface SelectedConfigMap {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly data: ReadonlyMap<string, string>;
-  /** The keys of `binaryData`. */
-  readonly binaryKeys: readonly string[];
-}
-
-/** Handlers run one at a time, in the order of the events. */
-export interface ConfigMapHandlers<T> {
-  /** Reduces an object to what the caller keeps. */
-  convert(object: SelectedConfigMap): T;
-  /** Called with the full list at the start and after each restart of the watch. */
-  listed(items: readonly T[]): void;
-  changed(item: T): void;
-  /** The ConfigMap was deleted, or lost its labels. */
-  deleted(item: T): void;
-  /** Called for each sign of activity, with the error of a failed attempt. */
-  progress(error?: AppError): void;
-}
-
-/** `ending`: the API server deletes the content of the namespace now. */
-export type NamespaceState = 'active' | 'ending' | 'missing';
-
-export interface SelectedConfigMaps {
-  list<T>(
-    scope: ConfigMapScope,
-    convert: (object: SelectedConfigMap) => T,
-    options?: CallOptions,
-  ): Promise<readonly T[]>;
-  /** Lists and watches the ConfigMaps until disposed. Failures are retried. */
-  watch<T>(scope: ConfigMapScope, handlers: ConfigMapHandlers<T>): AsyncDisposable;
-  namespaceState(namespace: string, options?: CallOptions): Promise<NamespaceState>;
-  /** Returns all namespaces, and which of them are ending. */
-  namespaces(options?: CallOptions): Promise<ReadonlyMap<string, 'active' | 'ending'>>;
 }

@@ -11,7 +11,6 @@ import {
   FIELD_MANAGER,
   type Identities,
   type OnWrite,
-  type SelectedConfigMaps,
   type WriteOptions,
   type WriteResult,
 } from './cluster.ts';
@@ -38,9 +37,11 @@ import {
   versionIn,
 } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
+import { createObjectEvents } from './object-events.ts';
 import { isTerminating, listAll, nameOf } from './pages.ts';
 import type { KubeRequest } from './request.ts';
 import { createSelectedConfigMaps } from './selected-config-maps.ts';
+import type { ObjectEvents, SelectedConfigMaps } from './team-ports.ts';
 import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
 import type { Workloads } from './workloads.ts';
@@ -66,6 +67,7 @@ class KubernetesCluster implements Cluster {
   readonly workloads: Workloads;
   readonly configMaps: ConfigMaps;
   readonly selectedConfigMaps: SelectedConfigMaps;
+  readonly objectEvents: ObjectEvents;
   readonly #client: KubeClient;
   readonly #onWrite: OnWrite | undefined;
   readonly #tuning: WatchTuning | undefined;
@@ -83,6 +85,7 @@ class KubernetesCluster implements Cluster {
     this.identities = createIdentities(client);
     this.workloads = new ApiWorkloads(client, (request) => this.#mutate(request));
     this.configMaps = createConfigMaps(client);
+    this.objectEvents = createObjectEvents(client);
     this.selectedConfigMaps = createSelectedConfigMaps(
       client,
       (watch) => this.#watches.add(watch),

@@ -95,7 +95,7 @@ export const NAMESPACES_RULE: PolicyRule = {
 
 /**
  * For ConfigMaps of teams. Kubernetes cannot limit rights to objects with a label. `get` of the namespace tells a removed
- * ConfigMap from a namespace that is ending.
+ * ConfigMap from a namespace that is ending. The service writes events about ConfigMaps and Secrets.
  */
 export function teamRules({ watch }: Pick<Scope, 'watch'>): readonly PolicyRule[] {
   return [
@@ -105,6 +105,7 @@ export function teamRules({ watch }: Pick<Scope, 'watch'>): readonly PolicyRule[
       verbs: watch ? ['get', 'list', 'watch'] : ['get', 'list'],
     },
     { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
+    ...(watch ? [{ apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }] : []),
   ];
 }
 

@@ -1,16 +1,16 @@
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
+import { errorFromResponse, isNotFound, unexpectedResponse } from './errors.ts';
+import { objectIn, textIn } from './json.ts';
+import { checkNamespace, selectorOf } from './names.ts';
+import { isTerminating, listWithVersion, nameOf } from './pages.ts';
 import type {
   ConfigMapHandlers,
   ConfigMapScope,
   NamespaceState,
   SelectedConfigMap,
   SelectedConfigMaps,
-} from './cluster.ts';
-import { errorFromResponse, isNotFound, unexpectedResponse } from './errors.ts';
-import { objectIn, textIn } from './json.ts';
-import { checkNamespace, selectorOf } from './names.ts';
-import { isTerminating, listWithVersion, nameOf } from './pages.ts';
+} from './team-ports.ts';
 import { listAndWatch, type WatchTuning } from './watch.ts';
 
 const LIST = { apiVersion: 'v1', kind: 'ConfigMapList' } as const;

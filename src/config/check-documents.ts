@@ -28,7 +28,7 @@ import {
   type Sections,
   type ValidMapping,
 } from './resolve.ts';
-import { selectConfigMaps } from './select-config-maps.ts';
+import { configMapsOf, selectConfigMaps } from './select-config-maps.ts';
 import type { Include } from './shape/include.ts';
 import { Defaults } from './shape/mapping.ts';
 import { isMissing, UnitProblems } from './unit.ts';
@@ -243,7 +243,10 @@ interface UsableInput {
 function usableConfig(main: Sections, { root, own, settled, problems, paths }: UsableInput): UsableConfig {
   const { mappings: included, states, inForce } = settled;
   const mappings = included.length === 0 ? own : [...own, ...included];
-  const config = resolveConfig(main, root, { ...paths, mappings, includes: states });
+  const config = {
+    ...resolveConfig(main, root, { ...paths, mappings, includes: states }),
+    ...configMapsOf(included),
+  };
   const { refused, warnings: ofLimits } = limitFindings(included);
   const ofService = findWarnings(config).map((warning) => toProblem(warning, locate(root, warning.path)));
   const warnings = [...ofService, ...ofLimits];

@@ -64,6 +64,8 @@ export interface Config {
     /** Globs of their namespaces. */
     readonly namespaces: readonly string[];
   }[];
+  /** Maps the name of each mapping from a ConfigMap to the path of the ConfigMap, as in `includes`. */
+  readonly configMapOf?: ReadonlyMap<string, string>;
   /** The state of each included file and ConfigMap. */
   readonly includes: readonly IncludeState[];
 }

@@ -40,6 +40,7 @@ type LiveSection =
   | 'notify'
   | 'bounds'
   | 'selectedConfigMaps'
+  | 'configMapOf'
   | 'includes'
   | 'events';
 export type Section = Exclude<keyof Config, LiveSection>;

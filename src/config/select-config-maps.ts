@@ -1,7 +1,9 @@
-import type { ConfigMapSource, Selection } from './files/config-maps.ts';
+import type { Config } from './config.ts';
+import { type ConfigMapSource, parseShown, type Selection } from './files/config-maps.ts';
 import { maxBytesOf } from './files/include.ts';
 import { listOf } from './files/raw.ts';
 import type { Located } from './files/yaml.ts';
+import type { SettledIncludes } from './includes.ts';
 import { type ResolveDeps, resolveCluster } from './resolve.ts';
 import { Cluster } from './shape/backends.ts';
 import { Include } from './shape/include.ts';
@@ -27,4 +29,12 @@ function selectionsIn(root: Located): readonly Selection[] {
     if (rule?.configMaps === undefined) return [];
     return [{ selector: rule.configMaps, namespaces: rule.namespaces, maxBytes: maxBytesOf(rule) }];
   });
+}
+
+/** Returns the ConfigMap of each mapping that comes from one. */
+export function configMapsOf(included: SettledIncludes['mappings']): Pick<Config, 'configMapOf'> {
+  const places = included.flatMap(({ mapping, node: { place } }): [string, string][] =>
+    parseShown(place.file) === undefined ? [] : [[mapping.name, place.file]],
+  );
+  return places.length === 0 ? {} : { configMapOf: new Map(places) };
 }

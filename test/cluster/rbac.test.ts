@@ -292,7 +292,7 @@ describe("the RBAC permissions for teams' ConfigMaps", () => {
       role.rules.map(({ resources, verbs }) => `${resources.join()} ${verbs.join(' ')}`),
     );
     expect(rules[0]).toEqual(['secrets get list watch update patch delete create']);
-    expect(rules[2]).toEqual(['configmaps get list watch', 'namespaces get']);
+    expect(rules[2]).toEqual(['configmaps get list watch', 'namespaces get', 'events create patch']);
   });
 
   it('grants only the Secrets of the present mappings with the scope `names`', () => {

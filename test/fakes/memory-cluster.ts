@@ -205,6 +205,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     workloads: options.workloads,
     configMaps: options.configMaps,
     selectedConfigMaps: undefined,
+    objectEvents: undefined,
     watch: watches.watch,
     watchNamespaces: watches.watchNamespaces,
     interrupt: watches.interrupt,

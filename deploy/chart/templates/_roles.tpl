@@ -104,7 +104,7 @@ subjects:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- $teamRules := list (dict "apiGroups" (list "") "resources" (list "configmaps") "verbs" (list "get" "list" "watch")) (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "get")) }}
+{{- $teamRules := list (dict "apiGroups" (list "") "resources" (list "configmaps") "verbs" (list "get" "list" "watch")) (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "get")) (dict "apiGroups" (list "") "resources" (list "events") "verbs" (list "create" "patch")) }}
 {{- range $namespace, $list := $targets }}
 {{- $rules := include "secretbridge.rules" (list $list $scope) | fromJsonArray }}
 {{- include "secretbridge.role" (merge (dict "kind" "Role" "name" (printf "%s%s" $name $suffix) "namespace" $namespace "rules" $rules "bind" true) $in) }}

@@ -9,9 +9,9 @@ export interface ChangeThrottleDeps {
 /** Changes within this time count as one, because a tool often applies many ConfigMaps at once. */
 const WINDOW_MS = 1_000;
 /** The number of changes in a row that are not delayed. */
-const BURST = 30;
+const BURST = 120;
 /** After that, changes wait for this time. */
-const REFILL_MS = 20_000;
+const REFILL_MS = 10_000;
 
 /**
  * Limits how often the changes of one namespace reach the configuration. Each change costs a load and an audit record,

@@ -1,4 +1,4 @@
-import type { SelectedConfigMap } from '../../cluster/cluster.ts';
+import type { SelectedConfigMap } from '../../cluster/team-ports.ts';
 import { type ConfigMapPath, parsePath, textIn } from '../../config/files/config-maps.ts';
 import type { ConfigFs } from '../../config/files/files.ts';
 import { AppError } from '../../core/errors.ts';

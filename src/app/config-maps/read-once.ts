@@ -1,4 +1,5 @@
-import type { Cluster, SelectedConfigMaps } from '../../cluster/cluster.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import type { SelectedConfigMaps } from '../../cluster/team-ports.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigMapSource, isNamed, type Selection } from '../../config/files/config-maps.ts';
 import { type ConfigFs, realFs } from '../../config/files/files.ts';

@@ -1,4 +1,4 @@
-import type { ConfigMapScope, NamespaceState, SelectedConfigMaps } from '../../cluster/cluster.ts';
+import type { ConfigMapScope, NamespaceState, SelectedConfigMaps } from '../../cluster/team-ports.ts';
 import { type AppError, toAppError } from '../../core/errors.ts';
 import type { Timers } from '../../core/timer.ts';
 import { ChangeThrottle } from './change-throttle.ts';

@@ -1,4 +1,5 @@
-import type { Cluster, SelectedConfigMaps } from '../../cluster/cluster.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import type { SelectedConfigMaps } from '../../cluster/team-ports.ts';
 import { isNamed } from '../../config/files/config-maps.ts';
 import { type AppError, toAppError } from '../../core/errors.ts';
 import { matches } from '../../core/glob.ts';

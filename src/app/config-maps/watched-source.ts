@@ -97,8 +97,10 @@ class WatchedSource implements ConfigMapSource, Folders, AsyncDisposable {
   }
 
   folder(selector: string, namespace: string): NamespaceFolder {
+    const folder = this.#selections.get(selector)?.folder(namespace);
+    if (folder !== undefined) return folder;
     const error = this.#cluster instanceof AppError ? this.#cluster : notListed(namespace);
-    return this.#selections.get(selector)?.folder(namespace) ?? { error, contents: new Map() };
+    return { error, contents: new Map() };
   }
 
   subscribe(path: string, listener: Listener): Disposable {

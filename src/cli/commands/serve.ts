@@ -163,7 +163,10 @@ class RunningService {
     const logger = this.#logger(this.#config);
     const fields = { name: `configmap:${namespace}/${name}` };
     if (cause === 'deleted') logger.info('a ConfigMap was deleted; its mappings end', fields);
-    else logger.info('a ConfigMap no longer has the labels of its `include`; its mappings end', fields);
+    else {
+      logger.info('a ConfigMap no longer has the labels of its `include`; its mappings end', fields);
+      this.#server?.configMapLostLabels({ namespace, name });
+    }
   }
 
   checkCredentials(): void {

@@ -49,7 +49,7 @@ export const COMMON = 'Common options:';
 /** Groups of commands by purpose, in the order of the help. Commands without a group come last, under `Commands:`. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
   ['Get started:', ['init', 'validate', 'doctor']],
-  ['Inspect:', ['plan', 'status', 'explain', 'explain-error']],
+  ['Inspect:', ['plan', 'status', 'explain', 'explain-error', 'kubectl']],
   ['Change:', ['sync', 'serve', 'release', 'prune', 'rollback', 'unpin', 'approvals']],
   ['Audit:', ['audit']],
   ['Sign in to a service:', ['login', 'logout', 'whoami']],

@@ -51,6 +51,7 @@ class DirectoryCluster implements Cluster {
   readonly workloads = undefined;
   readonly configMaps = undefined;
   readonly selectedConfigMaps = undefined;
+  readonly objectEvents = undefined;
   readonly #options: DirectoryClusterOptions;
   readonly #root: string;
   readonly #files: SecretFiles;

@@ -1,5 +1,6 @@
 import { credentialsOf } from '../../app/cluster.ts';
 import type { AppDeps } from '../../app/deps.ts';
+import type { AuditRecord } from '../../audit/entry.ts';
 import type { Config } from '../../config/config.ts';
 import { type AppError, toAppError } from '../../core/errors.ts';
 import { systemSleep } from '../../providers/timing.ts';
@@ -22,6 +23,7 @@ import { Server, type ServerParts } from './server.ts';
 import { startService } from './service.ts';
 import { openServiceApp } from './service-app.ts';
 import { openSignIn } from './sign-in.ts';
+import { openTeamEvents, type TeamEvents } from './team-events.ts';
 import { watchAppCredentials } from './watched-credentials.ts';
 
 export interface ServeDeps extends AppDeps, HttpFrontendDeps {
@@ -81,7 +83,10 @@ async function openPartsWithRetry(
 async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend): Promise<ServerParts> {
   await using stack = new AsyncDisposableStack();
   const { metrics } = frontend;
-  const app = stack.use(await openServiceApp(config, { ...deps, metrics }));
+  let teamEvents: TeamEvents | undefined;
+  const onRecords = (records: readonly AuditRecord[]) => teamEvents?.recorded(records);
+  const app = stack.use(await openServiceApp(config, { ...deps, metrics, onRecords }));
+  teamEvents = openTeamEvents(app);
   // Close HTTP before the audit log: a running request, such as an export, may have to record its end.
   stack.defer(() => (deps.signal.aborted ? frontend.close(FINAL_ANSWERS_MS) : undefined));
   const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
@@ -121,6 +126,6 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   stack.use(runRetentionPeriodically(app));
   const owned = stack.move();
   const { env } = deps;
-  const parts = { env, app, queue, presence, service, controller, intakes, credentials };
+  const parts = { env, app, queue, presence, service, controller, intakes, credentials, teamEvents };
   return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

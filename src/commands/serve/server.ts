@@ -22,6 +22,7 @@ import {
 import type { HttpFrontend } from './http-frontend.ts';
 import type { Intakes } from './intakes.ts';
 import type { Presence } from './presence.ts';
+import type { TeamEvents } from './team-events.ts';
 
 /** The parts of the running service, in the order in which they were opened. */
 export interface ServerParts extends AsyncDisposable {
@@ -33,6 +34,8 @@ export interface ServerParts extends AsyncDisposable {
   readonly controller: Controller;
   readonly intakes: Intakes;
   readonly credentials: CredentialWatch;
+  /** Undefined if the cluster has no events. */
+  readonly teamEvents: TeamEvents | undefined;
 }
 
 /** The check of the configuration files counts as stalled after this time. The files are checked every few seconds. */
@@ -109,6 +112,10 @@ export class Server {
       return last?.state !== state || last.problems.length !== problems.length;
     });
     // If ConfigMaps cannot be listed, all of them have the same problem.
+    for (const include of broken) this.#parts.teamEvents?.changed(include);
+    for (const include of config.includes)
+      if (include.state === 'valid' && (known.get(include.path)?.state ?? 'valid') !== 'valid')
+        this.#parts.teamEvents?.changed(include);
     for (const [first, ...others] of Map.groupBy(broken, reasonOf).values()) {
       if (first === undefined) continue;
       const { path, state, problems } = first;
@@ -119,6 +126,11 @@ export class Server {
       });
       await this.#records.refused(problems.length, `include ${path}${more}: ${state}`);
     }
+  }
+
+  /** Reports that the mappings of a ConfigMap end, because it no longer has the labels. */
+  configMapLostLabels(place: { readonly namespace: string; readonly name: string }): void {
+    this.#parts.teamEvents?.lostLabels(place);
   }
 
   /** Reports that the configuration files were checked, whether or not the check succeeded. */

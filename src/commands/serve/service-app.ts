@@ -1,5 +1,6 @@
 import { type App, openApp } from '../../app/app.ts';
 import type { AppDeps, AppObserver } from '../../app/deps.ts';
+import type { AuditRecord } from '../../audit/entry.ts';
 import { recordLine } from '../../audit/export/export.ts';
 import type { Config } from '../../config/config.ts';
 import { MAX_CONTEXT_AGE_MS } from '../../service/runs/sync-contexts.ts';
@@ -11,6 +12,8 @@ export interface ServiceAppDeps extends AppDeps {
   readonly onOutdated: () => void;
   /** Aborted when the service ends. */
   readonly signal: AbortSignal;
+  /** Called with the records of this process. */
+  readonly onRecords?: (records: readonly AuditRecord[]) => void;
 }
 
 /** Opens the app of the service, and forwards its events to metrics, log and standard output. */
@@ -27,13 +30,17 @@ export function openServiceApp(config: Config, deps: ServiceAppDeps): Promise<Ap
   });
 }
 
-type ObserverDeps = Pick<ServiceAppDeps, 'logger' | 'print' | 'metrics'>;
+type ObserverDeps = Pick<ServiceAppDeps, 'logger' | 'print' | 'metrics' | 'onRecords'>;
 
-export function observerOf({ audit }: Config, { logger, print, metrics }: ObserverDeps): AppObserver {
+export function observerOf(
+  { audit }: Config,
+  { logger, print, metrics, onRecords }: ObserverDeps,
+): AppObserver {
   return {
     onClusterWrite: (verb) => metrics.clusterWrite(verb),
     onRecords(records) {
       metrics.auditRecords(records.length);
+      onRecords?.(records);
       if (audit.stdout) for (const record of records) print(recordLine(record));
     },
     onCall: ({ store, operation, outcome, ms }) =>

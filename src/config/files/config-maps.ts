@@ -85,6 +85,12 @@ export function parsePath(path: string): ConfigMapPath | undefined {
   };
 }
 
+/** Returns the ConfigMap of a path as users see it, such as `configmap:shop/app`. Undefined for files. */
+export function parseShown(path: string): { readonly namespace: string; readonly name: string } | undefined {
+  const [, namespace = '', name = ''] = /^configmap:([^/]+)\/([^/]+)$/.exec(path) ?? [];
+  return name === '' ? undefined : { namespace, name };
+}
+
 export type NamespaceFolder = SourceFile & { readonly namespace: string };
 
 /** Returns the folders of the namespaces that are named without a pattern. They need not exist. */
