@@ -42,6 +42,11 @@ export function notListed(namespace: string): AppError {
   return new AppError('CLUSTER_UNAVAILABLE', { subject: `namespace ${namespace}`, detail });
 }
 
+/** The error if there is no cluster to read from, for example because there is no kubeconfig here. */
+export function unopened({ detail, message, remedy }: AppError): AppError {
+  return new AppError('CLUSTER_UNAVAILABLE', { detail: detail ?? message, remedy, needsAction: true });
+}
+
 /** The error of a folder in a namespace whose ConfigMaps may be deleted already. */
 export function endingNamespace(namespace: string): AppError {
   return new AppError('NAMESPACE_MISSING', {

@@ -15,6 +15,7 @@ import {
   kept,
   type NamespaceFolder,
   notListed,
+  unopened,
 } from './folders.ts';
 
 /** The concurrent lists. */
@@ -44,7 +45,8 @@ class ListedConfigMaps implements ConfigMapSource, Folders {
   async select(config: Config['cluster'], selections: readonly Selection[]): Promise<void> {
     if (selections.length === 0 || config.kind !== 'kubernetes') return;
     await using stack = new AsyncDisposableStack();
-    const cluster = await attempt(async () => stack.use(await openCluster(config, this.#deps)));
+    const opened = await attempt(async () => stack.use(await openCluster(config, this.#deps)));
+    const cluster = opened instanceof AppError ? unopened(opened) : opened;
     for (const selection of selections) await this.#list(cluster, selection);
   }
 

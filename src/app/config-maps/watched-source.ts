@@ -16,7 +16,7 @@ import { formatSelector } from '../../core/label-selector.ts';
 import { largest } from '../../core/lists.ts';
 import { startBackgroundTimer } from '../../core/timer.ts';
 import { type ClusterDeps, openCluster } from '../cluster.ts';
-import { configMapFiles, type Folders, type NamespaceFolder, notListed } from './folders.ts';
+import { configMapFiles, type Folders, type NamespaceFolder, notListed, unopened } from './folders.ts';
 import type { ReadableConfigMaps } from './read-once.ts';
 import { WatchedSelection } from './watched-selection.ts';
 
@@ -132,7 +132,7 @@ class WatchedSource implements ConfigMapSource, Folders, AsyncDisposable {
     try {
       this.#cluster = await openCluster(config, this.#deps);
     } catch (error) {
-      this.#cluster = toAppError(error);
+      this.#cluster = unopened(toAppError(error));
     }
     return this.#cluster;
   }

@@ -151,10 +151,10 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     expect((await renderSet('no-rbac')).filter(({ kind }) => RBAC_KINDS.has(kind))).toEqual([]);
   });
 
-  it('creates cluster-wide objects only with a selector or `http.kubernetes`', async () => {
+  it('creates cluster-wide objects only with a selector, a pattern or `http.kubernetes`', async () => {
     for (const name of CASES) {
       const clusterWide = (await renderSet(name)).filter(({ kind }) => CLUSTER_WIDE.has(kind));
-      expect(clusterWide.length > 0, name).toBe(name.startsWith('selector'));
+      expect(clusterWide.length > 0, name).toBe(/^(?:selector|teams)/.test(name));
     }
   });
 
