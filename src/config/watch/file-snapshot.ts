@@ -70,6 +70,8 @@ export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): Recor
   return {
     fs: {
       async stat(path) {
+        // The content says everything about a ConfigMap. Other results would only take memory.
+        if (isConfigMap(path)) return fs.stat(path);
         const known = recorder.repeat('stat', path);
         if (known?.info !== undefined) return known.info;
         const answer = (info: Info) => DIGESTS.stat(path, { ...fs, stat: async () => info });
@@ -91,12 +93,14 @@ export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): Recor
       },
       // Asked in each load, because a link may lead elsewhere without an event in its folder.
       staysInFolder(path) {
+        if (isConfigMap(path)) return fs.staysInFolder(path);
         const answer = (isInside: boolean) =>
           DIGESTS.staysInFolder(path, { ...fs, staysInFolder: async () => isInside });
         return recorder.record({ verb: 'staysInFolder', path }, () => fs.staysInFolder(path), answer);
       },
       isUnchanged: (path) =>
-        recorder.repeat('stat', path) !== undefined && recorder.repeat('readFile', path) !== undefined,
+        (isConfigMap(path) || recorder.repeat('stat', path) !== undefined) &&
+        recorder.repeat('readFile', path) !== undefined,
     },
     snapshot: () => snapshotOf(recorder.answers),
   };
