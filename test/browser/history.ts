@@ -80,7 +80,7 @@ export function* history(
   occurrences: readonly Occurrence[],
 ): Generator<Moment> {
   const perRotation = 1 + STAGES.length * 2;
-  const rotations = Math.max(0, Math.floor((records - mappings * perRotation) / (perRotation + 3)));
+  const rotations = Math.max(0, Math.floor((records - mappings * perRotation) / (perRotation + 1)));
   const stepMs = (HISTORY_END - HISTORY_START - DAY_MS) / (mappings + rotations);
   const versions = new Map<number, number>();
   const versionOf = (mapping: number) => versions.get(mapping) ?? 0;

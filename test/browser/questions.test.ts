@@ -130,8 +130,9 @@ describe.skipIf(skipReason !== undefined)(
       const { key } = sourceOf(told.ROLLED_BACK, told.OLD_VERSION);
       await person.search(key);
       await person.press(page.getByRole('link', { name: key, exact: true }));
-      const others = page.getByRole('region', { name: 'Have another version' });
-      await person.press(others.getByRole('link', { name: String(told.OLD_VERSION), exact: true }));
+      // One Secret had the present version, and has an older one again.
+      const earlier = page.getByRole('region', { name: 'Had this version' });
+      await person.press(earlier.getByRole('link', { name: String(told.OLD_VERSION), exact: true }));
       const now = page.getByRole('region', { name: 'Have this version now' });
       await expect.poll(() => now.getByRole('listitem').allInnerTexts()).toHaveLength(1);
       expect(await now.innerText()).toContain(targetsOf(told.ROLLED_BACK).at(-1)?.namespace);

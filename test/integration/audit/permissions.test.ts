@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { SCHEMA_VERSION } from '../../../src/audit/records/schema.ts';
 import { entry } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
 import { startPostgres } from '../services/postgres.ts';
@@ -105,7 +106,9 @@ describe('a database', () => {
     await using running = await database.open();
     await running.append([entry()]);
     await database.sql('update secretbridge.schema_version set version = 9');
-    const newerRelease = failing('written by a newer release: schema 9, this release supports 6');
+    const newerRelease = failing(
+      `written by a newer release: schema 9, this release supports ${SCHEMA_VERSION}`,
+    );
     await expect(database.open({ replica: 'b' })).rejects.toMatchObject(newerRelease);
     await expect(database.open({ readOnly: true })).rejects.toMatchObject(newerRelease);
     await expect(running.append([entry()])).rejects.toMatchObject(newerRelease);
