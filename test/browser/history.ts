@@ -35,7 +35,7 @@ const KEYS = ['DB_PASSWORD', 'DB_USER'] as const;
 const RESTART_EVERY = 5;
 /** One of this many mappings never rotates. */
 const OLD_EVERY = 50;
-/** Of ten rotations, this many are reviewed. */
+/** The number of reviewed rotations of every ten. */
 const REVIEWED = 3;
 
 export const HISTORY_START = Date.UTC(2026, 0, 1);

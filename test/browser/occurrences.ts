@@ -10,7 +10,7 @@ export const RAVI: Actor = { kind: 'operator', name: 'ravi', address: '10.20.0.3
 
 /** The mapping whose Secret is deleted after a request and an approval. */
 export const DELETED = 3;
-/** The mapping of which one Secret returns to `OLD_VERSION`. */
+/** One Secret of this mapping returns to `OLD_VERSION`. */
 export const ROLLED_BACK = 7;
 export const OLD_VERSION = 3;
 /** The mapping whose target changes because of a change of the configuration. */
