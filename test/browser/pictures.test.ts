@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
 import { column, describeInChromium, go } from './harness.ts';
-import { typical } from './scene.ts';
+import { mappingsOf, target, typical } from './scene.ts';
 
 const focusedNode = (page: Page): Promise<string | null | undefined> =>
   page.evaluate(() => document.activeElement?.closest('[data-node]')?.getAttribute('data-node'));
@@ -132,6 +132,29 @@ describeInChromium('one click', (visit) => {
     await page.getByRole('heading', { level: 1, name: /^Change/ }).waitFor();
     await go(page, '/search?q=zzzzz');
     await page.getByText('Nothing has this text in its name or note.').waitFor();
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('shows when the first value of a target expires, and the channels of messages', async () => {
+    const { status, ...scene } = typical();
+    const expiresAt = '2026-12-02T00:00:00Z';
+    const targets = [target('payments-db', 'payments', 'payments-db', { expiresAt })];
+    const mappings = mappingsOf(targets);
+    const notify = [
+      { name: 'ops', kind: 'slack', state: 'up' as const, lastSuccess: '2026-11-25T08:00:00Z' },
+      { name: 'duty', kind: 'email', state: 'degraded' as const, code: 'NOTIFY_FAILED' },
+    ];
+    await using tab = await visit({
+      role: 'viewer',
+      scene: { ...scene, mappings, status: { ...status, targets, notify } },
+    });
+    const { page } = tab;
+    const health = page.getByRole('table', { name: 'Health' });
+    expect(await health.getByRole('row', { name: /^Messages to ops/ }).innerText()).toContain('last message');
+    expect(await health.getByRole('row', { name: /^Messages to duty/ }).innerText()).toContain('degraded');
+    await go(page, '/targets/payments/payments-db');
+    const now = page.getByRole('region', { name: 'Present state' });
+    expect(await now.innerText()).toMatch(/First value expires\s+2 Dec/);
     expect(tab.complaints).toEqual([]);
   });
 });

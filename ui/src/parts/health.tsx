@@ -34,6 +34,7 @@ function rowsOf({
   config,
   stores,
   events = [],
+  notify = [],
 }: Status): readonly Row[] {
   return [
     { name: 'Engine', ...engine },
@@ -47,6 +48,11 @@ function rowsOf({
       ...intake,
       name: `Events ${intake.name}`,
       activity: intakeActivity(intake),
+    })),
+    ...notify.map((channel) => ({
+      ...channel,
+      name: `Messages to ${channel.name}`,
+      activity: channelActivity(channel),
     })),
   ];
 }
@@ -87,6 +93,15 @@ function intakeActivity({ lastEvent }: Intake): ComponentChildren {
   return (
     <span>
       last event <Time at={lastEvent} />
+    </span>
+  );
+}
+
+function channelActivity({ lastSuccess }: NonNullable<Status['notify']>[number]): ComponentChildren {
+  if (lastSuccess === undefined) return 'no messages yet';
+  return (
+    <span>
+      last message <Time at={lastSuccess} />
     </span>
   );
 }

@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import { duration } from '../format.tsx';
+import { duration, Time } from '../format.tsx';
 import type { Target } from '../types.ts';
 import { Badge } from './badge.tsx';
 import { PinnedTo, UnpinButton } from './pins.tsx';
@@ -10,7 +10,7 @@ import { freshness, trouble } from './target-table.tsx';
 
 /** The present state of a target, as the service knows it. */
 export function TargetState({ target }: { readonly target: Target }): VNode {
-  const { mapping, state, pinned, staleSeconds } = target;
+  const { mapping, state, pinned, staleSeconds, expiresAt } = target;
   const isStale = state === 'stale' && staleSeconds !== null;
   return (
     <section class="card now" aria-label="Present state">
@@ -26,6 +26,7 @@ export function TargetState({ target }: { readonly target: Target }): VNode {
           ['Mapping', <MappingLink name={mapping} />],
           ['Last synced', freshness(target)],
           ['Stale for', isStale ? duration(staleSeconds) : undefined],
+          ['First value expires', expiresAt && <Time at={expiresAt} />],
         ]}
       />
       {pinned !== undefined && (
