@@ -9,7 +9,7 @@ import { launch, openTab, skipReason } from './chromium.ts';
 import { column, signIn } from './harness.ts';
 import { fingerprintOf, sourceOf, targetsOf } from './history.ts';
 import { MAPPINGS, openMillionRecords } from './million-records.ts';
-import * as told from './occurrences.ts';
+import * as occurrences from './occurrences.ts';
 import { STATUS, target } from './scene.ts';
 
 // Twelve questions of an auditor, each answered on the page over a million records.
@@ -26,7 +26,7 @@ const mappings = Array.from({ length: MAPPINGS }, (_, n) => ({
   sources: [{ store: sourceOf(n, 1).store, key: sourceOf(n, 1).key }],
   targets: statuses.slice(n * 5, n * 5 + 5),
 }));
-const held: readonly HeldStatus[] = targetsOf(told.DELETED)
+const held: readonly HeldStatus[] = targetsOf(occurrences.DELETED)
   .slice(1)
   .map((one, n) => ({
     ...{ ...one, id: `hold-${n + 2}`, action: 'delete', reason: 'the mapping was removed' },
@@ -121,21 +121,21 @@ describe.skipIf(skipReason !== undefined)(
     const main = (page: Page) => page.locator('main').innerText();
 
     question('who released this deletion, and who approved it?', async (person, page) => {
-      await person.filter({ Action: 'delete', Secret: `app-${told.DELETED}` });
+      await person.filter({ Action: 'delete', Secret: `app-${occurrences.DELETED}` });
       expect(await column(page, 'Change')).toHaveLength(1);
       expect(await main(page)).toMatch(/requested by ann.*approved by ravi/s);
     });
 
     question('which Secrets still hold version 3 of this key?', async (person, page) => {
-      const { key } = sourceOf(told.ROLLED_BACK, told.OLD_VERSION);
+      const { key } = sourceOf(occurrences.ROLLED_BACK, occurrences.OLD_VERSION);
       await person.search(key);
       await person.press(page.getByRole('link', { name: key, exact: true }));
       // One Secret had the present version, and has an older one again.
       const earlier = page.getByRole('region', { name: 'Had this version' });
-      await person.press(earlier.getByRole('link', { name: String(told.OLD_VERSION), exact: true }));
+      await person.press(earlier.getByRole('link', { name: String(occurrences.OLD_VERSION), exact: true }));
       const now = page.getByRole('region', { name: 'Have this version now' });
       await expect.poll(() => now.getByRole('listitem').allInnerTexts()).toHaveLength(1);
-      expect(await now.innerText()).toContain(targetsOf(told.ROLLED_BACK).at(-1)?.namespace);
+      expect(await now.innerText()).toContain(targetsOf(occurrences.ROLLED_BACK).at(-1)?.namespace);
     });
 
     question('what changed last Friday between two and three?', async (person, page) => {
@@ -155,7 +155,7 @@ describe.skipIf(skipReason !== undefined)(
     });
 
     question('what did this rotation restart?', async (person, page) => {
-      const mapping = `app-${told.RESTARTED}`;
+      const mapping = `app-${occurrences.RESTARTED}`;
       await person.filter({ Mapping: mapping });
       expect((await column(page, 'Effect'))[0]).toContain(`restarted Deployment ${mapping}`);
     });
@@ -165,30 +165,32 @@ describe.skipIf(skipReason !== undefined)(
       expect((await column(page, 'Review')).filter((state) => state !== '')).toEqual(
         expect.arrayContaining(['unreviewed']),
       );
-      expect(await main(page)).toContain(told.REVISION);
+      expect(await main(page)).toContain(occurrences.REVISION);
     });
 
     question('what did the outage of the store touch?', async (person, page) => {
-      await person.filter({ 'Error code': told.OUTAGE_CODE });
+      await person.filter({ 'Error code': occurrences.OUTAGE_CODE });
       const rows = (await column(page, 'Change')).join('\n');
-      for (const mapping of told.OUTAGE_MAPPINGS) expect(rows).toContain(targetsOf(mapping)[0]?.namespace);
+      for (const mapping of occurrences.OUTAGE_MAPPINGS)
+        expect(rows).toContain(targetsOf(mapping)[0]?.namespace);
     });
 
     question('which change of the configuration caused this?', async (person, page) => {
-      const [changed] = targetsOf(told.RECONFIGURED);
+      const [changed] = targetsOf(occurrences.RECONFIGURED);
       await person.filter({ Namespace: changed?.namespace ?? '', Secret: changed?.secret ?? '' });
-      expect((await column(page, 'Why'))[0]).toContain(`configuration ${told.REVISION}`);
+      expect((await column(page, 'Why'))[0]).toContain(`configuration ${occurrences.REVISION}`);
     });
 
     question('who signed in, and was refused?', async (person, page) => {
       await person.filter({ Action: 'command', Outcome: 'refused' });
-      expect(await main(page)).toMatch(new RegExp(`ROLE_MISSING.*${told.STRANGER}`, 's'));
+      expect(await main(page)).toMatch(new RegExp(`ROLE_MISSING.*${occurrences.STRANGER}`, 's'));
     });
 
     question('where has this value been?', async (person, page) => {
       await person.filter({ Fingerprint: fingerprintOf('shared') });
       const rows = (await column(page, 'Change')).join('\n');
-      for (const mapping of [told.SHARED, told.SHARED + 1]) expect(rows).toContain(`app-${mapping}`);
+      for (const mapping of [occurrences.SHARED, occurrences.SHARED + 1])
+        expect(rows).toContain(`app-${mapping}`);
     });
 
     question('what is held now, and why?', async (person, page) => {
