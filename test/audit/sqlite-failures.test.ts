@@ -117,7 +117,7 @@ describe('audit file with a failure', () => {
     try {
       for (let n = 0; n < 3; n += 1) await database.store.append([entry()]);
       expect([sync.now, inThread].map(({ mock }) => mock.calls.length)).toEqual([1, 2]);
-      for (let n = 0; n < 20; n += 1) await database.store.append([entry()]);
+      for (let n = 0; n < 50; n += 1) await database.store.append([entry()]);
       const inThisThread = sync.now.mock.calls.length;
       expect(inThisThread).toBeGreaterThan(1);
     } finally {
