@@ -139,7 +139,7 @@ async function followProvider(
 ): Promise<{ readonly status: number; readonly error: string | undefined }> {
   for (let url = first, step = 1; ; step += 1) {
     const { status, headers } = await get(url.href, oidc);
-    const next = URL.parse(headers.get('location') ?? '', url);
+    const next = URL.parse(headers.get('location') ?? '', url.href);
     const error = next?.searchParams.get('error') ?? undefined;
     const isOwnPage = headers.has('location') && next?.origin === first.origin && error === undefined;
     if (!isOwnPage || step === MAX_STEPS) return { status, error };
