@@ -33,6 +33,8 @@ async function oldNode(): Promise<string | undefined> {
   return undefined;
 }
 
+const PROGRAMS = ['bin/kubectl-secretbridge.js', 'bin/secretbridge.js'];
+
 describe('the npm package, installed in an empty folder', () => {
   let folder: string;
 
@@ -83,7 +85,7 @@ mappings:
     const [packed] = JSON.parse(output) as { files: { path: string; mode: number }[] }[];
     const filesOf = (pattern: string) => globSync(pattern, { cwd: REPOSITORY });
     const expected = [
-      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'bin/secretbridge.js'],
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...PROGRAMS],
       ...filesOf('src/**/*.ts').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')),
       ...filesOf('src/cli/*.json').map((path) => path.replace(/^src/, 'dist')),
       ...['app.css', 'app.js', 'chart.js', 'error-texts.js', 'icon.svg', 'index.html', 'licenses.txt'].map(
@@ -95,9 +97,8 @@ mappings:
     const paths = packed?.files.map(({ path }) => path) ?? [];
     expect(paths.filter((path) => !isCopied(path)).toSorted()).toEqual(expected.toSorted());
     expect(paths).toContain('dist/kubernetes-client/LICENSE');
-    expect(packed?.files.filter(({ mode }) => (mode & 0o111) !== 0).map(({ path }) => path)).toEqual([
-      'bin/secretbridge.js',
-    ]);
+    const executable = packed?.files.filter(({ mode }) => (mode & 0o111) !== 0);
+    expect(executable?.map(({ path }) => path).toSorted()).toEqual(PROGRAMS);
   });
 
   it('the package contains JavaScript and no sources, tests or state', async () => {
