@@ -25,6 +25,8 @@ export const CHECKS: readonly Step[] = [
       'node_modules/.cache/types.tsbuildinfo',
     ],
   },
+  // Without the types of the tests, a call may have other types.
+  { title: 'types of the package', command: ['tsc', '--project', 'tsconfig.build.json', '--noEmit'] },
   { title: 'types of the page', command: ['tsc', '--project', 'ui/tsconfig.json'] },
   { title: 'unused code', command: ['knip', '--no-progress'] },
   { title: 'language', command: ['node', 'scripts/prose.ts'] },
