@@ -43,6 +43,19 @@ export const ACTIONS = [
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 
+/** The actions whose records describe the state of a target. */
+export const TARGET_STATE_ACTIONS: readonly Action[] = [
+  'create',
+  'update',
+  'delete',
+  'repair',
+  'adopt',
+  'refuse',
+  'hold',
+  'giveUp',
+  'sweep',
+];
+
 export const OUTCOMES = ['ok', 'failed', 'refused', 'held'] as const;
 export type EntryOutcome = (typeof OUTCOMES)[number];
 

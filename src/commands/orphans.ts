@@ -1,11 +1,12 @@
 import type { App } from '../app/app.ts';
 import { findDisabled } from '../app/current-config.ts';
+import { TARGET_STATE_ACTIONS } from '../audit/entry.ts';
 import type { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/brake.ts';
 import { changesOf, hasKeys } from '../reconcile/change.ts';
-import { latestRecord, TARGET_STATE_ACTIONS } from '../reconcile/latest-records.ts';
+import { latestRecord } from '../reconcile/latest-records.ts';
 import {
   findEndedMerges,
   findOrphans,

@@ -1,4 +1,4 @@
-import type { Action, AuditRecord } from '../audit/entry.ts';
+import { type AuditRecord, TARGET_STATE_ACTIONS } from '../audit/entry.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { Trouble, TroubleKind } from '../core/troubles.ts';
 
@@ -9,18 +9,6 @@ export type Event =
   /** The target is no longer configured, so nothing else ends its troubles. */
   | { readonly kind: 'gone'; readonly mapping: string; readonly namespace: string; readonly secret: string };
 
-/** The actions whose records describe the state of a target. */
-const TARGET_ACTIONS: readonly Action[] = [
-  'create',
-  'update',
-  'delete',
-  'repair',
-  'adopt',
-  'refuse',
-  'hold',
-  'giveUp',
-  'sweep',
-];
 /** A target has at most one trouble of these kinds at a time. */
 const TARGET_KINDS = ['held', 'refused', 'failed', 'contested'] as const;
 
@@ -41,7 +29,9 @@ export function eventsOf(record: AuditRecord): readonly Event[] {
   if (action === 'review') return reviewEvents(record);
   if (action === 'restart') return restartEvents(record);
   if (action === 'warn') return warningEvents(record);
-  return TARGET_ACTIONS.includes(action) && record.secret !== undefined ? targetEvents(record) : NO_EVENTS;
+  return TARGET_STATE_ACTIONS.includes(action) && record.secret !== undefined
+    ? targetEvents(record)
+    : NO_EVENTS;
 }
 
 function targetEvents(record: AuditRecord): readonly Event[] {

@@ -1,4 +1,11 @@
-import { type AuditRecord, type Command, commandEntry, type Entry, NO_KEYS } from '../audit/entry.ts';
+import {
+  type AuditRecord,
+  type Command,
+  commandEntry,
+  type Entry,
+  NO_KEYS,
+  TARGET_STATE_ACTIONS,
+} from '../audit/entry.ts';
 import type { AppError } from '../core/errors.ts';
 import type { PendingRecord, ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -13,14 +20,7 @@ import {
   type UnresolvedIntents,
 } from './change.ts';
 import { lateRemoval, lateWrite } from './late-writes.ts';
-import {
-  type ExpectedLoss,
-  expectedLoss,
-  isReplaced,
-  lastChange,
-  latestRecord,
-  TARGET_STATE_ACTIONS,
-} from './latest-records.ts';
+import { type ExpectedLoss, expectedLoss, isReplaced, lastChange, latestRecord } from './latest-records.ts';
 import { pinNote } from './pins.ts';
 import { ReadRecorder } from './read-records.ts';
 import type {

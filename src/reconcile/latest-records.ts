@@ -1,4 +1,4 @@
-import type { Action, AuditRecord } from '../audit/entry.ts';
+import { type Action, type AuditRecord, TARGET_STATE_ACTIONS } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
@@ -25,19 +25,6 @@ export async function latestRecord(
     undefined,
   );
 }
-
-/** The actions whose records describe the state of a target. */
-export const TARGET_STATE_ACTIONS: readonly Action[] = [
-  'create',
-  'update',
-  'delete',
-  'repair',
-  'adopt',
-  'refuse',
-  'hold',
-  'giveUp',
-  'sweep',
-];
 
 /** The actions that change a target, and `rollback`, which records that a person requested a change. */
 export const CHANGE_ACTIONS: readonly Action[] = [

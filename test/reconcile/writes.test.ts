@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { TARGET_STATE_ACTIONS } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { TARGET_STATE_ACTIONS } from '../../src/reconcile/latest-records.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
