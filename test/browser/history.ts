@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Actor, type Entry, type EntrySource, NO_KEYS } from '../../src/audit/entry.ts';
 import type { TargetId } from '../../src/core/target.ts';
+import { entry } from './scene.ts';
 
 /** Entries that are appended together, at this time in milliseconds since 1970. */
 export interface Moment {
@@ -192,19 +193,4 @@ export function restartOf(mapping: number, requestId: string, after: string): re
     entry({ ...restart, phase: 'intent', durationMs: 0 }),
     entry({ ...restart, phase: 'outcome', durationMs: 8_400 }),
   ];
-}
-
-/** Returns an entry with this content, and with the usual content otherwise. */
-export function entry(part: Partial<Entry>): Entry {
-  return {
-    actor: { kind: 'schedule' },
-    requestId: 'request',
-    action: 'read',
-    outcome: 'ok',
-    sources: [],
-    keys: NO_KEYS,
-    durationMs: 12,
-    attempt: 1,
-    ...part,
-  };
 }

@@ -25,7 +25,7 @@ export async function openMillionRecords(): Promise<AuditStore & AsyncDisposable
 
 async function digest(): Promise<string> {
   const schema = '../../src/audit/records/schema.ts';
-  const files = ['history.ts', 'occurrences.ts', 'million-records.ts', schema];
+  const files = ['history.ts', 'occurrences.ts', 'scene.ts', 'million-records.ts', schema];
   const hash = createHash('sha256');
   for (const file of files) hash.update(await readFile(join(import.meta.dirname, file)));
   return hash.digest('hex').slice(0, 12);

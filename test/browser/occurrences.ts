@@ -1,5 +1,6 @@
 import { type Actor, type Entry, NO_KEYS } from '../../src/audit/entry.ts';
-import { entry, fingerprintOf, type Occurrence, printOf, restartOf, sourceOf, targetsOf } from './history.ts';
+import { fingerprintOf, type Occurrence, printOf, restartOf, sourceOf, targetsOf } from './history.ts';
+import { entry } from './scene.ts';
 
 // What an auditor looks for in the history. It happens after the last rotation.
 

@@ -160,7 +160,7 @@ describe.skipIf(skipReason !== undefined)(
       expect((await column(page, 'Effect'))[0]).toContain(`restarted Deployment ${mapping}`);
     });
 
-    question('which changes of this week has nobody reviewed?', async (person, page) => {
+    question('which changes of this week have no review?', async (person, page) => {
       await person.filter({ Since: '2026-11-24T09:00:00Z', Review: 'unreviewed' });
       expect((await column(page, 'Review')).filter((state) => state !== '')).toEqual(
         expect.arrayContaining(['unreviewed']),

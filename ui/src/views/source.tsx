@@ -92,29 +92,16 @@ interface ReachProps {
 }
 
 function ReachCards({ reach, store, source }: ReachProps): VNode {
+  const cards = [
+    ['Have this version now', reach.now, 'No Secret has this version now.'],
+    ['Had this version', reach.held, 'No Secret had this version and has another one now.'],
+    ['Have another version', reach.others, 'No other Secret uses this source.'],
+  ] as const;
   return (
     <div class="thirds">
-      <ReachCard
-        title="Have this version now"
-        targets={reach.now}
-        empty="No Secret has this version now."
-        store={store}
-        source={source}
-      />
-      <ReachCard
-        title="Had this version"
-        targets={reach.held}
-        empty="No Secret had this version and has another one now."
-        store={store}
-        source={source}
-      />
-      <ReachCard
-        title="Have another version"
-        targets={reach.others}
-        empty="No other Secret uses this source."
-        store={store}
-        source={source}
-      />
+      {cards.map(([title, targets, empty]) => (
+        <ReachCard key={title} {...{ title, targets, empty, store, source }} />
+      ))}
     </div>
   );
 }
