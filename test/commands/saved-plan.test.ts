@@ -52,7 +52,7 @@ const anyPlan = fc
   })
   .map((targets) => planOf(...targets));
 
-describe('what has moved since a plan was saved', () => {
+describe('the changes since a plan was saved', () => {
   it('is nothing for the same plan, also after it was written and read', () => {
     fc.assert(
       fc.property(anyPlan, (plan) => {

@@ -36,7 +36,7 @@ export async function startMailServer({ tls = true } = {}): Promise<MailServer> 
       else done(refusal(535));
     },
     onRcptTo({ address }, _, done) {
-      done(address.startsWith('nobody') ? refusal(550) : null);
+      done(address.startsWith('unknown') ? refusal(550) : null);
     },
     onData(stream, session, done) {
       const chunks: Buffer[] = [];

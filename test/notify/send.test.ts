@@ -145,7 +145,7 @@ describe('an e-mail', () => {
     await using server = await startMailServer();
     const caFile = what === 'an unknown certificate' ? {} : { caFile: server.caFile };
     const mail = { ...channel(server.port, { ...login, ...caFile }), address: { env: to } };
-    const env = { TO: 'ann@example.com', REFUSED: 'nobody@example.com', WRONG: 'wrong' };
+    const env = { TO: 'ann@example.com', REFUSED: 'unknown@example.com', WRONG: 'wrong' };
     const error: unknown = await send(mail, MESSAGE, sendDeps(env)).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'NOTIFY_FAILED' });
     expect(String(error)).not.toContain('said by the server');

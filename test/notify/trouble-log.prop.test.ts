@@ -119,7 +119,7 @@ describe('the troubles of a channel', () => {
             installation.count('closed', sequence),
           ];
           expect(opened).toBeLessThanOrEqual(1);
-          // What is still open must have been reported, and what was reported and is over must have been closed.
+          // Every open trouble has an opening message. Every reported trouble that ended has a closing message.
           if (until === Number.POSITIVE_INFINITY) expect([opened, closed]).toEqual([1, 0]);
           else expect(closed).toBe(opened);
           if (until - since >= AFTER_MS) expect(opened).toBe(1);

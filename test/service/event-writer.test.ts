@@ -59,7 +59,7 @@ it('writes an event again that the cluster has deleted, or that is old', async (
   expect(written.map((line) => line.split(' ')[0])).toEqual(['create', 'create', 'create']);
 });
 
-it('limits the events of one object, and not those of others', async () => {
+it('limits the events of each object separately', async () => {
   const { writer, written } = open();
   for (let index = 0; index < 100; index += 1) writer.write({ ...EVENT, message: `m${index}` });
   writer.write({ ...EVENT, object: { ...EVENT.object, name: 'other' } });

@@ -147,7 +147,7 @@ export class WatchedNamespace implements NamespaceFolder, AsyncDisposable {
     if (!this.#isListed || this.#isChecking || this.#missing.size === 0) return;
     this.#isChecking = true;
     this.#cancelRetry();
-    // Only what was missing before the namespace was read.
+    // A ConfigMap that disappears during this read is checked next time.
     const names = [...this.#missing];
     const state = await this.#readState();
     this.#isChecking = false;
