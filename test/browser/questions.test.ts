@@ -36,7 +36,13 @@ const held: readonly HeldStatus[] = targetsOf(occurrences.DELETED)
 /** A person at the page, who counts clicks. */
 function personAt(page: Page) {
   let clicks = 0;
-  const settle = () => page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
+  const settle = async () => {
+    // The page removes the old view in the next frame.
+    await page.evaluate(
+      () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+    );
+    await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
+  };
   const press = async (control: Locator): Promise<void> => {
     clicks += 1;
     await control.click();
