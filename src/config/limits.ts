@@ -1,3 +1,4 @@
+import { durationText } from '../core/clock.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { costOf, MAX_INCLUDE_COST } from './checks/costly-task.ts';
 import { opened } from './files/divided.ts';
@@ -105,7 +106,7 @@ export function limitFindings(mappings: readonly IncludedMapping[]): {
       const { refresh } = mapping;
       const { refreshMs } = mapping.bound.rule.limits;
       if (refresh === undefined || refresh >= refreshMs) return [];
-      const message = `shorter than \`limits.refresh\` of the \`include\`; it counts as ${refreshMs / 1_000} s`;
+      const message = `shorter than \`limits.refresh\` of the \`include\`; it counts as ${durationText(refreshMs)}`;
       return [problem(mapping, ['refresh'], message)];
     }),
   };

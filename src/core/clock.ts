@@ -45,13 +45,16 @@ export function isInFuture(at: number, now: number): boolean {
 }
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-/** The units of durations with their milliseconds, the longest first. */
-export const DURATION_UNITS = Object.entries(UNIT_MS).reverse();
-
-/** Returns a duration in the longest unit without a remainder, such as `90d`. */
+/** Formats a duration with as few units as possible, such as `90d` or `1h30m`. */
 export function durationText(ms: number): string {
-  const [unit, size] = DURATION_UNITS.find(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1];
-  return `${ms / size}${unit}`;
+  const parts: string[] = [];
+  let remainingMs = ms;
+  for (const [unit, size] of Object.entries(UNIT_MS).reverse()) {
+    const count = Math.floor(remainingMs / size);
+    if (count > 0) parts.push(`${count}${unit}`);
+    remainingMs -= count * size;
+  }
+  return parts.join('') || '0s';
 }
 
 const MAX_MS = 10 * 365 * UNIT_MS.d;

@@ -1,4 +1,4 @@
-import { DURATION_UNITS } from '../core/clock.ts';
+import { durationText } from '../core/clock.ts';
 
 const UNIT_NS: Readonly<Record<string, number>> = {
   ns: 1,
@@ -25,17 +25,10 @@ export function goDurationMs(text: string): number | undefined {
   return sign === '-' ? -ms : ms;
 }
 
-/** Formats a duration with as few units as possible, such as `1h30m`. */
-export function durationText(ms: number): string {
-  const parts: string[] = [];
-  let remainingMs = ms;
-  for (const [unit, size] of DURATION_UNITS) {
-    const count = Math.floor(remainingMs / size);
-    if (count > 0) parts.push(`${count}${unit}`);
-    remainingMs -= count * size;
-  }
-  return parts.join('') || '0s';
-}
-
 /** The longest `refresh`. */
-export const MAX_MS = 3650 * 86_400_000;
+const MAX_MS = 3650 * 86_400_000;
+
+/** Returns an interval as a `refresh`. */
+export function refreshText(ms: number): string {
+  return durationText(Math.min(ms, MAX_MS));
+}

@@ -2,6 +2,7 @@ import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { createSharedRun } from '../core/serial-executor.ts';
+import { restartPages } from './pending.ts';
 import { HORIZON_MS } from './restarts.ts';
 
 export interface RecordReaderDeps {
@@ -10,8 +11,6 @@ export interface RecordReaderDeps {
   /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
 }
-
-const PAGE = 500;
 
 /**
  * Returns a function that reads the restart records since its last call, oldest first. Its first call goes back to the
@@ -24,12 +23,9 @@ export function createRecordReader(
   let lastSequence = 0;
   // Concurrent readers would apply the same records twice, in another order.
   return createSharedRun(async () => {
-    const since = new Date(clock.now() - HORIZON_MS).toISOString();
-    for (;;) {
-      const page = await audit.list({ action: 'restart', since }, { limit: PAGE, after: lastSequence });
+    for await (const page of restartPages(audit, clock.now() - HORIZON_MS, lastSequence)) {
       for (const record of page) if (instances.includes(record.instance)) note(record);
       lastSequence = page.at(-1)?.sequence ?? lastSequence;
-      if (page.length < PAGE) return;
     }
   });
 }

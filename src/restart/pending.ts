@@ -1,6 +1,6 @@
 import { findLastBreak } from '../audit/decisions.ts';
 import type { AuditRecord, Entry } from '../audit/entry.ts';
-import { type AuditStore, pagesOf } from '../audit/store.ts';
+import type { AuditStore } from '../audit/store.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { append, smallest } from '../core/lists.ts';
 
@@ -50,13 +50,14 @@ interface ScanOptions {
 const PAGE = 500;
 export const STUCK_CODE = 'ROLLOUT_STUCK' satisfies ErrorCode;
 
-/** Reads the restart records, from the newest one back to `floor`. */
+/** Reads the restart records from `floor` on, and returns what is pending after them. */
 export async function readRestarts(
   audit: Pick<AuditStore, 'list'>,
   { floor, since, rolloutsSince, instances }: ScanOptions,
 ): Promise<RestartRecords> {
-  const records = await newest(audit, floor, new Date(since).toISOString());
-  const ownRecords = records.filter(({ instance }) => instances.includes(instance)).toReversed();
+  const records: AuditRecord[] = [];
+  for await (const page of restartPages(audit, since, Math.max(0, floor - 1))) append(records, page);
+  const ownRecords = records.filter(({ instance }) => instances.includes(instance));
   const openRestarts = new Map<
     string,
     { intent: AuditRecord; changedAt: number; restarted: Set<string>; code?: string }
@@ -93,7 +94,7 @@ export async function readRestarts(
     ...[...openRestarts.values()].map(({ intent }) => intent.sequence),
     ...[...rollouts.values()].map(({ sequence }) => sequence),
   ];
-  const nextSequence = (records[0]?.sequence ?? floor - 1) + 1;
+  const nextSequence = (records.at(-1)?.sequence ?? floor - 1) + 1;
   return {
     pending: [...openRestarts.values()],
     rollouts: [...rollouts.values()],
@@ -101,20 +102,22 @@ export async function readRestarts(
   };
 }
 
-async function newest(
+/**
+ * Reads the restart records after a sequence, oldest first.
+ * @param since The earliest time of a record, in milliseconds since 1970.
+ */
+export async function* restartPages(
   audit: Pick<AuditStore, 'list'>,
-  floor: number,
-  since: string,
-): Promise<readonly AuditRecord[]> {
-  const records: AuditRecord[] = [];
-  for await (const page of pagesOf(audit, { action: 'restart', since }, PAGE)) {
-    append(
-      records,
-      page.filter(({ sequence }) => sequence >= floor),
-    );
-    if ((page.at(-1)?.sequence ?? floor) <= floor) break;
+  since: number,
+  after: number,
+): AsyncGenerator<readonly AuditRecord[]> {
+  const filter = { action: 'restart', since: new Date(since).toISOString() } as const;
+  for (let last = after; ; ) {
+    const page = await audit.list(filter, { limit: PAGE, after: last });
+    yield page;
+    if (page.length < PAGE) return;
+    last = page.at(-1)?.sequence ?? last;
   }
-  return records;
 }
 
 /**

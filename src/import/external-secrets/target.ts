@@ -1,4 +1,4 @@
-import { durationText, goDurationMs, MAX_MS } from '../duration.ts';
+import { goDurationMs, refreshText } from '../duration.ts';
 import { metadataOf } from '../metadata.ts';
 import type { Json, Node, Notes } from '../node.ts';
 import type { ToolObject } from '../objects.ts';
@@ -119,7 +119,7 @@ function refreshOf(spec: Node, notes: Notes): Json {
     );
     return { refresh: FOREVER, ...(policy === 'CreatedOnce' ? { onDrift: 'report' } : {}) };
   }
-  return { refresh: durationText(Math.min(ms, MAX_MS)) };
+  return { refresh: refreshText(ms) };
 }
 
 /** Leave out labels and annotations that External Secrets set. */

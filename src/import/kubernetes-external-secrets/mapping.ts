@@ -1,5 +1,5 @@
 import { isTargetKey } from '../../core/mapping.ts';
-import { durationText } from '../duration.ts';
+import { refreshText } from '../duration.ts';
 import { metadataOf } from '../metadata.ts';
 import { createNode, type Json, type Node, type Notes } from '../node.ts';
 import { labelOf, type ToolObject } from '../objects.ts';
@@ -53,7 +53,7 @@ export function convertExternalSecret(
     ...(Object.keys(shape.data).length === 0 ? {} : { data: shape.data }),
     ...(shape.dataFrom.length === 0 ? {} : { dataFrom: shape.dataFrom }),
     ...(shape.template === undefined ? {} : { template: shape.template }),
-    ...(interval >= 250 ? { refresh: durationText(interval) } : {}),
+    ...(interval >= 250 ? { refresh: refreshText(interval) } : {}),
     onConflict: 'adoptAndDropOwner',
   };
 }

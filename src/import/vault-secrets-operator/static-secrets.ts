@@ -1,4 +1,4 @@
-import { durationText, goDurationMs, MAX_MS } from '../duration.ts';
+import { goDurationMs, refreshText } from '../duration.ts';
 import { metadataOf } from '../metadata.ts';
 import { createNode, type Json, type Node, type Notes } from '../node.ts';
 import { labelOf, type ToolObject } from '../objects.ts';
@@ -135,7 +135,7 @@ function rulesOf(spec: Node, notes: Notes): Json {
       `is false, so the operator repairs no drift${restart.length > 0 ? ' and restarts nothing' : ''}; the mapping does the same with \`onDrift: report\`${restart.length > 0 ? ' and without `restart`' : ''}`,
     );
   return {
-    ...(ms === undefined || ms <= 0 ? {} : { refresh: durationText(Math.min(ms, MAX_MS)) }),
+    ...(ms === undefined || ms <= 0 ? {} : { refresh: refreshText(ms) }),
     ...(hasChecks ? {} : { onDrift: 'report' }),
     ...(restart.length > 0 && hasChecks ? { restart } : {}),
   };
