@@ -1,70 +1,36 @@
-import { untilHang } from '../../conformance/provider-deps.ts';
-import { AwsError, type AwsServer, startAwsServer } from '../../fakes/aws-server.ts';
-import { type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
+import { AwsError } from '../../fakes/aws-server.ts';
 import { AWS_FAULTS } from '../../providers/aws-secrets-manager/faults.ts';
 import { canned, defineKind, type Fault } from '../failures.ts';
-import { LIMITS, type NetworkStore, openRoute, portOf, WAY } from './route.ts';
+import { type AwsStore, openAwsStore } from './aws-store.ts';
+import { WAY } from './route.ts';
 
 const GONE = ['/gone', '/found/gone'];
 
-interface ParametersInAws extends NetworkStore {
-  readonly server: AwsServer;
-  readonly proxy: FaultProxy;
-}
-
-async function openStore(): Promise<ParametersInAws> {
-  const server = await startAwsServer();
-  const proxy = await startFaultProxy(server.address);
-  const route = await openRoute('ssm.secretbridge.test', { port: portOf(proxy.address), secure: false });
-  return {
-    server,
-    proxy,
-    front: route.front,
-    loseName: route.loseName,
-    config: {
-      name: 's',
-      kind: 'aws-parameter-store',
-      region: 'eu-west-1',
-      endpoint: route.address,
-      tls: { caFile: route.caFile },
-      auth: { method: 'static', accessKeyId: { env: 'KEY_ID' }, secretAccessKey: { env: 'SECRET_KEY' } },
-      limits: LIMITS,
-    },
-    env: { KEY_ID: server.root.accessKeyId, SECRET_KEY: server.root.secretAccessKey },
-    deadline: untilHang(proxy),
+const openStore = () =>
+  openAwsStore({
+    kind: 'aws-parameter-store',
+    gone: GONE,
     key: (name) => `/${name}`,
-    put: (key, text) => void server.parameters.put(key, text),
-    heal() {
-      route.heal();
-      proxy.set(undefined);
-      server.fail(undefined);
-      for (const name of GONE) server.failKey(name, undefined);
-    },
-    async [Symbol.asyncDispose]() {
-      await route[Symbol.asyncDispose]();
-      await proxy[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
-  };
-}
+    put: ({ parameters }, key, text) => void parameters.put(key, text),
+  });
 
 const failAll = (error: AwsError) => ({
   scope: 'store' as const,
-  begin: ({ server }: ParametersInAws) => server.fail(error),
+  begin: ({ server }: AwsStore) => server.fail(error),
 });
 const failGone = (error: AwsError) => ({
   scope: 'key' as const,
-  begin({ server }: ParametersInAws) {
+  begin({ server }: AwsStore) {
     for (const key of GONE) server.failKey(key, error);
   },
 });
-const removeGone = ({ server }: ParametersInAws) => {
+const removeGone = ({ server }: AwsStore) => {
   for (const key of GONE) server.parameters.remove(key);
 };
 const UNCONFIRMED = 'absence that cannot be confirmed' as const;
 
-const faults: readonly Fault<ParametersInAws>[] = [
-  ...canned(AWS_FAULTS, 'store', ({ proxy }: ParametersInAws, fault) => proxy.set(fault)),
+const faults: readonly Fault<AwsStore>[] = [
+  ...canned(AWS_FAULTS, 'store', ({ proxy }: AwsStore, fault) => proxy.set(fault)),
   ...WAY,
   {
     failure: '401',

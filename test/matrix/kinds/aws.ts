@@ -1,57 +1,22 @@
-import { untilHang } from '../../conformance/provider-deps.ts';
-import { AwsError, type AwsServer, startAwsServer } from '../../fakes/aws-server.ts';
-import { type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
+import { AwsError } from '../../fakes/aws-server.ts';
 import { AWS_FAULTS } from '../../providers/aws-secrets-manager/faults.ts';
 import { canned, defineKind, type Fault } from '../failures.ts';
-import { LIMITS, type NetworkStore, openRoute, portOf, WAY } from './route.ts';
+import { type AwsStore, openAwsStore } from './aws-store.ts';
+import { WAY } from './route.ts';
 
 const GONE = ['gone', 'found/gone'];
 
-interface AwsStore extends NetworkStore {
-  readonly server: AwsServer;
-  readonly proxy: FaultProxy;
-}
-
-async function openAwsStore(): Promise<AwsStore> {
-  const server = await startAwsServer();
-  const proxy = await startFaultProxy(server.address);
-  const route = await openRoute('aws.secretbridge.test', { port: portOf(proxy.address), secure: false });
-  return {
-    server,
-    proxy,
-    front: route.front,
-    loseName: route.loseName,
-    config: {
-      name: 's',
-      kind: 'aws-secrets-manager',
-      region: 'eu-west-1',
-      endpoint: route.address,
-      tls: { caFile: route.caFile },
-      auth: { method: 'static', accessKeyId: { env: 'KEY_ID' }, secretAccessKey: { env: 'SECRET_KEY' } },
-      limits: LIMITS,
-    },
-    env: { KEY_ID: server.root.accessKeyId, SECRET_KEY: server.root.secretAccessKey },
-    deadline: untilHang(proxy),
+const openStore = () =>
+  openAwsStore({
+    kind: 'aws-secrets-manager',
+    gone: GONE,
     key: (name) => name,
-    put(key, text) {
-      const { store } = server;
+    put({ store }, key, text) {
       store.put(key, text);
       const secret = store.get(key);
       if (secret !== undefined) secret.deletedAt = undefined;
     },
-    heal() {
-      route.heal();
-      proxy.set(undefined);
-      server.fail(undefined);
-      for (const name of ['gone', 'found/gone']) server.failKey(name, undefined);
-    },
-    async [Symbol.asyncDispose]() {
-      await route[Symbol.asyncDispose]();
-      await proxy[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
-  };
-}
+  });
 
 const awsNamed = (
   title: string,
@@ -159,5 +124,5 @@ export const AWS = defineKind({
   title: 'aws-secrets-manager',
   faults: awsFaults,
   never: { disabled: 'AWS cannot disable a secret' },
-  open: openAwsStore,
+  open: openStore,
 });
