@@ -4,9 +4,10 @@
  * appends in batches of 100. Also prints the time of single appends, of the queries before a write, and of queries for
  * 50 records, in milliseconds.
  */
+
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ACTIONS, type Action, type AuditRecord, OUTCOMES } from '../src/audit/entry.ts';
+import type { Action, AuditRecord } from '../src/audit/entry.ts';
 import { openPostgresAudit } from '../src/audit/postgres/postgres.ts';
 import { limitToNamespaces } from '../src/audit/query/limited.ts';
 import { listCauses } from '../src/audit/query/list-causes.ts';
@@ -16,6 +17,7 @@ import { seriesOf } from '../src/audit/query/series.ts';
 import { openSqliteAudit } from '../src/audit/sqlite/sqlite.ts';
 import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
+import { ACTIONS, OUTCOMES } from '../src/core/words.ts';
 import { benchEntry, CODES, COMMON_VALUES, pick, random, STORES } from './audit-records.ts';
 
 const [workspace, count = '1000000'] = process.argv.slice(2);

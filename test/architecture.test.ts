@@ -133,7 +133,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'telemetry/scrub.ts',
     'config',
     'reconcile',
-    'service/service.ts',
     'service/approvals.ts',
     'import',
     'app',
@@ -209,12 +208,18 @@ interface SourceFile {
   readonly imports: readonly string[];
 }
 
-const sources: readonly SourceFile[] = readSources(SRC).map(({ path, text }) => {
+const sources: readonly SourceFile[] = readSources(SRC).map(({ path, text }) => ({
+  path,
+  text,
+  imports: importsOf(text),
+}));
+
+function importsOf(text: string): readonly string[] {
   const specifiers = text.matchAll(
     /(?:^import\b[^'"]*|^export\b[^'"]*\bfrom\s*|\bimport\()\s*['"]([^'"]+)['"]/gm,
   );
-  return { path, text, imports: [...specifiers].map(([, name]) => name ?? '') };
-});
+  return [...specifiers].map(([, name]) => name ?? '');
+}
 
 function ownImports({ path, imports }: SourceFile): readonly string[] {
   return imports
@@ -304,6 +309,20 @@ describe('imports between source files', () => {
         for (const [vendor, home] of Object.entries(VENDOR_HOME))
           if (name === vendor || name.startsWith(`${vendor}/`))
             expect(path.startsWith(`${home}/`), `${path} imports ${name}`).toBe(true);
+  });
+});
+
+describe('imports of the review page', () => {
+  it('the page imports no source of the service except the shared words, which import nothing', () => {
+    const files = globSync('ui/src/**/*.{ts,tsx}', { cwd: ROOT });
+    const foreign = files.flatMap((path) =>
+      importsOf(readFileSync(join(ROOT, path), 'utf8'))
+        .filter((name) => name.startsWith('.'))
+        .map((name) => relative(ROOT, resolve(ROOT, dirname(path), name)))
+        .filter((target) => !target.startsWith('ui/src/')),
+    );
+    expect([...new Set(foreign)]).toEqual(['src/core/words.ts']);
+    expect(sources.find(({ path }) => path === 'core/words.ts')?.imports).toEqual([]);
   });
 });
 

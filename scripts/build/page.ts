@@ -48,7 +48,7 @@ async function isBuilt(wanted: string): Promise<boolean> {
 
 function hashOfSources(): string {
   const hash = createHash('sha256');
-  const sources = globSync(['ui/**/*.{ts,tsx,css,html,svg}', 'src/core/**/*.ts', 'package-lock.json'], {
+  const sources = globSync(['ui/**/*.{ts,tsx,css,html,json,svg}', 'src/core/**/*.ts', 'package-lock.json'], {
     cwd: ROOT,
   });
   for (const path of sources.toSorted()) hash.update(`${path}\0`).update(readFileSync(join(ROOT, path)));

@@ -2,6 +2,7 @@ import type { ApprovalAction } from '../core/approval-rules.ts';
 import type { AppError } from '../core/errors.ts';
 import type { FieldChange } from '../core/json.ts';
 import type { Person } from '../core/person.ts';
+import type { ACTIONS, OUTCOMES, REVIEW_STATES } from '../core/words.ts';
 
 export const ACTOR_KINDS = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'] as const;
 
@@ -16,31 +17,6 @@ export function isPerson({ kind }: Actor): boolean {
   return kind === 'operator' || kind === 'cli';
 }
 
-export const ACTIONS = [
-  'read',
-  'create',
-  'update',
-  'delete',
-  'repair',
-  'adopt',
-  'refuse',
-  'hold',
-  'release',
-  'restart',
-  'giveUp',
-  'sweep',
-  'configure',
-  'command',
-  'export',
-  'review',
-  'rollback',
-  'unpin',
-  'request',
-  'approve',
-  'reject',
-  'warn',
-  'notify',
-] as const;
 export type Action = (typeof ACTIONS)[number];
 
 /** The actions whose records describe the state of a target. */
@@ -56,7 +32,6 @@ export const TARGET_STATE_ACTIONS: readonly Action[] = [
   'sweep',
 ];
 
-export const OUTCOMES = ['ok', 'failed', 'refused', 'held'] as const;
 export type EntryOutcome = (typeof OUTCOMES)[number];
 
 export interface EntrySource {
@@ -66,7 +41,6 @@ export interface EntrySource {
   readonly version: string;
 }
 
-export const REVIEW_STATES = ['unreviewed', 'reviewed', 'flagged'] as const;
 export type ReviewState = (typeof REVIEW_STATES)[number];
 
 export interface KeyChanges {

@@ -3,15 +3,13 @@ import { isDay } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import type { FieldChange } from '../core/json.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../core/words.ts';
 import {
-  ACTIONS,
   ACTOR_KINDS,
   type Entry,
   type EntrySource,
   MAX_CHANGES,
   MAX_VALUES,
-  OUTCOMES,
-  REVIEW_STATES,
   type ReviewEntry,
 } from './entry.ts';
 import { limitEntry } from './limit-entry.ts';

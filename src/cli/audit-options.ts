@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { type AuditQuery, isReversedRange, parseInstant, toFilter } from '../audit/query/query.ts';
 import type { RecordFilter } from '../audit/store.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../core/words.ts';
 import { UsageError } from './errors.ts';
 import { choiceOption, errorCode, fingerprint, nonEmpty } from './options.ts';
 

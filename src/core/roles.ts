@@ -1,9 +1,8 @@
 import { matches } from './glob.ts';
+import { ROLES } from './words.ts';
 
 // What a person may do over HTTP, and in which namespaces.
 
-/** The roles. A role includes all roles before it in this list. */
-export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Returns the roles that include this role, from the lowest to the highest. */

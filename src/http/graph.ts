@@ -1,4 +1,5 @@
-import type { MappingStatus, StoreStatus, TargetStatus } from '../service/service.ts';
+import { SYNC_STATES } from '../core/words.ts';
+import type { MappingStatus, StoreStatus, SyncState, TargetStatus } from '../service/service.ts';
 
 export interface GraphNode {
   readonly id: string;
@@ -23,10 +24,6 @@ export interface GraphQuery {
   readonly limit: number;
 }
 
-/** The states, the worst one first. */
-const SEVERITY: readonly string[] = [
-  ...['failed', 'refused', 'contested', 'held', 'drifted', 'stale', 'waiting', 'pinned', 'synced'],
-];
 const RESTART_CODES = ['WORKLOAD_MISSING', 'ROLLOUT_STUCK'];
 
 /** Draws stores, mappings, Secrets and workloads. If there are too many, those in the worst state are drawn. */
@@ -61,12 +58,12 @@ function storesOf({ sources, searches }: MappingStatus): readonly string[] {
   return [...new Set([...sources, ...searches].map(({ store }) => store))];
 }
 
-function severity(state: string): number {
-  const index = SEVERITY.indexOf(state);
-  return index === -1 ? SEVERITY.length : index;
+/** Returns the rank of a state. The worst state has the lowest rank. */
+function severity(state: SyncState): number {
+  return SYNC_STATES.indexOf(state);
 }
 
-function stateOf({ targets }: MappingStatus): string {
+function stateOf({ targets }: MappingStatus): SyncState {
   const [worst] = targets.map(({ state }) => state).sort((a, b) => severity(a) - severity(b));
   return worst ?? 'waiting';
 }

@@ -1,4 +1,4 @@
-import { ROLES } from '../core/roles.ts';
+import { ROLES } from '../core/words.ts';
 import { boolean, integer, list, object, text, time } from './schema-parts.ts';
 
 /** The schemas of the responses about people: of `/auth/…` and of the session. */

@@ -2,24 +2,14 @@ import type { AppError } from '../core/errors.ts';
 import type { Person } from '../core/person.ts';
 import type { Role } from '../core/roles.ts';
 import type { TargetId } from '../core/target.ts';
+import type { SYNC_STATES } from '../core/words.ts';
 import type { Origin } from '../events/hint.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import type { ApprovalStatus, WindowOverride } from './approvals.ts';
 
 export type Health = 'up' | 'degraded' | 'down';
 
-/** The states of a target that `status` shows. */
-export const SYNC_STATES = [
-  'synced',
-  'stale',
-  'failed',
-  'refused',
-  'held',
-  'pinned',
-  'waiting',
-  'contested',
-  'drifted',
-] as const;
+/** The state of a target that `status` shows. */
 export type SyncState = (typeof SYNC_STATES)[number];
 
 /** One target of a mapping, as printed by `status`. */

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { type Namespaces, namespacesOf, ROLES, type Role, sufficientRoles } from '../core/roles.ts';
+import { type Namespaces, namespacesOf, type Role, sufficientRoles } from '../core/roles.ts';
 import type { Sealer } from '../core/sealer.ts';
+import { ROLES } from '../core/words.ts';
 import { areGroupsLeftOut, type Claims, type SignedIn, signedInOf } from './claims.ts';
 import type { DeviceSignIn, Provider } from './provider.ts';
 import type { Session, Sessions } from './sessions.ts';

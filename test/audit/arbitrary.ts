@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { ACTIONS, type Entry, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
+import type { Entry } from '../../src/audit/entry.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/core/words.ts';
 import { fingerprint } from './sample.ts';
 
 /** There are only a few names, so that filters find matches. Some contain unusual characters. */

@@ -10,11 +10,11 @@ import {
   recordedExport,
   recordLine,
 } from '../../src/audit/export/export.ts';
-import { EXPORT_FORMATS } from '../../src/audit/export/formats.ts';
 import { recordReview } from '../../src/audit/query/review.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { EXPORT_FORMATS } from '../../src/core/words.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';

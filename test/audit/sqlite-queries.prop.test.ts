@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { search } from '../../src/audit/records/search.ts';
 import { createSqliteDatabase } from '../../src/audit/sqlite/database.ts';
 import { openReader } from '../../src/audit/sqlite/file.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/core/words.ts';
 import { HARNESS_INSTANCE, tickingClock } from '../conformance/audit-store.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { anyEntry, CODES, name, someFingerprint } from './arbitrary.ts';

@@ -58,6 +58,17 @@ describeInChromium('the web page', (visit) => {
     expect(inside.complaints).toEqual([]);
   }
 
+  it('shows every link of the navigation and the whole role on a phone', async () => {
+    await using tab = await visit({ width: 360, role: 'reviewer', namespaces: ['payments'] });
+    const cut = await tab.page
+      .locator('.top ul, .account .badge, .account button')
+      .evaluateAll((all) =>
+        all.filter((one) => one.scrollWidth > one.clientWidth).map(({ textContent }) => textContent),
+      );
+    expect(cut).toEqual([]);
+    await tab.page.getByText('You see only what concerns these namespaces: payments.').waitFor();
+  });
+
   it('does not wrap names of usual length', async () => {
     await using tab = await visit({ width: 1440, role: 'operator' });
     for (const view of ['/', '/mappings', '/mappings/payments-db']) {
@@ -260,7 +271,7 @@ describeInChromium('the web page', (visit) => {
     const headings = await page.getByRole('heading', { level: 2 }).allInnerTexts();
     expect(headings).toEqual([
       ...['To review', 'Activity', 'Failures', 'Stale targets'],
-      ...['Age of Secrets', 'Calls of stores', 'Health', 'Verification'],
+      ...['Age of Secrets', 'Calls to stores', 'Health', 'Verification'],
     ]);
   });
 });

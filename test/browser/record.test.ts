@@ -71,6 +71,17 @@ describeInChromium('the record view', (visit) => {
     expect(tab.site.audit.records.at(-1)?.review).toEqual({ sequence: 8, state: 'flagged' });
   });
 
+  it('flags a record with a day for the follow-up, and shows this day', async () => {
+    await using tab = await visit({ role: 'reviewer', at: '/records/15' });
+    const { page, site } = tab;
+    await page.getByLabel('Follow up on').fill('2026-12-24');
+    await page.getByRole('button', { name: 'Flag' }).click();
+    await page.getByText('Follow up by 2026-12-24.').waitFor();
+    expect(site.audit.records.at(-1)?.review).toEqual({
+      ...{ sequence: 15, state: 'flagged', followUp: '2026-12-24' },
+    });
+  });
+
   it('keeps the entered note if the review cannot be saved', async () => {
     await using tab = await visit({ role: 'reviewer', at: '/records/15' });
     const { page } = tab;

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
-import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { SYNC_STATES } from '../../src/service/service.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES, SYNC_STATES } from '../../src/core/words.ts';
 import { appendRecord, column, describeInChromium, go } from './harness.ts';
 import { entry, print, target, typical } from './scene.ts';
 

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { describeInChromium, go } from './harness.ts';
+import { column, describeInChromium, go } from './harness.ts';
 import { entry, request, typical } from './scene.ts';
 
 /** One outage of a store, which stopped twelve targets. */
@@ -40,6 +40,25 @@ describeInChromium('the review queue', (visit) => {
     );
   });
 
+  it('keeps the keyboard in the list after a review, and leads to the heading when nothing is left', async () => {
+    const other = entry({
+      ...{ action: 'read', outcome: 'failed', code: 'STORE_UNAVAILABLE', store: 'team-vault' },
+      ...{ key: 'app/db', requestId: request(99) },
+    });
+    const scene = { ...typical(), entries: [...OUTAGE, other] };
+    await using tab = await visit({ role: 'reviewer', at: '/review', scene });
+    const { page } = tab;
+    await page.locator('.cause input').first().focus();
+    await page.keyboard.press('x');
+    await page.keyboard.press('r');
+    await expect.poll(() => page.locator('.cause').count()).toBe(1);
+    await expect.poll(() => page.locator('.cause input:focus').count()).toBe(1);
+    await page.keyboard.press('x');
+    await page.keyboard.press('r');
+    await page.getByText('Everything has been reviewed.').waitFor();
+    await expect.poll(() => page.locator('h1:focus').count()).toBe(1);
+  });
+
   it('leads from a cause to its changes, and releases the held changes of a cause', async () => {
     await using tab = await visit({ role: 'operator', at: '/review' });
     const { page, site } = tab;
@@ -56,6 +75,19 @@ describeInChromium('the review queue', (visit) => {
     await page.locator('.cause h2 a').first().click();
     await page.getByRole('heading', { level: 1, name: 'Changes' }).waitFor();
     expect(page.url()).toMatch(/review=unreviewed/);
+  });
+
+  it('leads from a cause on the overview to its changes alone, and explains its code', async () => {
+    await using tab = await visit({ role: 'viewer' });
+    const { page } = tab;
+    const cause = page.getByRole('listitem').filter({ hasText: 'Mapping billing fails' });
+    expect(await cause.getByRole('link', { name: 'CLUSTER_FORBIDDEN' }).count()).toBe(1);
+    await cause.getByRole('link', { name: 'Mapping billing fails' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Changes' }).waitFor();
+    await expect.poll(() => column(page, 'Outcome')).toEqual([expect.stringContaining('CLUSTER_FORBIDDEN')]);
+    await go(page, '/');
+    await page.getByRole('link', { name: 'The change waits for a decision' }).click();
+    await expect.poll(() => column(page, 'Outcome')).toEqual(['held']);
   });
 
   it('a viewer sees the causes and cannot select them', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { ROLES } from '../../src/core/roles.ts';
+import { ROLES } from '../../src/core/words.ts';
 import { type Method, startTestServer, TOKENS } from './harness.ts';
 
 /** Every route with the lowest role that may call it. */

@@ -260,7 +260,7 @@ it('what is held now, and why?', async () => {
   });
   expect((await api.get('/api/v1/review')).json).toMatchObject({
     causes: [
-      { kind: 'held', title: 'changes were held, and are not any more', count: 1, held: [] },
+      { kind: 'held', title: 'changes were held earlier, and no longer wait', count: 1, held: [] },
       { kind: 'held', title: reason(3), count: 2, held: ids.toReversed() },
     ],
   });
@@ -286,6 +286,8 @@ it('which secrets are older than 90 days?', async () => {
       },
     ],
   });
+  const { sources } = (await api.get('/api/v1/sources?olderThan=7d&newerThan=30d')).json;
+  expect(sources).toMatchObject([{ key: 'api.json', days: 10 }]);
   expect((await api.get('/api/v1/picture')).json).toMatchObject({
     ages: [
       {

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ROLES } from '../../src/core/roles.ts';
 import { readPageFiles } from '../../src/http/page-files.ts';
-import { ROLES as PAGE_ROLES } from '../../ui/src/words.ts';
 import { startTestServer, TOKENS } from './harness.ts';
 
 describe('the files of the web page', () => {
@@ -61,10 +59,6 @@ describe('the web page', () => {
 });
 
 describe('the session route', () => {
-  it('the page knows the same roles in the same order', () => {
-    expect(PAGE_ROLES).toEqual(ROLES);
-  });
-
   it.each(['viewer', 'reviewer', 'operator'] as const)(
     'the session route returns the name and the role of a caller with the role %s',
     async (role) => {

@@ -3,818 +3,441 @@ export interface paths {
     "/livez": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /** Whether every loop makes progress. Outages of dependencies do not affect the answer. The instance lets commands find their own service. */
         get: operations["livez"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/readyz": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /** Whether the configuration is loaded and the audit is writable. */
         get: operations["readyz"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/metrics": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /** Metrics in the Prometheus text format. Requires a token only with `http.metricsNeedToken`. */
         get: operations["metrics"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/status": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * What `secretbridge status` prints: engine, audit, cluster, stores, targets and held changes.
          * @description Requires the role viewer.
          */
         get: operations["status"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/openapi.json": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * This API description, as OpenAPI 3.1.
          * @description Requires the role viewer.
          */
         get: operations["openapi"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/mappings": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * List the mappings by name, each with its sources and targets.
          * @description Requires the role viewer.
          */
         get: operations["listMappings"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/mappings/{name}": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * Get one mapping.
          * @description Requires the role viewer.
          */
         get: operations["getMapping"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/mappings/{name}/sync": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Sync the targets of a mapping now. Targets that do not finish in time are counted as `pending` and continue.
          * @description Requires the role operator.
          */
         post: operations["syncMapping"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/mappings/{name}/rollback": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Roll back the targets of a mapping to the source versions of a record, and pin them there until `unpin`. If a version is no longer available, its target does not change.
          * @description Requires the role operator.
          */
         post: operations["rollBackMapping"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/mappings/{name}/unpin": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Unpin the targets of a mapping, so that they follow their sources again.
          * @description Requires the role operator.
          */
         post: operations["unpinMapping"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/held": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * List the changes that await a decision, by namespace and name.
          * @description Requires the role viewer.
          */
         get: operations["listHeld"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/held/{id}/release": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Release a held change. The audit records who released it.
          * @description Requires the role operator.
          */
         post: operations["release"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/held/release": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Release several held changes, one after the other. The answer has a result for each.
          * @description Requires the role operator.
          */
         post: operations["releaseMany"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/prune": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * List the targets that no mapping wants any more, as `secretbridge prune` does.
          * @description Requires the role viewer.
          */
         get: operations["listLeft"];
-        put?: never;
         /**
          * Delete the targets that no mapping wants. `brake` limits the deletions. The audit records who sent the request.
          * @description Requires the role operator.
          */
         post: operations["prune"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/approvals": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * List the requests for approval, by namespace and name.
          * @description Requires the role viewer.
          */
         get: operations["listApprovals"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/approvals/{id}/approve": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Approve a request and carry out its action. `approvals` in the configuration says who may approve. The person who asked may not.
          * @description Requires the role viewer.
          */
         post: operations["approve"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/approvals/{id}/reject": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Reject a request. The person who asked may withdraw it in this way.
          * @description Requires the role viewer.
          */
         post: operations["reject"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/audit/records": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * List audit records, newest first. Filters combine with AND.
          * @description Requires the role viewer.
          */
         get: operations["listRecords"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/audit/records/{sequence}": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * One record with its intent or outcome, its review and its place in the chain.
          * @description Requires the role viewer.
          */
         get: operations["getRecord"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/audit/verify": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * Verify the whole hash chain. Reads every record. Requires access to all namespaces.
          * @description Requires the role viewer.
          */
         get: operations["verify"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/review": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * What a person should look at, grouped by cause: changes that failed, were refused or held, deletions, adoptions and rollbacks without a review, requests for approval, and flagged records.
          * @description Requires the role viewer.
          */
         get: operations["listReview"];
-        put?: never;
         /**
          * Review records, all or none. Each review is recorded in the audit.
          * @description Requires the role reviewer.
          */
         post: operations["reviewMany"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/audit/records/{sequence}/review": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /**
          * Review a record. The review is recorded in the audit.
          * @description Requires the role reviewer.
          */
         post: operations["review"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/audit/export": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * Stream records, oldest first: `jsonl` as the chain holds them, `csv` as a table, `ocsf` as events. The export itself is recorded in the audit.
          * @description Requires the role viewer.
          */
         get: operations["exportRecords"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/timeline": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * The changes of one subject, newest first, with its present state: a Secret (`namespace` and `secret`), a `mapping`, a source (`store`, `key`, `version`) or a person (`actor`).
          * @description Requires the role viewer.
          */
         get: operations["timeline"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/reach": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * The Secrets that hold a version of a source now, that held it, and that hold another version. Without `version`: the version that was read last.
          * @description Requires the role viewer.
          */
         get: operations["reach"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/search": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * Find mappings, Secrets, stores, keys, people and notes that contain a text.
          * @description Requires the role viewer.
          */
         get: operations["search"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/series": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * How many changes, failures, refusals and holds there were over time, in at most 400 steps of whole hours. Default: the last 30 days.
          * @description Requires the role viewer.
          */
         get: operations["series"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/picture": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * The present state in numbers: the age of the secrets of each store, stale targets, and the calls of each store against the expectation.
          * @description Requires the role viewer.
          */
         get: operations["picture"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/sources": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * The sources that mappings use, by the age of their present version, oldest first.
          * @description Requires the role viewer.
          */
         get: operations["listSources"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/graph": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * Stores, mappings, Secrets and workloads with their states, and the edges between them. Without a filter, those in the worst state come first.
          * @description Requires the role viewer.
          */
         get: operations["graph"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/stream": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * Server-sent events: `change` with `{ "head": sequence }` when there are new records, and `state` when a target or a held change has another state. Ends with the session. After a reconnection, ask for everything again.
          * @description Requires the role viewer.
          */
         get: operations["stream"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/changes": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * List changes, newest first. One change has an intent, an outcome, the reads of its sources and its restarts. Equal facts that follow each other are one change with a count.
          * @description Requires the role viewer.
          */
         get: operations["listChanges"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/changes/{sequence}": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * The change to which a record belongs, with this record.
          * @description Requires the role viewer.
          */
         get: operations["getChange"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/events/webhook/{name}": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /** Report that a key may have changed in a store. The request is signed. */
         post: operations["postWebhook"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/events/azure/{name}": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /** Receive Azure Key Vault events, in the Event Grid schema or as CloudEvents 1.0. */
         post: operations["postEventGrid"];
-        delete?: never;
         /** Answer the CloudEvents validation handshake. */
         options: operations["validateEventGrid"];
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/auth/methods": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /** The ways to sign in to the review page. */
         get: operations["signInMethods"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/auth/login": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /** Sends the browser to the OIDC provider. */
         get: operations["login"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/auth/callback": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /** Ends a sign-in: sets the session cookie, and sends the browser to the review page. */
         get: operations["callback"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/auth/device": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /** Starts a sign-in of the command line, which the person confirms in any browser. */
         post: operations["deviceLogin"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/auth/token": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /** Returns the token of a confirmed sign-in (`deviceCode`), or a new token (`renewal`). */
         post: operations["deviceToken"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/auth/logout": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         get?: never;
-        put?: never;
         /** Ends the session of the cookie, or of the token of `secretbridge login`, in all replicas. */
         post: operations["logout"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
     "/api/v1/session": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         /**
          * The owner of the token, and the highest role of the owner. `namespaces` has globs, and is absent for people with access to all namespaces.
          * @description Requires the role viewer.
          */
         get: operations["session"];
-        put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
     };
 }
 export interface components {
@@ -835,12 +458,17 @@ export interface components {
         Readiness: {
             ok: boolean;
         };
+        /** @enum {string} */
+        Health: "up" | "degraded" | "down";
+        /** @enum {string} */
+        SyncState: "failed" | "refused" | "held" | "contested" | "drifted" | "stale" | "waiting" | "pinned" | "synced";
         Key: {
             name: string;
             /** @enum {string} */
             action: "add" | "change" | "remove" | "keep";
             /** @description A keyed fingerprint. */
             before?: string;
+            /** @description A keyed fingerprint. */
             after?: string;
         };
         Held: {
@@ -869,11 +497,7 @@ export interface components {
             mapping: string;
             namespace: string;
             secret: string;
-            keys: {
-                added: string[];
-                changed: string[];
-                removed: string[];
-            };
+            keys: components["schemas"]["KeyNames"];
             /** @enum {string} */
             state: "pending" | "approved" | "rejected" | "done" | "expired";
             requestedBy: string;
@@ -893,42 +517,11 @@ export interface components {
             approvals: components["schemas"]["Approval"][];
             next?: string;
         };
-        ApproveAnswer: {
-            ok: boolean;
-            requestId: string;
-            summary: {
-                [key: string]: number;
-            };
-            targets: {
-                mapping: string;
-                namespace: string;
-                secret: string;
-                /** @enum {string} */
-                outcome: "created" | "updated" | "deleted" | "unchanged" | "waiting" | "refused" | "held" | "failed";
-                code?: string;
-                message?: string;
-                remedy?: string;
-                keys: components["schemas"]["Key"][];
-                /** @description The sequence of the record whose source versions the target is pinned to. */
-                pinned?: number;
-            }[];
-            held: components["schemas"]["Held"][];
-            warnings: {
-                code: string;
-                mapping?: string;
-                namespace?: string;
-                secret?: string;
-                message: string;
-            }[];
-            pending: number;
-            approval: components["schemas"]["Approval"];
-        };
         Target: {
             mapping: string;
             namespace: string;
             secret: string;
-            /** @enum {string} */
-            state: "synced" | "stale" | "failed" | "refused" | "held" | "pinned" | "waiting" | "contested" | "drifted";
+            state: components["schemas"]["SyncState"];
             /** Format: date-time */
             lastSuccess: string | null;
             staleSeconds: number | null;
@@ -946,8 +539,7 @@ export interface components {
         Store: {
             name: string;
             kind: string;
-            /** @enum {string} */
-            state: "up" | "degraded" | "down";
+            state: components["schemas"]["Health"];
             /** Format: date-time */
             lastSuccess: string | null;
             code?: string;
@@ -963,11 +555,41 @@ export interface components {
             /** @enum {string} */
             kind: "sqs" | "eventGrid" | "vault" | "webhook";
             name: string;
-            /** @enum {string} */
-            state: "up" | "degraded" | "down";
+            state: components["schemas"]["Health"];
             /** Format: date-time */
             lastEvent?: string;
             code?: string;
+        };
+        Channel: {
+            name: string;
+            kind: string;
+            state: components["schemas"]["Health"];
+            /** Format: date-time */
+            lastSuccess?: string;
+            code?: string;
+        };
+        Warning: {
+            code: string;
+            mapping?: string;
+            namespace?: string;
+            secret?: string;
+            message: string;
+        };
+        Problem: {
+            file: string;
+            line: number;
+            column: number;
+            path: string;
+            code: string;
+            message: string;
+            suggestion?: string;
+        };
+        Include: {
+            path: string;
+            namespaces: string[];
+            /** @enum {string} */
+            state: "valid" | "disabled" | "outdated";
+            problems: components["schemas"]["Problem"][];
         };
         Status: {
             instance: string;
@@ -975,74 +597,58 @@ export interface components {
             replica: string;
             engine: {
                 kind: string;
-                /** @enum {string} */
-                state: "up" | "degraded" | "down";
+                state: components["schemas"]["Health"];
                 code?: string;
             };
             audit: {
                 kind: string;
-                /** @enum {string} */
-                state: "up" | "degraded" | "down";
+                state: components["schemas"]["Health"];
                 sequence: number;
                 code?: string;
                 unverifiable?: number;
             };
-            warnings: {
-                code: string;
-                mapping?: string;
-                namespace?: string;
-                secret?: string;
-                message: string;
-            }[];
+            warnings: components["schemas"]["Warning"][];
             cluster: {
                 kind: string;
-                /** @enum {string} */
-                state: "up" | "degraded" | "down";
+                state: components["schemas"]["Health"];
                 code?: string;
             };
             config: {
                 valid: boolean;
-                problems: {
-                    file: string;
-                    line: number;
-                    column: number;
-                    path: string;
-                    code: string;
-                    message: string;
-                    suggestion?: string;
-                }[];
+                problems: components["schemas"]["Problem"][];
                 /** @description Replicas with another configuration. Deletions of removed targets wait until they agree. */
                 differing: string[];
             };
-            includes: {
-                path: string;
-                namespaces: string[];
-                /** @enum {string} */
-                state: "valid" | "disabled" | "outdated";
-                problems: {
-                    file: string;
-                    line: number;
-                    column: number;
-                    path: string;
-                    code: string;
-                    message: string;
-                    suggestion?: string;
-                }[];
-            }[];
+            includes: components["schemas"]["Include"][];
             stores: components["schemas"]["Store"][];
             events: components["schemas"]["Intake"][];
             /** @description The channels of notifications. Absent if there are none. */
-            notify?: {
-                name: string;
-                kind: string;
-                /** @enum {string} */
-                state: "up" | "degraded" | "down";
-                /** Format: date-time */
-                lastSuccess?: string;
-                code?: string;
-            }[];
+            notify?: components["schemas"]["Channel"][];
             targets: components["schemas"]["Target"][];
             held: components["schemas"]["Held"][];
+        };
+        Search: {
+            store: string;
+            path: string;
+            name?: string;
+        };
+        Mapping: {
+            mapping: string;
+            /** @description Absent if the file of the mapping is disabled. */
+            refreshSeconds?: number;
+            sources: {
+                store: string;
+                key: string;
+            }[];
+            /** @description The searches of the mapping. An empty path searches the whole store. */
+            searches: components["schemas"]["Search"][];
+            /** @description The workloads that the mapping restarts. */
+            workloads?: string[];
+            targets: components["schemas"]["Target"][];
+        };
+        MappingList: {
+            mappings: components["schemas"]["Mapping"][];
+            next?: string;
         };
         Session: {
             name: string;
@@ -1096,6 +702,194 @@ export interface components {
              */
             endsAt: string;
         };
+        /** @enum {string} */
+        Action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
+        /** @enum {string} */
+        Outcome: "ok" | "failed" | "refused" | "held";
+        /** @enum {string} */
+        ReviewState: "unreviewed" | "reviewed" | "flagged";
+        Actor: {
+            /** @enum {string} */
+            kind: "schedule" | "event" | "drift" | "startup" | "operator" | "cli";
+            name?: string;
+            subject?: string;
+            aliases?: string[];
+            address?: string;
+        };
+        FieldChange: {
+            path: string;
+            before?: string;
+            after?: string;
+        };
+        KeyNames: {
+            added: string[];
+            changed: string[];
+            removed: string[];
+        };
+        SourceVersion: {
+            store: string;
+            key: string;
+            property?: string;
+            version: string;
+        };
+        Review: {
+            state: components["schemas"]["ReviewState"];
+            by?: string;
+            /** Format: date-time */
+            time: string;
+            note?: string;
+            /** @description The day on which somebody looks at the record again. */
+            followUp?: string;
+            /** @description The sequence of the review record. */
+            sequence: number;
+        };
+        Record: {
+            sequence: number;
+            /** Format: date-time */
+            time: string;
+            action: components["schemas"]["Action"];
+            /** @enum {string} */
+            phase?: "intent" | "outcome";
+            outcome: components["schemas"]["Outcome"];
+            code?: string;
+            mapping?: string;
+            namespace?: string;
+            secret?: string;
+            store?: string;
+            key?: string;
+            actor: components["schemas"]["Actor"];
+            note?: string;
+            review?: {
+                sequence: number;
+                state: components["schemas"]["ReviewState"];
+                followUp?: string;
+            };
+            reviewed?: components["schemas"]["Review"];
+            keys: components["schemas"]["KeyNames"];
+            sources: components["schemas"]["SourceVersion"][];
+            /** @description For a change: the keyed fingerprint of each new value, by target key. */
+            values?: {
+                [key: string]: string;
+            };
+            counts?: {
+                [key: string]: number;
+            };
+            /** @description For a `request`: what waits for approval. */
+            requested?: {
+                /** @enum {string} */
+                action: "release" | "rollback" | "unpin" | "adopt" | "prune";
+                argument: string;
+                /** Format: date-time */
+                until: string;
+            };
+            /** @description The sequence of the `request` that the record decides about, or that allowed the action. */
+            approval?: number;
+            count?: number;
+            /** Format: date-time */
+            since?: string;
+            changes?: components["schemas"]["FieldChange"][];
+            configHash?: string;
+            revision?: string;
+            before?: string;
+            after?: string;
+            resourceVersion?: string;
+            requestId: string;
+            attempt: number;
+            durationMs: number;
+            instance: string;
+            replica: string;
+            previousHash: string;
+            hmac?: string;
+            hash: string;
+        };
+        RecordDetail: components["schemas"]["Record"] & {
+            counterpart?: components["schemas"]["Record"];
+            chain: {
+                previous?: number;
+                next?: number;
+                head: number;
+                fits: boolean;
+            };
+        };
+        TracedVersion: {
+            store: string;
+            key: string;
+            version: string;
+            fingerprint: string;
+            /** Format: date-time */
+            firstRead: string;
+        };
+        RecordList: {
+            records: components["schemas"]["Record"][];
+            next?: string;
+            /** @description With `trace`: the source versions that have the fingerprint. */
+            versions?: components["schemas"]["TracedVersion"][];
+            /** @description With `trace`: there are more versions than were followed. */
+            more?: boolean;
+        };
+        Damage: {
+            /** @enum {string} */
+            kind: "edited" | "deleted" | "inserted" | "reordered" | "truncated" | "checkpoint";
+            sequence: number;
+            /** @description For a checkpoint: the first bad record comes after this one. */
+            after?: number;
+            /** @description For a checkpoint: it matches the chain, but is signed by an unknown key. */
+            unknownKey?: boolean;
+        };
+        Verification: {
+            ok: boolean;
+            records: number;
+            checkpoints: number;
+            /** @description Whether a checkpoint covers all but the newest records. */
+            covered: boolean;
+            problem?: components["schemas"]["Damage"];
+            from: number;
+            sealed?: {
+                sequence: number;
+                /** Format: date-time */
+                time: string;
+            };
+            cutProved?: boolean;
+            accepted: number;
+            unchecked: number;
+            unverifiable?: number;
+        };
+        Cause: {
+            /** @enum {string} */
+            kind: "schedule" | "event" | "drift" | "person" | "configuration" | "recovery" | "unknown";
+            /** @description The record of the configuration change that caused this. */
+            sequence?: number;
+            revision?: string;
+            changes?: components["schemas"]["FieldChange"][];
+        };
+        Participant: {
+            /** @enum {string} */
+            role: "requested" | "approved" | "rejected" | "released";
+            name: string;
+            /** Format: date-time */
+            time: string;
+            sequence: number;
+        };
+        KeyChange: {
+            name: string;
+            /** @enum {string} */
+            change: "added" | "changed" | "removed" | "kept";
+            /** @description A keyed fingerprint. */
+            before?: string;
+            /** @description A keyed fingerprint. */
+            after?: string;
+        };
+        UsedVersion: components["schemas"]["SourceVersion"] & {
+            /** @description The version that the previous write used, if it differs. */
+            previousVersion?: string;
+        };
+        WorkloadRestart: {
+            kind: string;
+            name: string;
+            /** @enum {string} */
+            outcome: "ok" | "failed" | "refused" | "held" | "pending";
+            code?: string;
+        };
         Change: {
             /** @description The record that stands for the change: its outcome, or its intent if it has no outcome. */
             sequence: number;
@@ -1104,69 +898,24 @@ export interface components {
             /** Format: date-time */
             time: string;
             durationMs: number;
-            /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
+            action: components["schemas"]["Action"];
             /** @enum {string} */
             outcome: "ok" | "failed" | "refused" | "held" | "pending";
             code?: string;
             note?: string;
-            actor: {
-                /** @enum {string} */
-                kind: "schedule" | "event" | "drift" | "startup" | "operator" | "cli";
-                name?: string;
-            };
+            actor: components["schemas"]["Actor"];
             requestId: string;
-            /** @description Why the change was made. */
-            cause: {
-                /** @enum {string} */
-                kind: "schedule" | "event" | "drift" | "person" | "configuration" | "recovery" | "unknown";
-                /** @description The record of the configuration change that caused this. */
-                sequence?: number;
-                revision?: string;
-                changes?: {
-                    path: string;
-                    before?: string;
-                    after?: string;
-                }[];
-            };
+            cause: components["schemas"]["Cause"];
             /** @description The people who took part, besides the actor. */
-            people?: {
-                /** @enum {string} */
-                role: "requested" | "approved" | "rejected" | "released";
-                name: string;
-                /** Format: date-time */
-                time: string;
-                sequence: number;
-            }[];
+            people?: components["schemas"]["Participant"][];
             mapping?: string;
             namespace?: string;
             secret?: string;
             store?: string;
             key?: string;
-            keys: {
-                name: string;
-                /** @enum {string} */
-                change: "added" | "changed" | "removed" | "kept";
-                /** @description A keyed fingerprint. */
-                before?: string;
-                /** @description A keyed fingerprint. */
-                after?: string;
-            }[];
-            sources: {
-                store: string;
-                key: string;
-                property?: string;
-                version: string;
-                /** @description The version that the previous write used, if it differs. */
-                previousVersion?: string;
-            }[];
-            restarts: {
-                kind: string;
-                name: string;
-                /** @enum {string} */
-                outcome: "ok" | "failed" | "refused" | "held" | "pending";
-                code?: string;
-            }[];
+            keys: components["schemas"]["KeyChange"][];
+            sources: components["schemas"]["UsedVersion"][];
+            restarts: components["schemas"]["WorkloadRestart"][];
             counts?: {
                 [key: string]: number;
             };
@@ -1174,11 +923,7 @@ export interface components {
             configuration?: {
                 hash?: string;
                 revision?: string;
-                changes: {
-                    path: string;
-                    before?: string;
-                    after?: string;
-                }[];
+                changes: components["schemas"]["FieldChange"][];
             };
             /** @description How many equal facts the row stands for. */
             count: number;
@@ -1187,9 +932,10 @@ export interface components {
              * @description When the first of them happened.
              */
             since?: string;
+            /** @description For a review: the record that was reviewed. */
+            reviewOf?: number;
             review?: {
-                /** @enum {string} */
-                state: "unreviewed" | "reviewed" | "flagged";
+                state: components["schemas"]["ReviewState"];
                 by?: string;
                 /** Format: date-time */
                 time: string;
@@ -1197,141 +943,43 @@ export interface components {
                 followUp?: string;
             };
         };
-        ChangeDetail: {
-            /** @description The record that stands for the change: its outcome, or its intent if it has no outcome. */
-            sequence: number;
-            /** @description The sequences of all records of the change. */
-            records: number[];
-            /** Format: date-time */
-            time: string;
-            durationMs: number;
-            /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
-            /** @enum {string} */
-            outcome: "ok" | "failed" | "refused" | "held" | "pending";
-            code?: string;
-            note?: string;
-            actor: {
-                /** @enum {string} */
-                kind: "schedule" | "event" | "drift" | "startup" | "operator" | "cli";
-                name?: string;
-            };
-            requestId: string;
-            /** @description Why the change was made. */
-            cause: {
-                /** @enum {string} */
-                kind: "schedule" | "event" | "drift" | "person" | "configuration" | "recovery" | "unknown";
-                /** @description The record of the configuration change that caused this. */
-                sequence?: number;
-                revision?: string;
-                changes?: {
-                    path: string;
-                    before?: string;
-                    after?: string;
-                }[];
-            };
-            /** @description The people who took part, besides the actor. */
-            people?: {
-                /** @enum {string} */
-                role: "requested" | "approved" | "rejected" | "released";
-                name: string;
-                /** Format: date-time */
-                time: string;
-                sequence: number;
-            }[];
-            mapping?: string;
-            namespace?: string;
-            secret?: string;
-            store?: string;
-            key?: string;
-            keys: {
-                name: string;
-                /** @enum {string} */
-                change: "added" | "changed" | "removed" | "kept";
-                /** @description A keyed fingerprint. */
-                before?: string;
-                /** @description A keyed fingerprint. */
-                after?: string;
-            }[];
-            sources: {
-                store: string;
-                key: string;
-                property?: string;
-                version: string;
-                /** @description The version that the previous write used, if it differs. */
-                previousVersion?: string;
-            }[];
-            restarts: {
-                kind: string;
-                name: string;
-                /** @enum {string} */
-                outcome: "ok" | "failed" | "refused" | "held" | "pending";
-                code?: string;
-            }[];
-            counts?: {
-                [key: string]: number;
-            };
-            /** @description For a change of the configuration. */
-            configuration?: {
-                hash?: string;
-                revision?: string;
-                changes: {
-                    path: string;
-                    before?: string;
-                    after?: string;
-                }[];
-            };
-            /** @description How many equal facts the row stands for. */
-            count: number;
-            /**
-             * Format: date-time
-             * @description When the first of them happened.
-             */
-            since?: string;
-            review?: {
-                /** @enum {string} */
-                state: "unreviewed" | "reviewed" | "flagged";
-                by?: string;
-                /** Format: date-time */
-                time: string;
-                note?: string;
-                followUp?: string;
-            };
+        ChangeDetail: components["schemas"]["Change"] & {
             record: components["schemas"]["RecordDetail"];
         };
         ChangeList: {
             changes: components["schemas"]["Change"][];
             next?: string;
         };
+        ReviewCause: {
+            id: string;
+            /** @enum {string} */
+            kind: "held" | "approval" | "store" | "cluster" | "configuration" | "source" | "refusal" | "restart" | "deletion" | "adoption" | "rollback" | "sign-in" | "command" | "flagged";
+            title: string;
+            code?: string;
+            store?: string;
+            key?: string;
+            mapping?: string;
+            requestId?: string;
+            /** @description How many changes have this cause. */
+            count: number;
+            /** Format: date-time */
+            first: string;
+            /** Format: date-time */
+            last: string;
+            /** @description The records to review, newest first, at most 200. */
+            sequences: number[];
+            namespaces: number;
+            targets: number;
+            /** @description The ids with which the changes can be released now. */
+            held?: string[];
+            /** @description For flagged records: the day of the follow-up. */
+            followUp?: string;
+            /** @description For flagged records: whether this day has come. */
+            isDue?: boolean;
+            example: components["schemas"]["Change"];
+        };
         ReviewQueue: {
-            causes: {
-                id: string;
-                /** @enum {string} */
-                kind: "held" | "approval" | "store" | "cluster" | "configuration" | "source" | "refusal" | "restart" | "deletion" | "adoption" | "rollback" | "sign-in" | "command" | "flagged";
-                title: string;
-                code?: string;
-                store?: string;
-                key?: string;
-                mapping?: string;
-                requestId?: string;
-                /** @description How many changes have this cause. */
-                count: number;
-                /** Format: date-time */
-                first: string;
-                /** Format: date-time */
-                last: string;
-                /** @description The records to review, newest first, at most 200. */
-                sequences: number[];
-                namespaces: number;
-                targets: number;
-                /** @description The ids with which the changes can be released now. */
-                held?: string[];
-                /** @description For flagged records: the day of the follow-up. */
-                followUp?: string;
-                /** @description For flagged records: whether this day has come. */
-                isDue?: boolean;
-                example: components["schemas"]["Change"];
-            }[];
+            causes: components["schemas"]["ReviewCause"][];
             next?: string;
             /** @description Whether older records were not read. */
             more: boolean;
@@ -1349,95 +997,75 @@ export interface components {
             /** @description The number of reviewed records. */
             reviewed: number;
         };
+        Content: {
+            sequence: number;
+            /** Format: date-time */
+            time: string;
+            action: string;
+            keys: components["schemas"]["ContentKey"][];
+            sources: components["schemas"]["SourceVersion"][];
+        };
+        ContentKey: {
+            name: string;
+            fingerprint?: string;
+            /** Format: date-time */
+            since: string;
+            sequence: number;
+        };
+        Present: {
+            targets?: components["schemas"]["Target"][];
+            held?: components["schemas"]["Held"][];
+            content?: components["schemas"]["Content"];
+            mapping?: components["schemas"]["Mapping"];
+            store?: components["schemas"]["Store"];
+            source?: components["schemas"]["PresentVersion"];
+        };
+        PresentVersion: {
+            store: string;
+            key: string;
+            version: string;
+            /** Format: date-time */
+            since: string;
+        };
         Timeline: {
             changes: components["schemas"]["Change"][];
             next?: string;
-            /** @description The present state. Only the first page contains it. */
-            now?: {
-                targets?: components["schemas"]["Target"][];
-                held?: components["schemas"]["Held"][];
-                /** @description What the last writes say about the content of the Secret. */
-                content?: {
-                    sequence: number;
-                    /** Format: date-time */
-                    time: string;
-                    action: string;
-                    keys: {
-                        name: string;
-                        fingerprint?: string;
-                        /** Format: date-time */
-                        since: string;
-                        sequence: number;
-                    }[];
-                    sources: {
-                        store: string;
-                        key: string;
-                        property?: string;
-                        version: string;
-                    }[];
-                };
-                mapping?: components["schemas"]["Mapping"];
-                store?: components["schemas"]["Store"];
-                /** @description The version that was read last. */
-                source?: {
-                    store: string;
-                    key: string;
-                    version: string;
-                    /** Format: date-time */
-                    since: string;
-                };
-            };
+            now?: components["schemas"]["Present"];
+        };
+        ReachedTarget: {
+            mapping?: string;
+            namespace: string;
+            secret: string;
+            /** @description The versions that the Secret holds now. */
+            versions: string[];
+            sequence: number;
+            /** Format: date-time */
+            time: string;
         };
         Reach: {
             /** @description The version, if the request named none. */
             version?: string;
             /** @description The Secrets that hold the version now. */
-            now: {
-                mapping?: string;
-                namespace: string;
-                secret: string;
-                /** @description The versions that the Secret holds now. */
-                versions: string[];
-                sequence: number;
-                /** Format: date-time */
-                time: string;
-            }[];
+            now: components["schemas"]["ReachedTarget"][];
             /** @description The Secrets that held it. */
-            held: {
-                mapping?: string;
-                namespace: string;
-                secret: string;
-                /** @description The versions that the Secret holds now. */
-                versions: string[];
-                sequence: number;
-                /** Format: date-time */
-                time: string;
-            }[];
+            held: components["schemas"]["ReachedTarget"][];
             /** @description The Secrets that hold another version. */
-            others: {
-                mapping?: string;
-                namespace: string;
-                secret: string;
-                /** @description The versions that the Secret holds now. */
-                versions: string[];
-                sequence: number;
-                /** Format: date-time */
-                time: string;
-            }[];
+            others: components["schemas"]["ReachedTarget"][];
             /** @description Whether there are more Secrets. */
             more: boolean;
         };
+        SearchResult: {
+            /** @enum {string} */
+            kind: "mapping" | "secret" | "store" | "key" | "actor" | "note";
+            name: string;
+            namespace?: string;
+            secret?: string;
+            store?: string;
+            /** @description For a note: the record that it is about. */
+            sequence?: number;
+        };
         SearchResults: {
-            results: {
-                /** @enum {string} */
-                kind: "mapping" | "secret" | "store" | "key" | "actor" | "note";
-                name: string;
-                namespace?: string;
-                secret?: string;
-                store?: string;
-                /** @description For a note: the record that it is about. */
-                sequence?: number;
-            }[];
+            results: components["schemas"]["SearchResult"][];
         };
         Series: {
             /** @description When each step begins, in seconds since 1970. */
@@ -1449,16 +1077,17 @@ export interface components {
             /** @description The length of a step, in seconds. */
             step: number;
         };
+        StoreAges: {
+            store: string;
+            buckets: {
+                /** @enum {string} */
+                upTo: "1d" | "7d" | "30d" | "90d" | "365d" | "older";
+                secrets: number;
+            }[];
+        };
         Picture: {
             /** @description For each store, how long its secrets have had their present version. */
-            ages: {
-                store: string;
-                buckets: {
-                    /** @enum {string} */
-                    upTo: "1d" | "7d" | "30d" | "90d" | "365d" | "older";
-                    secrets: number;
-                }[];
-            }[];
+            ages: components["schemas"]["StoreAges"][];
             stale: {
                 count: number;
                 oldest?: number;
@@ -1473,26 +1102,23 @@ export interface components {
                 expected: number;
             }[];
         };
+        SourceAge: components["schemas"]["PresentVersion"] & {
+            days: number;
+        };
         SourceList: {
-            sources: {
-                store: string;
-                key: string;
-                version: string;
-                /** Format: date-time */
-                since: string;
-                days: number;
-            }[];
+            sources: components["schemas"]["SourceAge"][];
             next?: string;
         };
+        GraphNode: {
+            id: string;
+            /** @enum {string} */
+            kind: "store" | "mapping" | "secret" | "workload";
+            name: string;
+            namespace?: string;
+            state: string;
+        };
         Graph: {
-            nodes: {
-                id: string;
-                /** @enum {string} */
-                kind: "store" | "mapping" | "secret" | "workload";
-                name: string;
-                namespace?: string;
-                state: string;
-            }[];
+            nodes: components["schemas"]["GraphNode"][];
             edges: {
                 from: string;
                 to: string;
@@ -1500,27 +1126,18 @@ export interface components {
             /** @description How many mappings and Secrets are left out. */
             more: number;
         };
-        Mapping: {
+        RunTarget: {
             mapping: string;
-            /** @description Absent if the file of the mapping is disabled. */
-            refreshSeconds?: number;
-            sources: {
-                store: string;
-                key: string;
-            }[];
-            /** @description The searches of the mapping. An empty path searches the whole store. */
-            searches: {
-                store: string;
-                path: string;
-                name?: string;
-            }[];
-            /** @description The workloads that the mapping restarts. */
-            workloads?: string[];
-            targets: components["schemas"]["Target"][];
-        };
-        MappingList: {
-            mappings: components["schemas"]["Mapping"][];
-            next?: string;
+            namespace: string;
+            secret: string;
+            /** @enum {string} */
+            outcome: "created" | "updated" | "deleted" | "unchanged" | "waiting" | "refused" | "held" | "failed";
+            code?: string;
+            message?: string;
+            remedy?: string;
+            keys: components["schemas"]["Key"][];
+            /** @description The sequence of the record whose source versions the target is pinned to. */
+            pinned?: number;
         };
         SyncAnswer: {
             ok: boolean;
@@ -1528,57 +1145,15 @@ export interface components {
             summary: {
                 [key: string]: number;
             };
-            targets: {
-                mapping: string;
-                namespace: string;
-                secret: string;
-                /** @enum {string} */
-                outcome: "created" | "updated" | "deleted" | "unchanged" | "waiting" | "refused" | "held" | "failed";
-                code?: string;
-                message?: string;
-                remedy?: string;
-                keys: components["schemas"]["Key"][];
-                /** @description The sequence of the record whose source versions the target is pinned to. */
-                pinned?: number;
-            }[];
+            targets: components["schemas"]["RunTarget"][];
             held: components["schemas"]["Held"][];
-            warnings: {
-                code: string;
-                mapping?: string;
-                namespace?: string;
-                secret?: string;
-                message: string;
-            }[];
+            warnings: components["schemas"]["Warning"][];
             pending: number;
         };
-        PruneAnswer: {
-            ok: boolean;
-            requestId: string;
-            summary: {
-                [key: string]: number;
-            };
-            targets: {
-                mapping: string;
-                namespace: string;
-                secret: string;
-                /** @enum {string} */
-                outcome: "created" | "updated" | "deleted" | "unchanged" | "waiting" | "refused" | "held" | "failed";
-                code?: string;
-                message?: string;
-                remedy?: string;
-                keys: components["schemas"]["Key"][];
-                /** @description The sequence of the record whose source versions the target is pinned to. */
-                pinned?: number;
-            }[];
-            held: components["schemas"]["Held"][];
-            warnings: {
-                code: string;
-                mapping?: string;
-                namespace?: string;
-                secret?: string;
-                message: string;
-            }[];
-            pending: number;
+        ApproveAnswer: components["schemas"]["SyncAnswer"] & {
+            approval: components["schemas"]["Approval"];
+        };
+        PruneAnswer: components["schemas"]["SyncAnswer"] & {
             /** @description Targets that are kept until their mapping has created the replacement. */
             waiting?: {
                 mapping: string;
@@ -1623,201 +1198,6 @@ export interface components {
                 code: string;
             }[];
         };
-        Record: {
-            sequence: number;
-            /** Format: date-time */
-            time: string;
-            /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
-            /** @enum {string} */
-            phase?: "intent" | "outcome";
-            /** @enum {string} */
-            outcome: "ok" | "failed" | "refused" | "held";
-            code?: string;
-            mapping?: string;
-            namespace?: string;
-            secret?: string;
-            store?: string;
-            key?: string;
-            actor: {
-                /** @enum {string} */
-                kind: "schedule" | "event" | "drift" | "startup" | "operator" | "cli";
-                name?: string;
-                subject?: string;
-                aliases?: string[];
-                address?: string;
-            };
-            note?: string;
-            review?: {
-                sequence: number;
-                /** @enum {string} */
-                state: "unreviewed" | "reviewed" | "flagged";
-                followUp?: string;
-            };
-            /** @description The latest review. Undefined: unreviewed. Not part of the hash. */
-            reviewed?: {
-                /** @enum {string} */
-                state: "unreviewed" | "reviewed" | "flagged";
-                by?: string;
-                /** Format: date-time */
-                time: string;
-                note?: string;
-                /** @description The day on which somebody looks at the record again. */
-                followUp?: string;
-                /** @description The sequence of the review record. */
-                sequence: number;
-            };
-            keys: {
-                added: string[];
-                changed: string[];
-                removed: string[];
-            };
-            sources: {
-                store: string;
-                key: string;
-                property?: string;
-                version: string;
-            }[];
-            /** @description For a change: the keyed fingerprint of each new value, by target key. */
-            values?: {
-                [key: string]: string;
-            };
-            counts?: {
-                [key: string]: number;
-            };
-            /** @description For a `request`: what waits for approval. */
-            requested?: {
-                /** @enum {string} */
-                action: "release" | "rollback" | "unpin" | "adopt" | "prune";
-                argument: string;
-                /** Format: date-time */
-                until: string;
-            };
-            /** @description The sequence of the `request` that the record decides about, or that allowed the action. */
-            approval?: number;
-            count?: number;
-            /** Format: date-time */
-            since?: string;
-            changes?: {
-                path: string;
-                before?: string;
-                after?: string;
-            }[];
-            configHash?: string;
-            revision?: string;
-            before?: string;
-            after?: string;
-            resourceVersion?: string;
-            requestId: string;
-            attempt: number;
-            durationMs: number;
-            instance: string;
-            replica: string;
-            previousHash: string;
-            hmac?: string;
-            hash: string;
-        };
-        RecordDetail: {
-            sequence: number;
-            /** Format: date-time */
-            time: string;
-            /** @enum {string} */
-            action: "read" | "create" | "update" | "delete" | "repair" | "adopt" | "refuse" | "hold" | "release" | "restart" | "giveUp" | "sweep" | "configure" | "command" | "export" | "review" | "rollback" | "unpin" | "request" | "approve" | "reject" | "warn" | "notify";
-            /** @enum {string} */
-            phase?: "intent" | "outcome";
-            /** @enum {string} */
-            outcome: "ok" | "failed" | "refused" | "held";
-            code?: string;
-            mapping?: string;
-            namespace?: string;
-            secret?: string;
-            store?: string;
-            key?: string;
-            actor: {
-                /** @enum {string} */
-                kind: "schedule" | "event" | "drift" | "startup" | "operator" | "cli";
-                name?: string;
-                subject?: string;
-                aliases?: string[];
-                address?: string;
-            };
-            note?: string;
-            review?: {
-                sequence: number;
-                /** @enum {string} */
-                state: "unreviewed" | "reviewed" | "flagged";
-                followUp?: string;
-            };
-            /** @description The latest review. Undefined: unreviewed. Not part of the hash. */
-            reviewed?: {
-                /** @enum {string} */
-                state: "unreviewed" | "reviewed" | "flagged";
-                by?: string;
-                /** Format: date-time */
-                time: string;
-                note?: string;
-                /** @description The day on which somebody looks at the record again. */
-                followUp?: string;
-                /** @description The sequence of the review record. */
-                sequence: number;
-            };
-            keys: {
-                added: string[];
-                changed: string[];
-                removed: string[];
-            };
-            sources: {
-                store: string;
-                key: string;
-                property?: string;
-                version: string;
-            }[];
-            /** @description For a change: the keyed fingerprint of each new value, by target key. */
-            values?: {
-                [key: string]: string;
-            };
-            counts?: {
-                [key: string]: number;
-            };
-            /** @description For a `request`: what waits for approval. */
-            requested?: {
-                /** @enum {string} */
-                action: "release" | "rollback" | "unpin" | "adopt" | "prune";
-                argument: string;
-                /** Format: date-time */
-                until: string;
-            };
-            /** @description The sequence of the `request` that the record decides about, or that allowed the action. */
-            approval?: number;
-            count?: number;
-            /** Format: date-time */
-            since?: string;
-            changes?: {
-                path: string;
-                before?: string;
-                after?: string;
-            }[];
-            configHash?: string;
-            revision?: string;
-            before?: string;
-            after?: string;
-            resourceVersion?: string;
-            requestId: string;
-            attempt: number;
-            durationMs: number;
-            instance: string;
-            replica: string;
-            previousHash: string;
-            hmac?: string;
-            hash: string;
-            counterpart?: components["schemas"]["Record"];
-            chain: {
-                previous?: number;
-                next?: number;
-                head: number;
-                fits: boolean;
-            };
-        };
         Accepted: {
             requestId: string;
             /** @description The number of targets that are checked because of this event. */
@@ -1826,89 +1206,18 @@ export interface components {
         Handshake: {
             validationResponse: string;
         };
-        RecordList: {
-            records: components["schemas"]["Record"][];
-            next?: string;
-            /** @description With `trace`: the source versions that have the fingerprint. */
-            versions?: {
-                store: string;
-                key: string;
-                version: string;
-                fingerprint: string;
-                /** Format: date-time */
-                firstRead: string;
-            }[];
-            /** @description With `trace`: there are more versions than were followed. */
-            more?: boolean;
-        };
-        Verification: {
-            ok: boolean;
-            records: number;
-            checkpoints: number;
-            /** @description Whether a checkpoint covers all but the newest records. */
-            covered: boolean;
-            problem?: {
-                /** @enum {string} */
-                kind: "edited" | "deleted" | "inserted" | "reordered" | "truncated" | "checkpoint";
-                sequence: number;
-                /** @description For a checkpoint: the first bad record comes after this one. */
-                after?: number;
-                /** @description For a checkpoint: it matches the chain, but is signed by an unknown key. */
-                unknownKey?: boolean;
-            };
-            from: number;
-            sealed?: {
-                sequence: number;
-                /** Format: date-time */
-                time: string;
-            };
-            cutProved?: boolean;
-            accepted: number;
-            unchecked: number;
-            unverifiable?: number;
-        };
     };
-    responses: never;
-    parameters: never;
-    requestBodies: never;
-    headers: never;
-    pathItems: never;
 }
 export interface operations {
     livez: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Liveness"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Liveness"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1916,37 +1225,12 @@ export interface operations {
     readyz: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1954,28 +1238,13 @@ export interface operations {
     metrics: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Done. */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "text/plain": string;
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1983,55 +1252,12 @@ export interface operations {
     status: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Status"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2039,55 +1265,13 @@ export interface operations {
     openapi: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Done. */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": Record<string, never>;
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2100,55 +1284,12 @@ export interface operations {
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["MappingList"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2156,67 +1297,16 @@ export interface operations {
     getMapping: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The name of the mapping. */
                 name: string;
             };
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Mapping"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2224,12 +1314,10 @@ export interface operations {
     syncMapping: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The name of the mapping. */
                 name: string;
             };
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -2242,67 +1330,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["SyncAnswer"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2310,12 +1340,10 @@ export interface operations {
     rollBackMapping: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The name of the mapping. */
                 name: string;
             };
-            cookie?: never;
         };
         requestBody: {
             content: {
@@ -2328,76 +1356,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["SyncAnswer"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2405,12 +1366,10 @@ export interface operations {
     unpinMapping: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The name of the mapping. */
                 name: string;
             };
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -2421,76 +1380,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["SyncAnswer"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2503,55 +1395,12 @@ export interface operations {
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["HeldList"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2559,12 +1408,10 @@ export interface operations {
     release: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The id from the list of held changes. */
                 id: string;
             };
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -2572,76 +1419,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["SyncAnswer"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2649,9 +1429,6 @@ export interface operations {
     releaseMany: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody: {
             content: {
@@ -2662,58 +1439,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Released"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2721,64 +1449,12 @@ export interface operations {
     listLeft: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["LeftAnswer"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2786,9 +1462,6 @@ export interface operations {
     prune: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -2796,58 +1469,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["PruneAnswer"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2862,64 +1486,12 @@ export interface operations {
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["ApprovalList"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -2927,12 +1499,10 @@ export interface operations {
     approve: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The id from the list of requests. */
                 id: string;
             };
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -2943,76 +1513,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["ApproveAnswer"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3020,12 +1523,10 @@ export interface operations {
     reject: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The id from the list of requests. */
                 id: string;
             };
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -3036,76 +1537,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Approval"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3148,55 +1582,12 @@ export interface operations {
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["RecordList"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3204,67 +1595,16 @@ export interface operations {
     getRecord: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The sequence of the record. */
                 sequence: number;
             };
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["RecordDetail"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3272,55 +1612,12 @@ export interface operations {
     verify: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Verification"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3359,55 +1656,12 @@ export interface operations {
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["ReviewQueue"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3415,9 +1669,6 @@ export interface operations {
     reviewMany: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody: {
             content: {
@@ -3437,76 +1688,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Reviewed"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3514,12 +1698,10 @@ export interface operations {
     review: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The sequence of the record. */
                 sequence: number;
             };
-            cookie?: never;
         };
         requestBody: {
             content: {
@@ -3537,76 +1719,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Record"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3645,65 +1760,14 @@ export interface operations {
                 /** @description Records in this review state. */
                 review?: "unreviewed" | "reviewed" | "flagged";
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Done. */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/x-ndjson": string;
                     "text/csv": string;
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3730,55 +1794,12 @@ export interface operations {
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Timeline"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3793,55 +1814,12 @@ export interface operations {
                 /** @description The version of the source. */
                 version?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Reach"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3854,55 +1832,12 @@ export interface operations {
                 /** @description The number of results. */
                 limit?: number;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["SearchResults"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3917,55 +1852,12 @@ export interface operations {
                 /** @description The length of a step: `1h`, `1d`. */
                 step?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Series"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -3973,55 +1865,12 @@ export interface operations {
     picture: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Picture"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4033,60 +1882,19 @@ export interface operations {
                 store?: string;
                 /** @description Only sources whose present version was first read longer ago: `90d`. */
                 olderThan?: string;
+                /** @description Only sources whose present version was first read within this time: `90d`. */
+                newerThan?: string;
                 /** @description The number of items on a page. */
                 limit?: number;
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["SourceList"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4103,55 +1911,12 @@ export interface operations {
                 /** @description About how many nodes to return. */
                 limit?: number;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Graph"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4159,64 +1924,13 @@ export interface operations {
     stream: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Done. */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "text/event-stream": string;
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4259,55 +1973,12 @@ export interface operations {
                 /** @description The `next` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["ChangeList"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4315,67 +1986,16 @@ export interface operations {
     getChange: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The sequence of the record. */
                 sequence: number;
             };
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["ChangeDetail"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4383,12 +2003,10 @@ export interface operations {
     postWebhook: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The name in `events.webhooks`. */
                 name: string;
             };
-            cookie?: never;
         };
         requestBody: {
             content: {
@@ -4401,76 +2019,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             202: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Accepted"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4478,12 +2029,10 @@ export interface operations {
     postEventGrid: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The name in `events.eventGrid`. */
                 name: string;
             };
-            cookie?: never;
         };
         /** @description One event or a list of events. */
         requestBody: {
@@ -4492,85 +2041,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Handshake"];
                 };
             };
-            /** @description Default Response */
             202: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Accepted"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4578,121 +2056,28 @@ export interface operations {
     validateEventGrid: {
         parameters: {
             query?: never;
-            header?: never;
             path: {
                 /** @description The name in `events.eventGrid`. */
                 name: string;
             };
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Done. */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content?: never;
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
             };
         };
     };
     signInMethods: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["SignInMethods"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4703,36 +2088,12 @@ export interface operations {
                 /** @description The fragment of the page to show after the sign-in. */
                 to?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Done. */
             303: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content?: never;
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
             };
         };
     };
@@ -4744,45 +2105,18 @@ export interface operations {
                 iss?: string;
                 error?: string;
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Done. */
             303: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content?: never;
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
             };
         };
     };
     deviceLogin: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -4790,31 +2124,9 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["DeviceSignIn"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4822,9 +2134,6 @@ export interface operations {
     deviceToken: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody: {
             content: {
@@ -4835,40 +2144,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["DeviceToken"];
                 };
             };
-            /** @description Default Response */
             202: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["DevicePending"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -4876,9 +2159,6 @@ export interface operations {
     logout: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: {
             content: {
@@ -4888,83 +2168,19 @@ export interface operations {
         responses: {
             /** @description Done. */
             204: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content?: never;
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
             };
         };
     };
     session: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
             200: {
-                headers: {
-                    [name: string]: unknown;
-                };
                 content: {
                     "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description Default Response */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Default Response */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
         };

@@ -12,11 +12,11 @@ const LONG = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'l
 const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const NUMBER = new Intl.NumberFormat('en-GB');
 
-export function utc(iso: string): string {
+function utc(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
-export function isLocalTimeUtc(iso: string): boolean {
+function isLocalTimeUtc(iso: string): boolean {
   return new Date(iso).getTimezoneOffset() === 0;
 }
 
@@ -31,6 +31,16 @@ export function Time({ at, long = false }: { readonly at: string; readonly long?
     <time dateTime={at} title={utc(date.toISOString())}>
       {long ? LONG.format(date) : `${day}${year}, ${clockText}`}
     </time>
+  );
+}
+
+/** The local time and UTC, or only one of them if they are the same. */
+export function BothTimes({ at }: { readonly at: string }): VNode {
+  return (
+    <>
+      <Time at={at} long />
+      {!isLocalTimeUtc(at) && <span class="muted">{` ${utc(at)}`}</span>}
+    </>
   );
 }
 

@@ -1,5 +1,6 @@
 import type { RefObject, VNode } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { ROLES } from '../../src/core/words.ts';
 import { announce, clock } from './format.tsx';
 import { type Loader, useLoader } from './loader.ts';
 import { type Page, PageContext, type Question } from './page.ts';
@@ -13,7 +14,7 @@ import type { Session } from './types.ts';
 import { useUpdates } from './updates.tsx';
 import type { View } from './view.ts';
 import { AREAS, areaOf, viewOf } from './views.ts';
-import { ROLES, type Role, type Tone } from './words.ts';
+import type { Role, Tone } from './words.ts';
 
 interface Props {
   readonly session: Session;

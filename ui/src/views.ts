@@ -29,7 +29,11 @@ export const AREAS = [
 /** Areas without an entry in the navigation, and the entry that stands for them. */
 const PARENTS = new Map([
   ['records', 'changes'],
+  ['people', 'changes'],
+  ['codes', 'changes'],
   ['targets', 'mappings'],
+  ['sources', 'mappings'],
+  ['graph', 'mappings'],
 ]);
 
 /** Returns the first part of the address of the entry in the navigation to which a view belongs. */

@@ -1,46 +1,11 @@
-// Words of the API that people can select on the page. A test compares them with the words of the service.
+import type { EXPORT_FORMATS, ROLES } from '../../src/core/words.ts';
 
-export const ACTIONS = [
-  'read',
-  'create',
-  'update',
-  'delete',
-  'repair',
-  'adopt',
-  'refuse',
-  'hold',
-  'release',
-  'restart',
-  'giveUp',
-  'sweep',
-  'configure',
-  'command',
-  'export',
-  'review',
-  'rollback',
-  'unpin',
-  'request',
-  'approve',
-  'reject',
-  'warn',
-  'notify',
-] as const;
-export const OUTCOMES = ['ok', 'failed', 'refused', 'held'] as const;
-export const REVIEW_STATES = ['unreviewed', 'reviewed', 'flagged'] as const;
-/** The states, worst first. */
-export const TARGET_STATES = [
-  'failed',
-  'refused',
-  'held',
-  'contested',
-  'drifted',
-  'stale',
-  'waiting',
-  'pinned',
-  'synced',
-] as const;
-export const FORMATS = { jsonl: 'JSON lines', csv: 'CSV', ocsf: 'OCSF' } as const;
-export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
+/** The titles of the formats of an export. */
+export const FORMATS: Readonly<Record<(typeof EXPORT_FORMATS)[number], string>> = {
+  jsonl: 'JSON lines',
+  csv: 'CSV',
+  ocsf: 'OCSF',
+};
 
 export type Role = (typeof ROLES)[number];
 export type Tone = 'good' | 'warn' | 'bad' | 'plain';

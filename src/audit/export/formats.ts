@@ -1,8 +1,9 @@
+import type { EXPORT_FORMATS } from '../../core/words.ts';
+
 /**
  * The formats of an export. Only `jsonl` exports can be verified outside the store. `csv` is for spreadsheets, and
  * `ocsf` is for other systems.
  */
-export const EXPORT_FORMATS = ['jsonl', 'csv', 'ocsf'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 /** The default is the format that `audit verify` reads. */
 export const DEFAULT_EXPORT_FORMAT = 'jsonl';

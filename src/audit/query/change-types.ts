@@ -72,6 +72,8 @@ export interface Change {
   readonly count: number;
   /** When the first of them happened. */
   readonly since?: string;
+  /** For a review: the record that was reviewed. */
+  readonly reviewOf?: number;
   readonly review?: Omit<Review, 'sequence'>;
 }
 

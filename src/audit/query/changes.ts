@@ -37,8 +37,8 @@ export function changeOf(record: AuditRecord, around: Surroundings): Change {
     ...defined({ counts: record.counts }),
     ...(action === 'configure' ? { configuration: configurationOf(record) } : {}),
     count: Math.max(1, record.count ?? 1),
-    ...defined({ since: record.since }),
-    ...(around.review === undefined ? {} : { review: reviewOf(around.review) }),
+    ...defined({ since: record.since, reviewOf: record.review?.sequence }),
+    ...(around.review === undefined ? {} : { review: withoutSequence(around.review) }),
   };
 }
 
@@ -144,7 +144,7 @@ function subjectOf({ mapping, namespace, secret, store, key }: AuditRecord) {
   return defined({ mapping, namespace, secret, store, key });
 }
 
-function reviewOf({ sequence: _, ...review }: Review): Omit<Review, 'sequence'> {
+function withoutSequence({ sequence: _, ...review }: Review): Omit<Review, 'sequence'> {
   return review;
 }
 

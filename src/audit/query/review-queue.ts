@@ -157,14 +157,19 @@ function causeOf(change: Change, held: HeldChange | undefined): CauseKey {
   if (action === 'configure') return { kind: 'configuration', title: 'the configuration is not valid', code };
   if (action === 'command') return commandOf(change);
   if (action === 'restart')
-    return { kind: 'restart', title: `restarts failed: ${code}`, code, mapping: change.mapping };
+    return {
+      kind: 'restart',
+      title: `restarts for mapping ${change.mapping} fail`,
+      code,
+      mapping: change.mapping,
+    };
   return failureOf(change);
 }
 
 /** The reason contains numbers that change while more changes are held. */
 function holdOf(held: HeldChange | undefined): CauseKey {
   if (held === undefined)
-    return { kind: 'held', title: 'changes were held, and are not any more', group: 'past' };
+    return { kind: 'held', title: 'changes were held earlier, and no longer wait', group: 'past' };
   const { reason = 'the change waits for a decision' } = held;
   return { kind: 'held', title: reason, group: reason.replaceAll(/\d+ targets?/g, '') };
 }
@@ -188,7 +193,7 @@ function successOf({ action, mapping, requestId }: Change): CauseKey {
 function commandOf({ code, note = '', actor }: Change): CauseKey {
   if (note.startsWith('sign-in')) return { kind: 'sign-in', title: 'sign-ins were refused', code };
   const name = actor.name ?? actor.kind;
-  return { kind: 'command', title: `commands of ${name} were refused: ${code}`, code, group: name };
+  return { kind: 'command', title: `commands of ${name} were refused`, code, group: name };
 }
 
 /** The codes that concern one key of a store, and not the store itself. */
@@ -202,16 +207,17 @@ const KEY_CODES: readonly string[] = [
 ];
 
 function failureOf(change: Change): CauseKey {
-  const { code = 'INTERNAL', mapping, action } = change;
+  const { code = 'INTERNAL', mapping, action, outcome } = change;
   const { store, key } = sourceOf(change);
   const group = isErrorCode(code) ? ERRORS[code].group : 'ours';
   if (group === 'store' && store !== undefined) {
     if (!KEY_CODES.includes(code)) return { kind: 'store', title: `store ${store} fails`, store };
-    return { kind: 'source', title: `store ${store}, key ${key}: ${code}`, code, store, key };
+    return { kind: 'source', title: `key ${key} of store ${store} cannot be used`, code, store, key };
   }
   if (code === 'CLUSTER_UNAVAILABLE') return { kind: 'cluster', title: 'the API server fails' };
-  const about = mapping === undefined ? action : `mapping ${mapping}`;
-  return { kind: 'refusal', title: `${about}: ${code}`, code, mapping };
+  const about = mapping === undefined ? `the action ${action}` : `mapping ${mapping}`;
+  const verb = outcome === 'refused' ? 'is refused' : 'fails';
+  return { kind: 'refusal', title: `${about} ${verb}`, code, mapping };
 }
 
 /** The note of a failed target names its source as the errors do: `store NAME, key KEY, …`. */

@@ -4,15 +4,11 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
 import { exportRecords, type Progress } from '../../audit/export/export.ts';
-import {
-  DEFAULT_EXPORT_FORMAT,
-  EXPORT_FORMATS,
-  type ExportFormat,
-  FORMAT_PREFIXES,
-} from '../../audit/export/formats.ts';
+import { DEFAULT_EXPORT_FORMAT, type ExportFormat, FORMAT_PREFIXES } from '../../audit/export/formats.ts';
 import type { AuditQuery } from '../../audit/query/query.ts';
 import { largest } from '../../core/lists.ts';
 import { codeOf } from '../../core/system-errors.ts';
+import { EXPORT_FORMATS } from '../../core/words.ts';
 import { filterOf, withAuditOption, withFilters } from '../audit-options.ts';
 import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
 import { type Context, VERSION } from '../context.ts';

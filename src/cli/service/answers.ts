@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SYNC_STATES } from '../../service/service.ts';
+import { SYNC_STATES } from '../../core/words.ts';
 
 // The parts of API responses that the commands read. All other fields are printed unchanged.
 

@@ -1,23 +1,14 @@
 import { isErrorCode } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
 import { compareTargets, formatTarget } from '../../core/target.ts';
+import { SYNC_STATES } from '../../core/words.ts';
 import type { StatusAnswer, StatusTarget } from '../service/answers.ts';
 import { safeText } from '../service/error.ts';
 import { heldText, isListedAsHeld, pinText } from '../targets.ts';
 import { ago, count, type Paint, type Style, table } from './output.ts';
 
 /** The states, worst first. Unknown states of a newer service come before all others. */
-const ORDER: readonly string[] = [
-  'failed',
-  'refused',
-  'held',
-  'contested',
-  'drifted',
-  'stale',
-  'waiting',
-  'pinned',
-  'synced',
-];
+const ORDER: readonly string[] = SYNC_STATES;
 const IN_SYNC: readonly string[] = ['synced'];
 /**
  * States that need no action. Targets in the state `pinned` are listed all the same, because the user should know about

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { APPROVAL_ACTIONS } from '../../core/approval-rules.ts';
 import { isTimeZone, nextOpening } from '../../core/change-windows.ts';
-import { ROLES } from '../../core/roles.ts';
+import { ROLES } from '../../core/words.ts';
 import { isNamePattern } from '../../sync/find.ts';
 import { duration, Globs, LabelKey, linearRegExp } from './fields.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isLoopback } from '../../core/loopback.ts';
-import { ROLES } from '../../core/roles.ts';
+import { ROLES } from '../../core/words.ts';
 import { Reference } from '../../providers/credentials.ts';
 import { address, duration, Globs } from './fields.ts';
 

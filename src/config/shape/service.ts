@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ROLES } from '../../core/roles.ts';
+import { ROLES } from '../../core/words.ts';
 import { Reference } from '../../providers/credentials.ts';
 import {
   AddressRange,

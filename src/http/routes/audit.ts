@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
 import {
   type AuditQuery,
   isReversedRange,
@@ -12,6 +11,7 @@ import { readRecordDetail } from '../../audit/query/record-detail.ts';
 import { trace } from '../../audit/query/trace.ts';
 import type { RecordFilter } from '../../audit/store.ts';
 import { AppError } from '../../core/errors.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../core/words.ts';
 import { viewOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
-import { ROLES } from '../../core/roles.ts';
+import { ROLES } from '../../core/words.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { readPageFiles } from '../page-files.ts';
 

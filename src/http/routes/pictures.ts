@@ -78,6 +78,7 @@ function addPictureRoute(app: FastifyInstance, { clock }: RouteDeps): void {
 interface SourcesQuery {
   readonly store?: string;
   readonly olderThan?: string;
+  readonly newerThan?: string;
   readonly limit: number;
   readonly cursor?: string;
 }
@@ -99,12 +100,15 @@ function addSourcesRoute(app: FastifyInstance, { clock }: RouteDeps): void {
       }),
     },
     async (request) => {
-      const { store, olderThan, limit, cursor } = request.query;
+      const { store, olderThan, newerThan, limit, cursor } = request.query;
       const now = clock.now();
-      const latest = olderThan && new Date(now - durationMs(olderThan)).toISOString();
+      const before = (age: string) => new Date(now - durationMs(age)).toISOString();
+      const [earliest, latest] = [newerThan && before(newerThan), olderThan && before(olderThan)];
       const versions = (await presentVersions(viewOf(request))).filter(
         (one) =>
-          (store === undefined || one.store === store) && (latest === undefined || one.since <= latest),
+          (store === undefined || one.store === store) &&
+          (latest === undefined || one.since <= latest) &&
+          (earliest === undefined || one.since >= earliest),
       );
       const nameOf = ({ since, store: name, key }: (typeof versions)[number]) => [since, name, encode(key)];
       const { items, next } = pageOf(versions, nameOf, {
@@ -131,6 +135,11 @@ const SOURCES_QUERY = listQuery(
       type: 'string',
       pattern: DURATION.source,
       description: 'Only sources whose present version was first read longer ago: `90d`.',
+    },
+    newerThan: {
+      type: 'string',
+      pattern: DURATION.source,
+      description: 'Only sources whose present version was first read within this time: `90d`.',
     },
   },
   { limit: 50, cursor: '^[-_A-Za-z0-9]{1,4000}$' },

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { ROLES } from '../../../src/core/roles.ts';
+import { ROLES } from '../../../src/core/words.ts';
 import { createAuthenticator } from '../../../src/http/auth.ts';
 import { startTestServer } from '../../http/harness.ts';
 import { admin, openReal } from '../cluster/harness.ts';

@@ -9,7 +9,7 @@ const GONE = ['/gone', '/found/gone'];
 const openStore = () =>
   openAwsStore({
     kind: 'aws-parameter-store',
-    gone: GONE,
+    missing: GONE,
     key: (name) => `/${name}`,
     put: ({ parameters }, key, text) => void parameters.put(key, text),
   });

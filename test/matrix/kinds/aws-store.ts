@@ -12,12 +12,12 @@ export interface AwsStore extends NetworkStore {
 interface AwsKind {
   readonly kind: 'aws-secrets-manager' | 'aws-parameter-store';
   /** The keys that the faults of single keys concern. */
-  readonly gone: readonly string[];
+  readonly missing: readonly string[];
   readonly key: NetworkStore['key'];
   put(server: AwsServer, key: string, text: string): void;
 }
 
-export async function openAwsStore({ kind, gone, key, put }: AwsKind): Promise<AwsStore> {
+export async function openAwsStore({ kind, missing, key, put }: AwsKind): Promise<AwsStore> {
   const server = await startAwsServer();
   const proxy = await startFaultProxy(server.address);
   const route = await openRoute(`${kind}.secretbridge.test`, { port: portOf(proxy.address), secure: false });
@@ -43,7 +43,7 @@ export async function openAwsStore({ kind, gone, key, put }: AwsKind): Promise<A
       route.heal();
       proxy.set(undefined);
       server.fail(undefined);
-      for (const name of gone) server.failKey(name, undefined);
+      for (const name of missing) server.failKey(name, undefined);
     },
     async [Symbol.asyncDispose]() {
       await route[Symbol.asyncDispose]();

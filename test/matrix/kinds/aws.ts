@@ -9,7 +9,7 @@ const GONE = ['gone', 'found/gone'];
 const openStore = () =>
   openAwsStore({
     kind: 'aws-secrets-manager',
-    gone: GONE,
+    missing: GONE,
     key: (name) => name,
     put({ store }, key, text) {
       store.put(key, text);

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { duration, number, pluralize } from '../format.tsx';
+import { usePage } from '../page.ts';
 import { link } from '../router.ts';
 import type { Picture } from '../types.ts';
 import { Empty } from './notice.tsx';
@@ -53,7 +54,11 @@ export function Ages({ ages }: Pick<Picture, 'ages'>): VNode {
                   key={upTo}
                   count={own.find((one) => one.upTo === upTo)?.secrets ?? 0}
                   most={most}
-                  address={link(['sources'], { store, olderThan: OLDER_THAN[upTo] })}
+                  address={link(['sources'], {
+                    store,
+                    olderThan: OLDER_THAN[upTo],
+                    newerThan: upTo === 'older' ? undefined : upTo,
+                  })}
                 />
               ))}
             </tr>
@@ -80,8 +85,8 @@ function HeatCell({ count, most, address }: CellProps): VNode {
   return <td class={`shade-${shade}`}>{count === 0 ? '0' : <a href={address}>{number(count)}</a>}</td>;
 }
 
-export function Staleness({ stale }: Pick<Picture, 'stale'>): VNode {
-  if (stale.count === 0) return <p class="muted">Every target is as fresh as its mapping requires.</p>;
+export function Staleness({ stale }: Pick<Picture, 'stale'>): VNode | null {
+  if (stale.count === 0) return null;
   return (
     <p>
       <a href={link(['mappings'], { state: 'stale' })}>{pluralize(stale.count, 'stale target')}</a>
@@ -95,10 +100,17 @@ const MANY = 1.5;
 
 /** The requests to each store, against what is expected while nothing changes. */
 export function Calls({ calls }: Pick<Picture, 'calls'>): VNode {
+  const { namespaces } = usePage().session;
   const most = Math.max(1, ...calls.flatMap(({ made, expected }) => [made, expected]));
   if (calls.length === 0)
     return (
-      <Empty text="No store to show. People who are limited to namespaces do not see the calls of stores." />
+      <Empty
+        text={
+          namespaces === undefined
+            ? 'No requests were counted yet. Each store appears here after its first requests.'
+            : 'People who are limited to namespaces do not see the requests to stores.'
+        }
+      />
     );
   return (
     <table class="calls">

@@ -9,12 +9,12 @@ export function Badge({ word }: { readonly word: string }): VNode {
   return <span class={`badge ${toneOf(word)}`}>{word}</span>;
 }
 
-/** A state, and the error code that explains the state. */
+/** A state, and the error code that explains the state. The code `HELD` says nothing more than the state `held`. */
 export function State({ word, code }: { readonly word: string; readonly code?: string | undefined }): VNode {
   return (
     <span class="state">
       <Badge word={word} />
-      <Code code={code} />
+      {code?.toLowerCase() !== word && <Code code={code} />}
     </span>
   );
 }

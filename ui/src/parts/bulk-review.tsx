@@ -66,6 +66,14 @@ export async function review(
   done();
   await page.reload();
   page.say('good', `${pluralize(sequences.length, 'change')} ${mark.state}.`);
+  requestAnimationFrame(restoreFocus);
+}
+
+/** Moves the focus to the first row, if the element that had the focus disappeared with the review. */
+function restoreFocus(): void {
+  if (document.activeElement !== document.body && document.activeElement !== null) return;
+  const row = document.querySelector<HTMLElement>('[data-row] input[type="checkbox"]');
+  (row ?? document.querySelector('h1'))?.focus();
 }
 
 /** Asks for a note and a date, and then flags the changes. */

@@ -52,6 +52,7 @@ export function ReviewState({ change }: { readonly change: Change }): VNode | st
       ) : (
         <Badge word={review.state} />
       )}
+      {review?.state === 'flagged' && review.note !== undefined && <q class="note">{review.note}</q>}
       {review?.followUp !== undefined && (
         <span class="muted follow-up">
           by <time dateTime={review.followUp}>{review.followUp}</time>

@@ -34,10 +34,17 @@ export function nameOfChange({ action, namespace, secret, store, key, sequence }
 }
 
 export function ChangeSubject({ change }: { readonly change: Change }): VNode | null {
-  const { namespace, secret, store, key, configuration } = change;
+  const { namespace, secret, store, key, configuration, reviewOf } = change;
   if (namespace !== undefined && secret !== undefined)
     return <TargetLink namespace={namespace} secret={secret} />;
   if (store !== undefined) return <SourceLink store={store} source={key} />;
+  if (reviewOf !== undefined)
+    return (
+      <a href={link(['changes', reviewOf])} class="name">
+        <span class="muted">{'of '}</span>
+        {`#${reviewOf}`}
+      </a>
+    );
   if (configuration?.revision !== undefined)
     return <span class="name">{`revision ${configuration.revision}`}</span>;
   return null;

@@ -21,7 +21,8 @@ export function Dialog({
 
   useLayoutEffect(() => {
     dialog.current?.showModal();
-    cancel.current?.focus();
+    const field = danger ? null : dialog.current?.querySelector<HTMLElement>('textarea, input');
+    (field ?? cancel.current)?.focus();
   }, []);
 
   function ended(): void {

@@ -57,18 +57,7 @@ export function Export({ filters, isTraced }: Props): VNode {
           {NOTE}
         </p>
       )}
-      <label for="export-format">Export matching records as</label>
-      <select
-        id="export-format"
-        value={format}
-        onChange={({ currentTarget }) => setFormat(currentTarget.value as Format)}
-      >
-        {Object.entries(FORMATS).map(([value, title]) => (
-          <option key={value} value={value}>
-            {title}
-          </option>
-        ))}
-      </select>
+      <FormatField format={format} choose={setFormat} />
       <button
         type="button"
         aria-disabled={attempt.busy}
@@ -85,6 +74,30 @@ export function Export({ filters, isTraced }: Props): VNode {
       <span class="muted">{progress}</span>
       {attempt.error !== undefined && <Problem error={attempt.error} />}
     </div>
+  );
+}
+
+interface FormatProps {
+  readonly format: Format;
+  readonly choose: (format: Format) => void;
+}
+
+function FormatField({ format, choose }: FormatProps): VNode {
+  return (
+    <>
+      <label for="export-format">Export matching records as</label>
+      <select
+        id="export-format"
+        value={format}
+        onChange={({ currentTarget }) => choose(currentTarget.value as Format)}
+      >
+        {Object.entries(FORMATS).map(([value, title]) => (
+          <option key={value} value={value}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </>
   );
 }
 

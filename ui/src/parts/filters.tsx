@@ -1,6 +1,6 @@
 import type { TargetedSubmitEvent, VNode } from 'preact';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../../src/core/words.ts';
 import { link } from '../router.ts';
-import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../words.ts';
 
 interface Field {
   readonly name: string;

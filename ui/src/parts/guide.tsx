@@ -13,19 +13,19 @@ export function Guide(): VNode | null {
     <section class="guide" aria-label="What to look at">
       <ul>
         <li>
-          <a href={link(['review'])}>Review</a> lists what needs eyes, by cause. One store that is down is one
-          line.
+          <a href={link(['review'])}>Review</a> lists what a person should look at. A store that is down is
+          one entry, however many Secrets it affects.
         </li>
         <li>
-          <a href={link(['changes'])}>Changes</a> has one row for each change: who, why, which keys, from
+          <a href={link(['changes'])}>Changes</a> shows who changed which Secret, why, which keys, and from
           which version.
         </li>
         <li>
-          <a href={link(['mappings'])}>Mappings</a> lists the targets with their states. Each name leads to
-          its history.
+          <a href={link(['mappings'])}>Mappings</a> lists the targets, which are the Secrets that mappings
+          write, with their states. Each name leads to its history.
         </li>
         <li>
-          <a href={link(['holds'])}>Holds</a> has the deletions that wait for a person.
+          <a href={link(['holds'])}>Holds</a> lists the deletions that wait until a person releases them.
         </li>
       </ul>
       <button

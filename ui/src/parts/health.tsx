@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { Time } from '../format.tsx';
-import type { Intake, Status, Store } from '../types.ts';
+import type { Channel, Intake, Status, Store } from '../types.ts';
 import { State } from './badge.tsx';
 import { RecordLink } from './subject.tsx';
 import { type Column, Table } from './table.tsx';
@@ -97,7 +97,7 @@ function intakeActivity({ lastEvent }: Intake): ComponentChildren {
   );
 }
 
-function channelActivity({ lastSuccess }: NonNullable<Status['notify']>[number]): ComponentChildren {
+function channelActivity({ lastSuccess }: Channel): ComponentChildren {
   if (lastSuccess === undefined) return 'no messages yet';
   return (
     <span>

@@ -50,7 +50,9 @@ export function Empty({
 }): VNode {
   return (
     <div class="empty">
-      <p>{text}</p>
+      <p>
+        <WithCode text={text} />
+      </p>
       {children}
     </div>
   );

@@ -20,6 +20,13 @@ export async function allHolds(signal?: AbortSignal): Promise<readonly Held[]> {
   return holds;
 }
 
+const EFFECTS: Readonly<Record<Held['keys'][number]['action'], string>> = {
+  add: 'added',
+  change: 'changed',
+  remove: 'removed',
+  keep: 'unchanged',
+};
+
 /** The keys that are gone after a release. */
 export function LostKeys({ held: { action, keys } }: { readonly held: Held }): VNode {
   const lost = keys.filter((key) => key.action === 'remove' || action === 'delete').map(({ name }) => name);
@@ -38,7 +45,7 @@ export function LostKeys({ held: { action, keys } }: { readonly held: Held }): V
         ))}
       </ul>
       {others.length > 0 && (
-        <p class="muted">{`Also: ${others.map((key) => `${key.name} (${key.action})`).join(', ')}`}</p>
+        <p class="muted">{`Other keys: ${others.map((key) => `${key.name} (${EFFECTS[key.action]})`).join(', ')}`}</p>
       )}
     </div>
   );

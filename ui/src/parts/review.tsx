@@ -17,79 +17,105 @@ const NONE_LEFT = 'There are no older unreviewed records.';
 
 /** The review of a record, and the form to change it. */
 export function Review({ record }: { readonly record: AuditRecord }): VNode {
-  const { may, go, reload } = usePage();
+  const mayReview = usePage().may('reviewer');
   const { sequence, reviewed } = record;
-  const [note, setNote] = useState('');
-  const [isLast, setLast] = useState(false);
-  const marking = useAttempt();
-  const searching = useAttempt();
-
-  const mark = (state: 'reviewed' | 'flagged'): Promise<void> =>
-    marking.run(async () => {
-      const text = note.trim();
-      await post('/api/v1/audit/records/{sequence}/review', {
-        path: { sequence },
-        body: text === '' ? { state } : { state, note: text },
-      });
-      await reload();
-      setNote('');
-      announce(`Record ${sequence} is ${state}.`);
-    });
-
-  const openNext = (): Promise<void> =>
-    searching.run(async () => {
-      const query = { review: 'unreviewed', cursor: sequence, limit: 1 };
-      const [next] = (await get('/api/v1/audit/records', { query })).records;
-      if (next !== undefined) return go(link(['records', next.sequence]));
-      setLast(true);
-      announce(NONE_LEFT);
-    });
-
   return (
     <section class="card" aria-labelledby="review">
       <h2 id="review">
         Review <Badge word={reviewOf(record)} />
       </h2>
       {reviewed !== undefined && <LatestReview reviewed={reviewed} />}
-      {may('reviewer') ? (
-        <NoteField note={note} setNote={setNote} />
+      {mayReview ? (
+        <ReviewForm sequence={sequence} />
       ) : (
         <p class="muted">Reviewing requires the role reviewer.</p>
       )}
-      <div class="buttons">
-        {may('reviewer') && (
-          <>
-            <button
-              type="button"
-              class="primary"
-              aria-disabled={marking.busy}
-              onClick={() => mark('reviewed')}
-            >
-              Mark as reviewed
-            </button>
-            <button type="button" aria-disabled={marking.busy} onClick={() => mark('flagged')}>
-              Flag
-            </button>
-          </>
-        )}
-        <button type="button" aria-disabled={searching.busy} onClick={openNext}>
-          Next unreviewed
-        </button>
-      </div>
-      {marking.error !== undefined && <Problem error={marking.error} />}
-      {searching.error !== undefined && <Problem error={searching.error} />}
-      {isLast && <Notice tone="good">{NONE_LEFT}</Notice>}
+      <NextUnreviewed sequence={sequence} />
     </section>
   );
 }
 
+interface SequenceProps {
+  readonly sequence: number;
+}
+
+function ReviewForm({ sequence }: SequenceProps): VNode {
+  const { reload } = usePage();
+  const [note, setNote] = useState('');
+  const [day, setDay] = useState('');
+  const attempt = useAttempt();
+  const mark = (state: 'reviewed' | 'flagged'): Promise<void> =>
+    attempt.run(async () => {
+      const text = note.trim();
+      const hasDay = state === 'flagged' && day !== '';
+      await post('/api/v1/audit/records/{sequence}/review', {
+        path: { sequence },
+        body: { state, ...(text === '' ? {} : { note: text }), ...(hasDay ? { followUp: day } : {}) },
+      });
+      await reload();
+      setNote('');
+      setDay('');
+      announce(`Record ${sequence} is ${state}.`);
+    });
+  return (
+    <>
+      <NoteField note={note} setNote={setNote} />
+      <div class="field narrow">
+        <label for="follow-up">Follow up on (optional, for a flag)</label>
+        <input
+          id="follow-up"
+          type="date"
+          value={day}
+          onInput={({ currentTarget }) => setDay(currentTarget.value)}
+        />
+      </div>
+      <div class="buttons">
+        <button type="button" class="primary" aria-disabled={attempt.busy} onClick={() => mark('reviewed')}>
+          Mark as reviewed
+        </button>
+        <button type="button" aria-disabled={attempt.busy} onClick={() => mark('flagged')}>
+          Flag
+        </button>
+      </div>
+      {attempt.error !== undefined && <Problem error={attempt.error} />}
+    </>
+  );
+}
+
+/** Leads to the next older record without a review. */
+function NextUnreviewed({ sequence }: SequenceProps): VNode {
+  const { go } = usePage();
+  const [isLast, setLast] = useState(false);
+  const attempt = useAttempt();
+  const openNext = (): Promise<void> =>
+    attempt.run(async () => {
+      const query = { review: 'unreviewed', cursor: sequence, limit: 1 };
+      const [next] = (await get('/api/v1/audit/records', { query })).records;
+      if (next !== undefined) return go(link(['records', next.sequence]));
+      setLast(true);
+      announce(NONE_LEFT);
+    });
+  return (
+    <>
+      <div class="buttons">
+        <button type="button" aria-disabled={attempt.busy} onClick={openNext}>
+          Next unreviewed
+        </button>
+      </div>
+      {attempt.error !== undefined && <Problem error={attempt.error} />}
+      {isLast && <Notice tone="good">{NONE_LEFT}</Notice>}
+    </>
+  );
+}
+
 function LatestReview({ reviewed }: { readonly reviewed: NonNullable<AuditRecord['reviewed']> }): VNode {
-  const { by, time, sequence, note } = reviewed;
+  const { by, time, sequence, note, followUp } = reviewed;
   return (
     <p>
       {by !== undefined && <strong>{by}</strong>} <Time at={time} />
       {', as '}
       <RecordLink sequence={sequence} /> {note && <q class="note">{note}</q>}
+      {followUp !== undefined && ` Follow up by ${followUp}.`}
     </p>
   );
 }

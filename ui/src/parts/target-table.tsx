@@ -1,7 +1,7 @@
 import type { ComponentChildren, VNode } from 'preact';
+import { SYNC_STATES } from '../../../src/core/words.ts';
 import { duration, Time, WithCode } from '../format.tsx';
 import type { Target } from '../types.ts';
-import { TARGET_STATES } from '../words.ts';
 import { Badge, Code } from './badge.tsx';
 import type { SortableColumn } from './data-table.tsx';
 import { PinnedTo } from './pins.tsx';
@@ -24,7 +24,7 @@ export const TARGET_COLUMNS: readonly SortableColumn<Target>[] = [
         <PinnedTo pinned={pinned} />
       </span>
     ),
-    sort: ({ state }) => TARGET_STATES.indexOf(state),
+    sort: ({ state }) => SYNC_STATES.indexOf(state),
   },
   {
     title: 'Last synced',

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { get } from '../api.ts';
-import { actorText, isLocalTimeUtc, milliseconds, Time, utc } from '../format.tsx';
+import { actorText, BothTimes, milliseconds } from '../format.tsx';
 import { State } from '../parts/badge.tsx';
 import { ChangeSubject, Keys, Outcome, Versions, Why } from '../parts/change.tsx';
 import { RollBack } from '../parts/pins.tsx';
@@ -73,23 +73,24 @@ function Circumstances({ change }: { readonly change: Change }): VNode {
   );
 }
 
-function BothTimes({ at }: { readonly at: string }): VNode {
-  return (
-    <>
-      <Time at={at} long />
-      {!isLocalTimeUtc(at) && <span class="muted">{` ${utc(at)}`}</span>}
-    </>
-  );
-}
+const EFFECT_TITLES: Readonly<Record<Change['outcome'], string>> = {
+  ok: 'What changed',
+  pending: 'What may have changed',
+  held: 'What would change',
+  failed: 'What would have changed',
+  refused: 'What would have changed',
+};
 
 function Effect({ change }: { readonly change: Change }): VNode {
   const { keys, sources } = change;
   const kept = keys.filter((key) => key.change === 'kept');
   return (
     <section class="card" aria-labelledby="effect">
-      <h2 id="effect">What changed</h2>
+      <h2 id="effect">{EFFECT_TITLES[change.outcome]}</h2>
       {keys.length === kept.length ? (
-        <p class="muted">No data of the Secret changed.</p>
+        <p class="muted">
+          {change.secret === undefined ? 'This changed no Secret.' : 'No data of the Secret changed.'}
+        </p>
       ) : (
         <Keys change={change} />
       )}
@@ -100,10 +101,12 @@ function Effect({ change }: { readonly change: Change }): VNode {
           <Versions change={change} />
         </>
       )}
-      <p class="muted hint">
-        A fingerprint leads to everything that had the same value. A version leads to what the version
-        reached.
-      </p>
+      {keys.length + sources.length > 0 && (
+        <p class="muted hint">
+          A fingerprint leads to everything that had the same value. A version leads to what the version
+          reached.
+        </p>
+      )}
     </section>
   );
 }

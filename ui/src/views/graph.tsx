@@ -22,11 +22,13 @@ export const graphView = defineView<Data>({
   Show: ({ data, route: { query } }) => (
     <>
       <p class="lead">
-        <span class="muted">The way from stores to workloads, with their states. The arrow keys walk. </span>
+        <span class="muted">
+          {'What comes from which store, and the workloads that use it. The arrow keys move between them. '}
+        </span>
         <a
           href={link(['changes'], { store: query.store, mapping: query.mapping, namespace: query.namespace })}
         >
-          Changes
+          Show changes
         </a>
       </p>
       <Graph graph={data} label="Stores, mappings, Secrets and workloads" />

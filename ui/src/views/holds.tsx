@@ -27,8 +27,8 @@ export const holdsView = defineView<Data>({
   Show: ({ data: { held, approvals } }) => (
     <>
       <p class="lead muted">
-        Changes that would delete more than the brake allows. They wait until somebody releases them. The
-        audit records who did.
+        These changes would delete more than the setting <code>brake</code> allows, or leave a Secret without
+        keys. They wait until a person releases them. The audit records who did.
       </p>
       <Approvals approvals={approvals} />
       {held.length === 0 ? (

@@ -10,7 +10,12 @@ import { SyncButton } from '../parts/sync.tsx';
 import { TargetTable } from '../parts/target-table.tsx';
 import { Pages, Timeline } from '../parts/timeline.tsx';
 import { link } from '../router.ts';
-import type { Graph as GraphData, Mapping, Timeline as TimelineData } from '../types.ts';
+import type {
+  Graph as GraphData,
+  Mapping,
+  Search as SearchOfMapping,
+  Timeline as TimelineData,
+} from '../types.ts';
 import { defineView } from '../view.ts';
 
 interface Data {
@@ -66,10 +71,8 @@ export const mappingView = defineView<Data>({
 function NotConfigured(): VNode {
   return (
     <Notice tone="plain">
-      {
-        'The configuration has no mapping with this name. Its Secrets were handled as its records show, or are waiting in the list of '
-      }
-      <a href={link(['holds'])}>holds</a>.
+      The configuration has no mapping with this name. Its history is below. Deletions of its Secrets may wait
+      in the list of <a href={link(['holds'])}>holds</a>.
     </Notice>
   );
 }
@@ -121,7 +124,7 @@ function Configured({ mapping }: { readonly mapping: Mapping }): VNode {
 }
 
 /** Describes a search. Each key that it finds is read separately. */
-function Search({ store, path, name }: Mapping['searches'][number]): VNode {
+function Search({ store, path, name }: SearchOfMapping): VNode {
   return (
     <>
       <span class="muted">{`${store}: `}</span>

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { SYNC_STATES } from '../../../src/core/words.ts';
 import { get } from '../api.ts';
 import { number, pluralize } from '../format.tsx';
 import { DataTable, type SortableColumn } from '../parts/data-table.tsx';
@@ -10,7 +11,6 @@ import { TARGET_COLUMNS, targetKey } from '../parts/target-table.tsx';
 import { link, type Route } from '../router.ts';
 import type { Mapping, Target } from '../types.ts';
 import { defineView } from '../view.ts';
-import { TARGET_STATES } from '../words.ts';
 
 /** The number of rows that each click on the button adds. On a phone, a row needs more height. */
 const STEP = matchMedia('(max-width: 640px)').matches ? 50 : 200;
@@ -108,7 +108,7 @@ function Filters({ chosen, choose }: FiltersProps): VNode {
             onChange={({ currentTarget }) => choose({ ...chosen, state: currentTarget.value })}
           >
             <option value="">any</option>
-            {TARGET_STATES.map((word) => (
+            {SYNC_STATES.map((word) => (
               <option key={word} value={word}>
                 {word}
               </option>
@@ -195,7 +195,7 @@ function matches(target: Target, state: string, text: string): boolean {
 
 function worstFirst(a: Target, b: Target): number {
   return (
-    TARGET_STATES.indexOf(a.state) - TARGET_STATES.indexOf(b.state) ||
+    SYNC_STATES.indexOf(a.state) - SYNC_STATES.indexOf(b.state) ||
     a.namespace.localeCompare(b.namespace) ||
     a.secret.localeCompare(b.secret)
   );

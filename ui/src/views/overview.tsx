@@ -1,9 +1,12 @@
 import type { ComponentChildren, VNode } from 'preact';
+import { SYNC_STATES } from '../../../src/core/words.ts';
 import { ApiError, get } from '../api.ts';
-import { number, sentence, Time } from '../format.tsx';
+import { number, pluralize, Time } from '../format.tsx';
+import { usePage } from '../page.ts';
 import { Activity } from '../parts/activity.tsx';
 import { Ages, Calls, Staleness } from '../parts/ages.tsx';
-import { Badge, Code } from '../parts/badge.tsx';
+import { Badge } from '../parts/badge.tsx';
+import { CauseTitle } from '../parts/cause.tsx';
 import { ConfigDifferences, ConfigProblems } from '../parts/configuration.tsx';
 import { Guide } from '../parts/guide.tsx';
 import { Health } from '../parts/health.tsx';
@@ -14,7 +17,6 @@ import { Verification } from '../parts/verification.tsx';
 import { link, type Route } from '../router.ts';
 import type { Picture, ReviewCause, ReviewQueue, Series, Status, Target } from '../types.ts';
 import { defineView } from '../view.ts';
-import { TARGET_STATES } from '../words.ts';
 
 interface StartError {
   readonly code: string;
@@ -63,12 +65,16 @@ export const overviewView = defineView<Data>({
 function Overview({ data, route }: { readonly data: Data; readonly route: Route }): VNode {
   const { status, queue, series, picture, startError } = data;
   const hasStarted = startError === undefined;
+  const { namespaces } = usePage().session;
   return (
     <>
       <p class="lead muted">
         {`Instance ${status.instance}, version ${status.version}`}
         {status.replica === undefined ? '' : `, replica ${status.replica}`}
       </p>
+      {namespaces !== undefined && (
+        <p class="lead muted">{`You see only what concerns these namespaces: ${namespaces.join(', ')}.`}</p>
+      )}
       <Guide />
       <ConfigProblems status={status} />
       <ConfigDifferences status={status} />
@@ -119,7 +125,7 @@ function Pictures({ picture }: { readonly picture: PartOf<Picture> }): VNode {
           )}
         </Part>
       </Section>
-      <Section title="Calls of stores">
+      <Section title="Calls to stores">
         <Part part={picture}>{({ calls }) => <Calls calls={calls} />}</Part>
       </Section>
     </div>
@@ -146,15 +152,14 @@ function Causes({ causes }: { readonly causes: readonly ReviewCause[] }): VNode 
     );
   return (
     <ul class="cause-list">
-      {causes.map(({ id, title, code, count, last }) => (
-        <li key={id}>
-          <span class="total">{number(count)}</span>
+      {causes.map((cause) => (
+        <li key={cause.id}>
           <span class="cause-title">
-            <a href={link(['review'])}>{sentence(title)}</a>{' '}
-            {code !== undefined && !title.includes(code) && <Code code={code} />}
+            <CauseTitle cause={cause} />
           </span>
           <span class="muted">
-            <Time at={last} />
+            {`${pluralize(cause.count, 'change')}, `}
+            <Time at={cause.last} />
           </span>
         </li>
       ))}
@@ -197,7 +202,7 @@ function ProblemSections({ status: { targets } }: { readonly status: Status }): 
       </Section>
       <Section title="Stale targets">
         {stale.length === 0 ? (
-          <Empty text="Every target is as fresh as its mapping requires." />
+          <Empty text="No target is stale. A target whose source was not read in time appears here." />
         ) : (
           <TargetTable caption="Stale targets" targets={stale.slice(0, MAX_ROWS)} />
         )}
@@ -233,7 +238,7 @@ function More({ count }: { readonly count: number }): VNode | null {
 }
 
 function Counts({ status: { targets, held } }: { readonly status: Status }): VNode {
-  const states = TARGET_STATES.map((state) => ({
+  const states = SYNC_STATES.map((state) => ({
     state,
     count: targets.filter((target) => target.state === state).length,
   })).filter(({ state, count }) => count > 0 || ['failed', 'synced', 'stale'].includes(state));
@@ -248,9 +253,7 @@ function Counts({ status: { targets, held } }: { readonly status: Status }): VNo
         </Tile>
       ))}
       <Tile count={held.length} href={link(['holds'])}>
-        <span class={`badge ${held.length > 0 ? 'warn' : 'plain'}`}>
-          {held.length === 1 ? 'held change' : 'held changes'}
-        </span>
+        <span class="muted">{held.length === 1 ? 'hold' : 'holds'}</span>
       </Tile>
     </ul>
   );
@@ -274,7 +277,7 @@ function Tile({ count, href, children }: TileProps): VNode {
 }
 
 function byState(a: Target, b: Target): number {
-  return TARGET_STATES.indexOf(a.state) - TARGET_STATES.indexOf(b.state);
+  return SYNC_STATES.indexOf(a.state) - SYNC_STATES.indexOf(b.state);
 }
 
 function byAge(a: Target, b: Target): number {

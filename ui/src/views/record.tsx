@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { get } from '../api.ts';
-import { actorText, isLocalTimeUtc, milliseconds, number, Time, utc } from '../format.tsx';
+import { actorText, BothTimes, milliseconds, number } from '../format.tsx';
 import { Badge, State } from '../parts/badge.tsx';
 import { RollBack } from '../parts/pins.tsx';
 import { extraFacts, FieldsCard } from '../parts/record-details.tsx';
@@ -148,16 +148,6 @@ function runFacts(shown: AuditRecord): Pairs {
     ['Duration', shown.phase === 'intent' ? undefined : milliseconds(shown.durationMs)],
     ['Instance and replica', `${shown.instance}, ${shown.replica}`],
   ];
-}
-
-/** The local time and UTC, or only one of them if they are the same. */
-function BothTimes({ at }: { readonly at: string }): VNode {
-  return (
-    <>
-      <Time at={at} long />
-      {!isLocalTimeUtc(at) && <span class="muted">{` ${utc(at)}`}</span>}
-    </>
-  );
 }
 
 /** Links a fingerprint to the records that contain it. */

@@ -1,16 +1,14 @@
 import type { VNode } from 'preact';
-import { useRef, useState } from 'preact/hooks';
 import { get } from '../api.ts';
-import { pluralize, sentence, Time } from '../format.tsx';
+import { pluralize, Time } from '../format.tsx';
 import { usePage } from '../page.ts';
 import { useAttempt } from '../parts/attempt.ts';
-import { Code } from '../parts/badge.tsx';
-import { askToFlag, BulkReview, review } from '../parts/bulk-review.tsx';
+import { CauseTitle } from '../parts/cause.tsx';
 import { Effects, What } from '../parts/change.tsx';
-import { listKeys } from '../parts/list-keys.ts';
 import { Empty, Problem } from '../parts/notice.tsx';
 import { allHolds, confirmRelease } from '../parts/release.tsx';
 import { ReviewableChanges } from '../parts/reviewable-changes.tsx';
+import { ReviewableList, type SelectedRows } from '../parts/reviewable-list.tsx';
 import { Pages } from '../parts/timeline.tsx';
 import { link, type Route } from '../router.ts';
 import type { ChangeList, ReviewCause, ReviewQueue } from '../types.ts';
@@ -53,93 +51,60 @@ interface QueueProps {
   readonly route: Route;
 }
 
-/** What needs eyes, by cause: one store that is down is one row. */
+/** What a person should look at, by cause: one store that is down is one row. */
 function Queue({ queue: { causes, next, more }, route }: QueueProps): VNode {
-  const page = usePage();
-  const attempt = useAttempt();
-  const list = useRef<HTMLDivElement>(null);
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const chosen = causes.filter(({ id }) => selected.has(id));
-  const sequences = [...new Set(chosen.flatMap((cause) => cause.sequences))];
-  const clear = (): void => setSelected(new Set());
-  const toggle = (id: string): void =>
-    setSelected((old) => {
-      const ids = new Set(old);
-      if (!ids.delete(id)) ids.add(id);
-      return ids;
-    });
-  const mayReview = page.may('reviewer');
-  const onKeyDown = listKeys(list, {
-    toggle,
-    toggleAll: () => setSelected(new Set(chosen.length === causes.length ? [] : causes.map(({ id }) => id))),
-    reviewed: () => {
-      if (sequences.length > 0) void attempt.run(() => review(page, sequences, { state: 'reviewed' }, clear));
-    },
-    flag: () => {
-      if (sequences.length > 0) askToFlag(page, sequences, clear);
-    },
-    clear,
-  });
   if (causes.length === 0)
     return (
       <Empty text="Everything has been reviewed. New failures, refusals, holds, deletions and changes by people appear here." />
     );
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the keys work on the check boxes and links inside
-    <div ref={list} onKeyDown={mayReview ? onKeyDown : undefined}>
-      {mayReview && (
-        <p class="keys-hint muted">
-          Keys in the list: <kbd>j</kbd> <kbd>k</kbd> move, <kbd>x</kbd> selects, <kbd>a</kbd> selects all,{' '}
-          <kbd>r</kbd> marks as reviewed, <kbd>f</kbd> flags.
-        </p>
+    <ReviewableList
+      ids={causes.map(({ id }) => id)}
+      sequencesOf={(id) => causes.find((cause) => cause.id === id)?.sequences ?? []}
+    >
+      {(rows) => (
+        <>
+          <ul class="causes" aria-label="Causes">
+            {causes.map((cause) => (
+              <Cause key={cause.id} cause={cause} rows={rows} />
+            ))}
+          </ul>
+          {more && (
+            <p class="muted after-list">
+              Older changes were not read.{' '}
+              <a href={link(['changes'], { review: 'unreviewed' })}>All unreviewed changes</a>
+            </p>
+          )}
+          <Pages path={['review']} cursor={route.query.cursor} next={next} />
+        </>
       )}
-      <ul class="causes" aria-label="Causes">
-        {causes.map((cause) => (
-          <Cause
-            key={cause.id}
-            cause={cause}
-            isSelected={selected.has(cause.id)}
-            toggle={mayReview ? toggle : undefined}
-          />
-        ))}
-      </ul>
-      {more && (
-        <p class="muted after-list">
-          Older changes were not read.{' '}
-          <a href={link(['changes'], { review: 'unreviewed' })}>All unreviewed changes</a>
-        </p>
-      )}
-      <Pages path={['review']} cursor={route.query.cursor} next={next} />
-      {attempt.error !== undefined && <Problem error={attempt.error} />}
-      <BulkReview sequences={sequences} done={clear} />
-    </div>
+    </ReviewableList>
   );
 }
 
 interface CauseProps {
   readonly cause: ReviewCause;
-  readonly isSelected: boolean;
   /** Absent for people who may not review. */
-  readonly toggle: ((id: string) => void) | undefined;
+  readonly rows: SelectedRows | undefined;
 }
 
-function Cause({ cause, isSelected, toggle }: CauseProps): VNode {
-  const { id, title, code, count, first, last, namespaces, targets, example, sequences } = cause;
+function Cause({ cause, rows }: CauseProps): VNode {
+  const { id, title, count, first, last, namespaces, targets, example, sequences } = cause;
   const { followUp, isDue } = cause;
+  const isSelected = rows?.selected.has(id) === true;
   return (
     <li class={`cause${isSelected ? ' selected' : ''}`} data-row={id}>
-      {toggle !== undefined && (
+      {rows !== undefined && (
         <input
           type="checkbox"
           aria-label={`Select ${title}`}
           checked={isSelected}
-          onChange={() => toggle(id)}
+          onChange={() => rows.toggle(id)}
         />
       )}
       <div class="cause-body">
         <h2>
-          <a href={link(['changes'], filtersOfCause(cause))}>{sentence(title)}</a>{' '}
-          {code !== undefined && !title.includes(code) && <Code code={code} />}{' '}
+          <CauseTitle cause={cause} />{' '}
           {followUp !== undefined && (
             <span class={`badge ${isDue ? 'warn' : 'plain'}`}>{`follow up by ${followUp}`}</span>
           )}
@@ -191,17 +156,6 @@ function ReleaseButton({ cause: { held = [], title } }: { readonly cause: Review
       </button>
       {attempt.error !== undefined && <Problem error={attempt.error} />}
     </div>
-  );
-}
-
-/** Returns the filters that list the changes of a cause. */
-function filtersOfCause({ kind, code, store, key, mapping, requestId }: ReviewCause): Route['query'] {
-  const filters = {
-    ...{ code, store, key, mapping, request: requestId },
-    review: kind === 'flagged' ? 'flagged' : 'unreviewed',
-  };
-  return Object.fromEntries(
-    Object.entries(filters).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
 }
 

@@ -12,36 +12,8 @@ interface Props {
 }
 
 export function SignInForm({ enter, isOidc, reason }: Props): VNode {
-  const token = useRef<HTMLInputElement>(null);
-  const isRunning = useRef(false);
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState<VNode | null>(
-    reason === undefined ? null : (
-      <div class="notice warn" role="alert">
-        {reason}
-      </div>
-    ),
-  );
+  const { token, busy, trouble, submit } = useSignIn(enter, reason);
   useLayoutEffect(() => token.current?.focus(), []);
-
-  async function submit(event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
-    event.preventDefault();
-    if (isRunning.current) return;
-    isRunning.current = true;
-    setBusy(true);
-    setTrouble(null);
-    try {
-      enter(await signIn(token.current?.value.trim() ?? ''));
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      token.current?.select();
-      setTrouble(error.status === 401 ? <Refused /> : <Problem error={error} />);
-    } finally {
-      isRunning.current = false;
-      setBusy(false);
-    }
-  }
-
   return (
     <main class="sign-in">
       <h1>secretbridge</h1>
@@ -73,6 +45,39 @@ export function SignInForm({ enter, isOidc, reason }: Props): VNode {
       </form>
     </main>
   );
+}
+
+/** The state of the form, and what its button does. */
+function useSignIn(enter: Props['enter'], reason: string | undefined) {
+  const token = useRef<HTMLInputElement>(null);
+  const isRunning = useRef(false);
+  const [busy, setBusy] = useState(false);
+  const [trouble, setTrouble] = useState<VNode | null>(
+    reason === undefined ? null : (
+      <div class="notice warn" role="alert">
+        {reason}
+      </div>
+    ),
+  );
+
+  async function submit(event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
+    event.preventDefault();
+    if (isRunning.current) return;
+    isRunning.current = true;
+    setBusy(true);
+    setTrouble(null);
+    try {
+      enter(await signIn(token.current?.value.trim() ?? ''));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      token.current?.select();
+      setTrouble(error.status === 401 ? <Refused /> : <Problem error={error} />);
+    } finally {
+      isRunning.current = false;
+      setBusy(false);
+    }
+  }
+  return { token, busy, trouble, submit };
 }
 
 /** The present view is shown again after the sign-in. */

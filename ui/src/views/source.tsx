@@ -94,7 +94,7 @@ interface ReachProps {
 function ReachCards({ reach, store, source }: ReachProps): VNode {
   const cards = [
     ['Have this version now', reach.now, 'No Secret has this version now.'],
-    ['Had this version', reach.held, 'No Secret had this version and has another one now.'],
+    ['Had this version', reach.held, 'No other Secret had this version.'],
     ['Have another version', reach.others, 'No other Secret uses this source.'],
   ] as const;
   return (

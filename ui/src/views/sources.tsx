@@ -5,13 +5,12 @@ import { Empty } from '../parts/notice.tsx';
 import { SourceLink } from '../parts/subject.tsx';
 import { type Column, Table } from '../parts/table.tsx';
 import { Pages } from '../parts/timeline.tsx';
-import type { SourceList } from '../types.ts';
+import type { SourceAge, SourceList } from '../types.ts';
 import { defineView } from '../view.ts';
 
 const PAGE = 50;
-type Row = SourceList['sources'][number];
 
-const COLUMNS: readonly Column<Row>[] = [
+const COLUMNS: readonly Column<SourceAge>[] = [
   { title: 'Source', kind: 'head', cell: ({ store, key }) => <SourceLink store={store} source={key} /> },
   {
     title: 'Version',
@@ -23,16 +22,16 @@ const COLUMNS: readonly Column<Row>[] = [
 
 /** The source versions in use, the oldest first. */
 export const sourcesView = defineView<SourceList>({
-  title: ({ query: { store, olderThan } }) =>
-    `Source versions${store === undefined ? '' : ` of ${store}`}${olderThan === undefined ? '' : ` older than ${olderThan}`}`,
+  title: ({ query: { store, olderThan, newerThan } }) =>
+    `Source versions${store === undefined ? '' : ` of ${store}`}${ageText(olderThan, newerThan)}`,
   refresh: 'notify',
-  load: ({ query: { store, olderThan, cursor } }, signal) =>
-    get('/api/v1/sources', { query: { store, olderThan, cursor, limit: PAGE }, signal }),
+  load: ({ query: { store, olderThan, newerThan, cursor } }, signal) =>
+    get('/api/v1/sources', { query: { store, olderThan, newerThan, cursor, limit: PAGE }, signal }),
   Show: ({ data: { sources, next }, route: { query } }) => (
     <>
       <p class="lead muted">The versions that were read last, the oldest first.</p>
       {sources.length === 0 ? (
-        <Empty text="No source version is that old. Each source that a mapping reads appears here." />
+        <Empty text="No source version has this age. Each source that a mapping reads appears here." />
       ) : (
         <Table
           caption="Source versions, oldest first"
@@ -43,10 +42,15 @@ export const sourcesView = defineView<SourceList>({
       )}
       <Pages
         path={['sources']}
-        query={{ store: query.store, olderThan: query.olderThan }}
+        query={{ store: query.store, olderThan: query.olderThan, newerThan: query.newerThan }}
         cursor={query.cursor}
         next={next}
       />
     </>
   ),
 });
+
+function ageText(olderThan: string | undefined, newerThan: string | undefined): string {
+  if (olderThan === undefined) return newerThan === undefined ? '' : `, at most ${newerThan} old`;
+  return newerThan === undefined ? `, older than ${olderThan}` : `, ${olderThan} to ${newerThan} old`;
+}

@@ -10,7 +10,15 @@ import { type Column, Table } from '../parts/table.tsx';
 import { TargetState } from '../parts/target-state.tsx';
 import { Pages, Timeline } from '../parts/timeline.tsx';
 import { link, type Route } from '../router.ts';
-import type { Graph as GraphData, Present, Target, Timeline as TimelineData } from '../types.ts';
+import type {
+  ContentKey,
+  Content as ContentOfSecret,
+  Graph as GraphData,
+  Present,
+  SourceVersion,
+  Target,
+  Timeline as TimelineData,
+} from '../types.ts';
 import { defineView } from '../view.ts';
 
 const PAGE = 50;
@@ -87,10 +95,8 @@ function PresentState({ now }: { readonly now: Present }): VNode {
   );
 }
 
-type ContentData = NonNullable<Present['content']>;
-
 /** The keys and source versions that the target has, according to its latest writes. */
-function Content({ content: { keys, sources } }: { readonly content: ContentData }): VNode {
+function Content({ content: { keys, sources } }: { readonly content: ContentOfSecret }): VNode {
   return (
     <div class="halves">
       <section class="card" aria-labelledby="content">
@@ -119,7 +125,7 @@ function Content({ content: { keys, sources } }: { readonly content: ContentData
   );
 }
 
-const KEY_COLUMNS: readonly Column<ContentData['keys'][number]>[] = [
+const KEY_COLUMNS: readonly Column<ContentKey>[] = [
   { title: 'Key', kind: 'head', cell: ({ name }) => <code class="long">{name}</code> },
   {
     title: 'Fingerprint',
@@ -135,7 +141,7 @@ const KEY_COLUMNS: readonly Column<ContentData['keys'][number]>[] = [
   },
 ];
 
-const SOURCE_COLUMNS: readonly Column<ContentData['sources'][number]>[] = [
+const SOURCE_COLUMNS: readonly Column<SourceVersion>[] = [
   { title: 'Source', kind: 'head', cell: ({ store, key }) => <SourceLink store={store} source={key} /> },
   { title: 'Property', cell: ({ property = '' }) => <span class="long">{property}</span> },
   {
