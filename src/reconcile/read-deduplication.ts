@@ -40,17 +40,23 @@ export interface ReadLookup {
    * Returns the latest recorded read, if it is known. Then the audit need not be queried. A failed read, and a read that
    * found a replaced value, are never returned.
    */
-  last(): KnownRead | undefined;
+  last(): LastRead | undefined;
   /** Whether the audit certainly contains no read of the source. Then the audit need not be queried either. */
   isUnrecorded(): boolean;
   /** Remembers the latest recorded read. Call this method after the audit has confirmed it, and within the lock. */
-  remember(read: KnownRead): void;
+  remember(read: LastRead): void;
 }
 
 /** A version of a source, and the fingerprint of its value. */
 export interface KnownRead {
   readonly version: string;
   readonly after: string;
+}
+
+/** The latest recorded read of a source. */
+export interface LastRead extends KnownRead {
+  /** No record of the source is newer than this time, in milliseconds since 1970. */
+  readonly at: number;
 }
 
 /**
@@ -89,7 +95,7 @@ export function createReadDeduplication(
       const isCurrent = () =>
         auditVersion !== undefined && auditVersion === cachedVersion && clears === clearsBefore;
       return {
-        last: () => (isCurrent() ? parseRead(lastReads.get(key)) : undefined),
+        last: () => (isCurrent() ? parseRead(lastReads.get(key) ?? '') : undefined),
         isUnrecorded: () => isCurrent() && isComplete === true && !lastReads.has(key),
         remember(read) {
           if (isCurrent()) lastReads.set(key, formatRead(read));
@@ -130,16 +136,16 @@ function createLocks(): (key: string) => Promise<() => void> {
   };
 }
 
-function formatRead({ version, after }: KnownRead): string {
-  return `${after} ${version}`;
+/** The time is rounded up to a second. A fingerprint contains no space. A version may contain any character. */
+function formatRead({ version, after, at }: LastRead): string {
+  return `${Math.ceil(at / 1_000)} ${after} ${version}`;
 }
 
-/** A fingerprint contains no space. A version may contain any character. */
-function parseRead(text: string | undefined): KnownRead | undefined {
-  const end = text?.indexOf(' ') ?? -1;
-  return text === undefined || end < 0
-    ? undefined
-    : { after: text.slice(0, end), version: text.slice(end + 1) };
+function parseRead(text: string): LastRead | undefined {
+  if (text === '') return undefined;
+  const [first, second] = [text.indexOf(' '), text.indexOf(' ', text.indexOf(' ') + 1)];
+  const at = Number(text.slice(0, first)) * 1_000;
+  return { at, after: text.slice(first + 1, second), version: text.slice(second + 1) };
 }
 
 /**

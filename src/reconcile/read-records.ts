@@ -1,4 +1,5 @@
 import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
+import { isFingerprint } from '../core/fingerprint.ts';
 import {
   type FoundRead,
   objectTypeOf,
@@ -11,6 +12,7 @@ import { addsToProof } from './failed-reads.ts';
 import { definitionNote, lastRead, lastReadMatching, readNote } from './last-read-version.ts';
 import {
   type KnownRead,
+  type LastRead,
   noReadDeduplication,
   type ReadDeduplication,
   type ReadLookup,
@@ -75,10 +77,10 @@ export class ReadRecorder {
 
   async #recordValue(
     source: StoreRef,
-    { value, stamp }: FoundRead,
+    { value, stamp, createdAt }: FoundRead,
     { read, lookup, tookMs }: FoundDetails,
   ): Promise<PendingRecord | undefined> {
-    const { fingerprints, stores } = this.#deps;
+    const { fingerprints, stores, clock } = this.#deps;
     const { version, after } = read;
     const { store, ref } = source;
     const previous = await this.#previousRead(source, version, lookup);
@@ -89,14 +91,17 @@ export class ReadRecorder {
     // targets, the record tells the next process that the value was replaced.
     const replaced = isReplaced ? sameVersion?.after : isKnown ? sameVersion.before : undefined;
     if (replaced !== undefined) this.replacedValues.add(refId(source));
-    const remember = () => (replaced === undefined ? lookup?.remember(read) : undefined);
+    const at = clock.now();
+    const remember = () => (replaced === undefined ? lookup?.remember({ ...read, at }) : undefined);
     // In most cases the latest recorded read is identical, so there is nothing to record.
     if (isKnown && failure === undefined) {
       remember();
       return undefined;
     }
     // The end of a failure is recorded even if the value is already known.
-    if (await this.#isRecordedAfter(failure?.sequence ?? 0, source, previous.exists, read)) return undefined;
+    const isNew = isNewSince(lookup?.last(), version, createdAt);
+    if (!isNew && (await this.#isRecordedAfter(failure?.sequence ?? 0, source, previous.exists, read)))
+      return undefined;
     const span = this.#deduplication.failures.end(source, failure);
     const entry: Entry = {
       ...this.#entryOf(source, tookMs),
@@ -245,6 +250,15 @@ interface PreviousRead {
   readonly failure?: AuditRecord | undefined;
   /** The latest recorded read that returned the same version. */
   readonly sameVersion: Pick<AuditRecord, 'before' | 'after'> | undefined;
+}
+
+/**
+ * Whether the store made this version after the last record of the source, so that no record can contain it. Then the
+ * audit need not be queried. This matters for a rotation, because the records of a key become many. A version that is a
+ * fingerprint says nothing: its value may have been there before.
+ */
+function isNewSince(last: LastRead | undefined, version: string, createdAt: number | undefined): boolean {
+  return last !== undefined && createdAt !== undefined && createdAt > last.at && !isFingerprint(version);
 }
 
 function isSameRead(known: KnownRead | undefined, { version, after }: KnownRead): boolean {

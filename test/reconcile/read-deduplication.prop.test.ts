@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { watchForeignWrites } from '../../src/audit/foreign-writes.ts';
 import type { AuditStore, RecordFilter } from '../../src/audit/store.ts';
+import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type SourceRef } from '../../src/core/read-result.ts';
@@ -14,10 +15,11 @@ import { createMemoryAudit } from '../fakes/memory-audit.ts';
 const REPLICAS = ['a', 'b'] as const;
 type Replica = (typeof REPLICAS)[number];
 
-const found = (version: string, value: string): ReadResult => ({
+const found = (version: string, value: string, createdAt?: number): ReadResult => ({
   kind: 'found',
   version,
   value: SecretValue.fromText(value),
+  ...(createdAt === undefined ? {} : { createdAt }),
 });
 const FOUND = found('v1', 'x');
 
@@ -42,16 +44,24 @@ const result = fc.oneof(
     .constantFrom('STORE_UNAVAILABLE', 'SOURCE_DELETED', 'ACCESS_DENIED')
     .map((code) => failed(new AppError(code))),
 );
-const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
+const waitMs = fc.constantFrom(0, 1, 999, 1_000, 5_000);
+const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result, waitMs });
+
+/** Adds the times at which a store has made its values: when it shows a value of a version for the first time. */
+function withCreationTimes(known: Map<string, number>, now: number, readResult: ReadResult): ReadResult {
+  if (readResult.kind !== 'found') return readResult;
+  const id = `${readResult.version} ${readResult.value.revealText()}`;
+  known.set(id, known.get(id) ?? now);
+  return { ...readResult, createdAt: known.get(id) ?? now };
+}
 
 /** Simulates a process that reads sources with or without de-duplication. */
-function openReader(store: AuditStore, remembers: boolean) {
+function openReader(store: AuditStore, remembers: boolean, clock: Clock) {
   const watched = watchForeignWrites(store);
   const readings = remembers
     ? createReadDeduplication(watched.foreignVersion, undefined, watched.isOwn)
     : noReadDeduplication();
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
-  const clock = createManualTime();
   return async (source: SourceRef, readResult: ReadResult): Promise<boolean> => {
     const recorder = new AuditRecorder({
       audit: watched.audit,
@@ -72,12 +82,13 @@ function openReader(store: AuditStore, remembers: boolean) {
 
 function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditStore => audit) {
   const audit = createMemoryAudit({ replica: 'a' });
+  const clock = createManualTime();
   const stores: Record<Replica, AuditStore> = { a: audit, b: audit.another('b') };
   const readers = {
-    a: openReader(through(stores.a), remembers),
-    b: openReader(through(stores.b), remembers),
+    a: openReader(through(stores.a), remembers, clock),
+    b: openReader(through(stores.b), remembers, clock),
   };
-  return { audit, readers };
+  return { audit, readers, clock };
 }
 
 /** Also collects the filters of all queries for a latest record. */
@@ -117,11 +128,15 @@ describe('read de-duplication', () => {
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
         const asking = openReplicas(false);
-        for (const [{ by, ref: source, result: readResult }, times] of all)
+        const known = new Map<string, number>();
+        for (const [{ by, ref: source, result: shown, waitMs: ms }, times] of all) {
+          for (const { clock } of [remembering, asking]) clock.set(clock.now() + ms);
+          const readResult = withCreationTimes(known, asking.clock.now(), shown);
           for (let time = 0; time < times; time += 1)
             expect(await remembering.readers[by](source, readResult)).toBe(
               await asking.readers[by](source, readResult),
             );
+        }
         expect(remembering.audit.records).toEqual(asking.audit.records);
       }),
       { numRuns: 500 },
@@ -212,11 +227,33 @@ describe('read de-duplication', () => {
     expect(audit.records.map(({ sources }) => sources[0]?.version)).toEqual(['v1', 'v2']);
   });
 
+  it('read de-duplication makes no query for a version that the store made after the last record', async () => {
+    const { audit, readers, filters, clock } = openObserved();
+    await readers.a({ key: 'db' }, FOUND);
+    filters.length = 0;
+    clock.set(clock.now() + 2_000);
+    await readers.a({ key: 'db' }, found('v2', 'y', clock.now()));
+    expect(filters).toEqual([]);
+    expect(audit.records.map(({ sources }) => sources[0]?.version)).toEqual(['v1', 'v2']);
+    // An older version may have a record.
+    await readers.a({ key: 'db' }, found('v1', 'x', clock.now() - 5_000));
+    expect(filters).toHaveLength(1);
+    expect(audit.records).toHaveLength(2);
+  });
+
+  it('read de-duplication makes a query for a version that is a fingerprint, however new it is', async () => {
+    const { readers, filters, clock } = openObserved();
+    await readers.a({ key: 'db' }, FOUND);
+    filters.length = 0;
+    await readers.a({ key: 'db' }, found(`01234567:${'ab'.repeat(32)}`, 'y', clock.now() + 60_000));
+    expect(filters).toHaveLength(1);
+  });
+
   it('read de-duplication ignores the result of a query if another process wrote to the audit log after the query', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };
-    const read = { version: 'v1', after: 'x' };
+    const read = { version: 'v1', after: 'x', at: 2_000 };
     const before = await readings.lookUp(db);
     mark = 2;
     const after = await readings.lookUp(db);
