@@ -91,7 +91,7 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
     const tellsVersions = deps.tellsVersions(store);
     const { ages } = deps;
     // No run reads a reference that the rules refuse to all of its targets, so the sweep must not read it either.
-    const isAllowed = (user: DesiredTarget) => expectedReads([user], context).length > 0;
+    const isAllowed = once((user: DesiredTarget) => expectedReads([user], context).length > 0);
     const readable = refs.filter((ref) => snapshot().usersOf(ref).some(isAllowed) && !isPaused(ref, known));
     const findings = await checkReferences(store, readable, { context, ages, tellsVersions, onProgress });
     const outage = outageIn([...findings.values()], deps.isDown(store));
@@ -113,6 +113,16 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
       ...(outage === undefined ? {} : { code: outage }),
     });
     return { keys: refs.length, due, ...(outage === undefined ? {} : { code: outage }) };
+  };
+}
+
+/** Remembers the answers. A target uses several references, and its rules concern all of them. */
+function once<Item extends object, T>(ask: (item: Item) => T): (item: Item) => T {
+  const known = new Map<Item, T>();
+  return (item) => {
+    const answer = known.get(item) ?? ask(item);
+    known.set(item, answer);
+    return answer;
   };
 }
 
