@@ -1,5 +1,6 @@
 import { CREDENTIAL_SHAPES } from '../core/credential-shapes.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { startBackgroundTimer } from '../core/timer.ts';
 
 /**
  * Removes credentials from outgoing text. This is the last line of defense, because types and allow-lists already
@@ -21,23 +22,22 @@ const REPLACEMENT = '[secret]';
  * everywhere, logs would be unreadable, and nothing would be hidden.
  */
 const MIN_LENGTH = 4;
+/** For this long, the forms of the registered values serve all lines. A busy process writes a line every millisecond. */
+const FORMS_MS = 50;
 
 export function createScrubber(): Scrubber {
   const registered: SecretValue[] = [];
   let forms: readonly string[] | undefined;
-  /**
-   * Returns all forms of the registered values. The forms are dropped after the current turn of the event loop, so that
-   * no second copies of credentials stay in memory.
-   */
+  /** Returns all forms of the registered values. They are dropped soon, so that no copies of credentials stay in memory. */
   const currentForms = (): readonly string[] => {
     if (forms !== undefined) return forms;
     const all = new Set(registered.flatMap((value) => formsOf(value.reveal())));
     // Replace the longest forms first. If a short form inside a long form were replaced first, the remaining part of
     // the long form would stay visible.
     forms = [...all].sort((a, b) => b.length - a.length);
-    setImmediate(() => {
+    startBackgroundTimer(() => {
       forms = undefined;
-    }).unref();
+    }, FORMS_MS);
     return forms;
   };
   return {
