@@ -54,7 +54,6 @@ export function keepHeapSmall(kind: 'service' | 'command'): void {
   const collect = createCollector();
   let mayGrow = false;
   const lowerLimits = () => {
-    if (limits === LARGE_PROCESS) return;
     limits = LARGE_PROCESS;
     setFlagsFromString(`--heap-growing-percent=${limits.growthPercent}`);
     // V8 applies both limits at a full collection, so force one.
@@ -63,7 +62,9 @@ export function keepHeapSmall(kind: 'service' | 'command'): void {
   // V8 starts with a young generation of 1 MiB, and shrinks it to this size at each full collection. So check the size
   // after each collection, and allow growth only below the limit.
   const observer = new PerformanceObserver(() => {
-    if ((readUsage(residentBytes) ?? 0) > SMALL_PROCESS_BYTES) lowerLimits();
+    // A read of the resident size takes as long as a short collection, so a large process does without it.
+    const isLarge = limits === LARGE_PROCESS;
+    if (!isLarge && (readUsage(residentBytes) ?? 0) > SMALL_PROCESS_BYTES) lowerLimits();
     const isSmall = youngGenerationBytes() < limits.youngBytes;
     if (isSmall === mayGrow) return;
     mayGrow = isSmall;
