@@ -190,10 +190,12 @@ function holdsContent(entry: JsonObject): boolean {
 /** Returns the resourceVersion of the written object. A login page contains none, so it is rejected. */
 export function versionIn(response: KubeResponse, id: TargetId): string {
   const item = parseObject(response.text) ?? {};
-  const meta = toMeta(item, id.namespace);
+  const metadata = objectIn(item, 'metadata') ?? {};
+  const resourceVersion = textIn(metadata, 'resourceVersion');
   const isSecret = item.kind === 'PartialObjectMetadata' || item.kind === 'Secret';
-  if (!isSecret || meta?.id.secret !== id.secret) throw unexpectedResponse(formatTarget(id));
-  return meta.resourceVersion;
+  const isSame = metadata.name === id.secret && metadata.namespace === id.namespace;
+  if (!isSecret || !isSame || !resourceVersion) throw unexpectedResponse(formatTarget(id));
+  return resourceVersion;
 }
 
 /**

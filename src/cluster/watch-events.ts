@@ -3,6 +3,7 @@ import { errorFromResponse, isExpired, unavailable, unexpectedResponse } from '.
 import { objectIn, textIn } from './json.ts';
 
 const LINE_FEED = 10;
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Enough for the metadata, as JSON, of any object that etcd accepts (1.5 MiB). A longer line is not an event and could
@@ -42,7 +43,7 @@ export async function* linesOf(
 
 function decode(parts: readonly Uint8Array[], length: number): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts, length));
+    return UTF8.decode(Buffer.concat(parts, length));
   } catch (error) {
     if (error instanceof TypeError) throw unavailable('the API server sent a line that is not UTF-8');
     throw error;

@@ -104,6 +104,7 @@ class Compartment {
   #running = 0;
   /** The times between the last completed jobs, in milliseconds. */
   readonly #gaps: number[] = [];
+  #gapsMs = 0;
   /** When the compartment last completed a job, or was created if it has completed none. */
   #progressAt: number;
   #hasCompleted = false;
@@ -177,8 +178,7 @@ class Compartment {
 
   /** The average time between two completed jobs. `undefined` before the second one. */
   get #paceMs(): number | undefined {
-    const sum = this.#gaps.reduce((total, gap) => total + gap, 0);
-    return this.#gaps.length === 0 ? undefined : sum / this.#gaps.length;
+    return this.#gaps.length === 0 ? undefined : this.#gapsMs / this.#gaps.length;
   }
 
   get #unknownPaceMs(): number {
@@ -204,8 +204,11 @@ class Compartment {
     const tookMs = this.#options.now() - this.#progressAt;
     this.#progressAt += tookMs;
     // After a standstill, the compartment may be fast again, so a long gap does not count fully.
-    if (this.#hasCompleted) this.#gaps.push(Math.min(tookMs, MAX_WAIT_MS));
-    if (this.#gaps.length > PACE_WINDOW) this.#gaps.shift();
+    if (this.#hasCompleted) this.#addGap(Math.min(tookMs, MAX_WAIT_MS));
     this.#hasCompleted = true;
+  }
+  #addGap(ms: number): void {
+    this.#gapsMs += ms - (this.#gaps.length < PACE_WINDOW ? 0 : (this.#gaps.shift() ?? 0));
+    this.#gaps.push(ms);
   }
 }

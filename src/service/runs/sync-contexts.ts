@@ -34,9 +34,10 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
   open: (job: Pick<Job, 'requestId' | 'reason'>) => Promise<Context>,
 ): SyncContexts<Context> {
   const contexts = new LRUCache<string, OpenContext<Context>>({ max: MAX_CONTEXTS });
+  const isOld = ({ usedAt }: OpenContext<Context>): boolean =>
+    Math.abs(clock.now() - usedAt) > MAX_CONTEXT_AGE_MS;
   const evict = (): void => {
-    for (const [id, { usedAt }] of contexts.entries())
-      if (Math.abs(clock.now() - usedAt) > MAX_CONTEXT_AGE_MS) contexts.delete(id);
+    for (const [id, context] of contexts.entries()) if (isOld(context)) contexts.delete(id);
   };
   const openShared = (id: string, job: Pick<Job, 'requestId' | 'reason'>): OpenContext<Context> => {
     const entry = { usedAt: clock.now(), context: open(job) };
@@ -52,9 +53,9 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
     opened: (job) => contexts.get(idOf(job))?.context,
     end: (job) => void contexts.delete(idOf(job)),
     async get(job, after, requestedAt = 0) {
-      evict();
       const id = idOf(job);
-      const entry = contexts.get(id) ?? openShared(id, job);
+      const known = contexts.get(id);
+      const entry = known === undefined || isOld(known) ? openShared(id, job) : known;
       entry.usedAt = clock.now();
       const context = await entry.context;
       return { ...context, ...context.readingSince(Math.max(after, requestedAt)) };
