@@ -9,6 +9,7 @@ import {
   type SeriesByName,
   type StalenessInput,
 } from './series.ts';
+import { KnownTargets, SyncCounter, TargetTime } from './target-series.ts';
 
 interface TargetReading extends StalenessInput {
   /** The error code of the target's current error. */
@@ -98,29 +99,28 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   const registry = new Registry();
   const instruments = createInstruments(registry);
   const { syncs, syncSeconds, requests, requestSeconds, events } = instruments;
-  const times = createTargetTimes(instruments);
+  const { changed, expiry, sourceExpiry } = instruments;
+  const targets = new KnownTargets([syncs, changed, expiry, sourceExpiry]);
+  const setTime =
+    (times: TargetTime) =>
+    (mapping: string, namespace: string, ms: number | undefined): void =>
+      times.setTime(targets.get(mapping, namespace), ms);
   instruments.buildInfo.set({ version }, 1);
   // Remove the initial series. Before the first cycle there must be no series, because the value 0 would mean the year
   // 1970.
   instruments.cycle.remove({});
   if (processMetrics) collectDefaultMetrics({ register: registry });
-  const syncSeries = createSeriesByName(syncs);
-  const series: ConfiguredSeries = {
-    ofTargets: [syncSeries, ...Object.values(times).map(({ series: own }) => own)],
-    ofStores: createSeriesByName(requests),
-  };
+  const storeSeries = createSeriesByName(requests);
   const intakeSeries = createSeriesByName(events);
   const stalenessOf = createStaleness(clock);
   return {
     syncDone({ mapping, namespace, outcome, seconds }) {
-      const labels = { mapping, namespace, outcome };
-      syncSeries.add(targetName(mapping, namespace), labels);
-      syncs.inc(labels);
+      syncs.count(targets.get(mapping, namespace), outcome);
       syncSeconds.observe(seconds);
     },
     providerRequest({ store, operation, outcome, seconds }) {
       const labels = { store, operation, outcome };
-      series.ofStores.add(store, labels);
+      storeSeries.add(store, labels);
       requests.inc(labels);
       requestSeconds.observe(seconds);
     },
@@ -138,12 +138,13 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
     clusterWrite: (verb) => instruments.writes.inc({ verb }),
     auditRecords: (count) => instruments.records.inc(count),
     lastCycle: (ms) => instruments.cycle.set(ms / 1_000),
-    sourceChanged: times.changed.set,
-    certificateExpiry: times.expiry.set,
-    sourceExpiry: times.sourceExpiry.set,
+    sourceChanged: setTime(changed),
+    certificateExpiry: setTime(expiry),
+    sourceExpiry: setTime(sourceExpiry),
     async render(isVisible) {
       const snapshot = await observe();
-      removeOtherSeries(series, snapshot);
+      targets.retain(snapshot.targets);
+      removeOthers(storeSeries, new Set(snapshot.stores.map(({ name }) => name)));
       setGauges(instruments, snapshot, stalenessOf(snapshot.targets));
       const text = await registry.metrics();
       return {
@@ -154,44 +155,16 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   };
 }
 
-/**
- * Creates a gauge that holds one time for each target, in seconds since 1970. The series of a target is removed while
- * its time is unknown.
- */
-function createTimestamps(gauge: Gauge) {
-  const series = createSeriesByName(gauge);
-  return {
-    series,
-    set(mapping: string, namespace: string, ms: number | undefined): void {
-      const name = targetName(mapping, namespace);
-      if (ms === undefined) {
-        series.remove(name);
-        return;
-      }
-      series.add(name, { mapping, namespace });
-      gauge.set({ mapping, namespace }, ms / 1_000);
-    },
-  };
-}
-
-/** The gauges that hold one time for each target. */
-function createTargetTimes({ changed, expiry, sourceExpiry }: Instruments) {
-  return {
-    changed: createTimestamps(changed),
-    expiry: createTimestamps(expiry),
-    sourceExpiry: createTimestamps(sourceExpiry),
-  };
-}
-
 /** Creates the metrics in the order of the documented list, which is also the order of the output. */
 function createInstruments(registry: Registry) {
   const registers = [registry];
   const counter = (name: MetricName) => new Counter({ ...definitionOf(name), registers });
   const gauge = (name: MetricName) => new Gauge({ ...definitionOf(name), registers });
+  const time = (name: MetricName) => new TargetTime({ ...definitionOf(name), registers });
   const histogram = (name: HistogramName) =>
     new Histogram({ ...definitionOf(name), buckets: [...METRICS[name].buckets], registers });
   return {
-    syncs: counter('secretbridge_sync_total'),
+    syncs: new SyncCounter({ ...definitionOf('secretbridge_sync_total'), registers }),
     syncSeconds: histogram('secretbridge_sync_duration_seconds'),
     requests: counter('secretbridge_provider_requests_total'),
     requestSeconds: histogram('secretbridge_provider_request_duration_seconds'),
@@ -199,9 +172,9 @@ function createInstruments(registry: Registry) {
     stale: gauge('secretbridge_target_stale_seconds'),
     errors: gauge('secretbridge_target_errors'),
     waiting: gauge('secretbridge_target_waiting'),
-    changed: gauge('secretbridge_source_changed_timestamp_seconds'),
-    expiry: gauge('secretbridge_certificate_expiry_timestamp_seconds'),
-    sourceExpiry: gauge('secretbridge_source_expiry_timestamp_seconds'),
+    changed: time('secretbridge_source_changed_timestamp_seconds'),
+    expiry: time('secretbridge_certificate_expiry_timestamp_seconds'),
+    sourceExpiry: time('secretbridge_source_expiry_timestamp_seconds'),
     storeUp: gauge('secretbridge_store_up'),
     breakerOpen: gauge('secretbridge_breaker_open'),
     events: counter('secretbridge_events_total'),
@@ -224,18 +197,6 @@ function createInstruments(registry: Registry) {
 }
 
 type Instruments = ReturnType<typeof createInstruments>;
-
-/** The series that exist only while their target or store is configured. */
-interface ConfiguredSeries {
-  readonly ofTargets: readonly SeriesByName[];
-  readonly ofStores: SeriesByName;
-}
-
-function removeOtherSeries({ ofTargets, ofStores }: ConfiguredSeries, snapshot: ServiceSnapshot): void {
-  const targets = new Set(snapshot.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
-  for (const series of ofTargets) removeOthers(series, targets);
-  removeOthers(ofStores, new Set(snapshot.stores.map(({ name }) => name)));
-}
 
 const WAITING: ErrorCode = 'OUTSIDE_WINDOW';
 
@@ -271,10 +232,6 @@ function setGauges(
   gauges.auditUp.set(Number(snapshot.auditUp));
   gauges.chainOk.set(Number(snapshot.chainOk));
   gauges.configValid.set(Number(snapshot.configValid));
-}
-
-function targetName(mapping: string, namespace: string): string {
-  return `${namespace}/${mapping}`;
 }
 
 function removeOthers(series: SeriesByName, keep: ReadonlySet<string>): void {
