@@ -114,23 +114,23 @@ async function listVersions(
   keys: readonly string[],
   { groupId, prefixes, maxRequests, signal }: ListOptions,
 ): Promise<KnownVersions> {
-  const entries: ListedSecret[] = [];
-  const uniqueKeys = new Set(keys);
-  const names = new Set(keys.map(nameIn));
+  const arns = keys.filter((key) => key.startsWith('arn:'));
+  const [isWanted, isNamed] = [new Set(keys), new Set(arns.map(nameIn))];
   const missing = new Set(keys);
+  const versions = new Map<string, CurrentVersion | undefined>();
+  /** The entries that a key with an ARN may mean. All other entries are not kept, because there may be tens of thousands. */
+  const entries: ListedSecret[] = [];
   let page = 0;
   const collect = async (): Promise<'whole' | 'left'> => {
     for await (const list of listPages(store.session, prefixes, signal)) {
-      // Keep only the needed entries, because the list of a large account might not fit in memory.
       for (const entry of list) {
         const { Name = '', ARN = '' } = entry;
-        if (!names.has(Name) && !uniqueKeys.has(ARN)) continue;
-        const current = currentOf(entry.SecretVersionsToStages, entry);
-        entries.push({
-          Name,
-          ARN,
-          current: current && { ...current, ...expiryIn(entry.Tags, store.config) },
-        });
+        const mayBeArn = isNamed.has(Name) || isWanted.has(ARN);
+        if (!mayBeArn && !isWanted.has(Name)) continue;
+        const found = currentOf(entry.SecretVersionsToStages, entry);
+        const current = found && { ...found, ...expiryIn(entry.Tags, store.config) };
+        if (isWanted.has(Name) && !versions.has(Name)) versions.set(Name, current);
+        if (mayBeArn) entries.push({ Name, ARN, current });
       }
       page += 1;
       // End the search only at an entry whose full name or ARN equals the key. A key may be an ARN without the six
@@ -147,14 +147,12 @@ async function listVersions(
   const progress = await orUndefined(collect(), () => store.lists.recordDenied());
   const byName = Map.groupBy(entries, ({ Name }) => Name);
   const byArn = new Map(entries.map((entry) => [entry.ARN, entry]));
-  const versions = new Map(
-    keys.map((key) => {
-      const entry = byArn.get(key) ?? findEntry(key, byName.get(nameIn(key)) ?? []);
-      return [key, entry?.current];
-    }),
-  );
+  for (const key of arns) {
+    const entry = byArn.get(key) ?? findEntry(key, byName.get(nameIn(key)) ?? []);
+    versions.set(key, entry?.current);
+  }
   if (progress === undefined) return versions;
-  const unknown = unknownIn(versions);
+  const unknown = keys.filter((key) => versions.get(key) === undefined);
   // If a list was stopped early, it has at least one more page, so count one more request.
   const calls = page + callsToRead(store, unknown) + (progress === 'left' && unknown.length > 0 ? 1 : 0);
   store.lists.record(groupId, calls);
