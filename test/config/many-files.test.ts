@@ -1,5 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { ConfigFs } from '../../src/config/files/files.ts';
+import { configMapFiles } from '../../src/app/config-maps/folders.ts';
+import { pathOf } from '../../src/config/files/config-maps.ts';
+import { type ConfigFs, readSource, realFs } from '../../src/config/files/files.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { recordingFs } from '../../src/config/watch/file-snapshot.ts';
 import { memoryFs, VALID } from './memory-fs.ts';
@@ -28,4 +33,34 @@ it('loading opens a limited number of files at the same time', async () => {
   expect(await recording.snapshot().isCurrent(counting)).toBe(true);
   expect(most).toBeGreaterThan(1);
   expect(most).toBeLessThanOrEqual(64);
+});
+
+it('a load and a check of files free the contents, and the contents of ConfigMaps stay', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'secretbridge-freed-'));
+  const path = join(folder, 'secretbridge.yaml');
+  await writeFile(path, VALID);
+  const read: Uint8Array[] = [];
+  const files: ConfigFs = {
+    ...realFs,
+    async readFile(name) {
+      const bytes = await realFs.readFile(name);
+      read.push(bytes);
+      return bytes;
+    },
+  };
+  const content = Buffer.alloc(8_192, '# a comment\n');
+  const shown = configMapFiles(files, {
+    namespaces: () => ['shop'],
+    folder: () => ({ error: undefined, contents: new Map([['app', content]]) }),
+  });
+  const recording = recordingFs(shown);
+  const loaded = await loadConfig({ paths: [path], env: {}, cwd: folder, readFs: recording.fs });
+  expect(loaded.kind).toBe('usable');
+  expect(await recording.snapshot().isCurrent(shown)).toBe(true);
+  expect(read.map(({ byteLength }) => byteLength)).toEqual([0, 0]);
+  const absolute = pathOf({ selector: 'a=b', namespace: 'shop', name: 'app' });
+  const source = { shown: 'configmap:shop/app', absolute };
+  expect((await readSource(source, shown)).kind).toBe('text');
+  expect(content.byteLength).toBe(8_192);
+  await rm(folder, { recursive: true });
 });

@@ -95,6 +95,10 @@ export function configMapFiles(files: ConfigFs, folders: Folders): ConfigFs {
         () => files.staysInFolder(path),
         () => true,
       ),
+    // The contents of ConfigMaps are kept.
+    release(path, bytes) {
+      if (parsePath(path) === undefined) files.release?.(path, bytes);
+    },
   };
 }
 

@@ -19,6 +19,11 @@ export interface ConfigFs {
   staysInFolder(path: string): Promise<boolean>;
   /** Whether the file is certainly the same as in the previous load, so that it need not be read. */
   isUnchanged?(path: string): boolean;
+  /**
+   * Frees the content of a file, which is not used any more. Otherwise the garbage collection may free it only after
+   * dozens of long files.
+   */
+  release?(path: string, bytes: Uint8Array): void;
 }
 
 export const realFs: ConfigFs = {
@@ -28,6 +33,10 @@ export const realFs: ConfigFs = {
   async staysInFolder(path) {
     const [file, folder] = await Promise.all([realpath(path), realpath(dirname(path))]);
     return file.startsWith(folder + sep);
+  },
+  release(_, { buffer, byteLength }) {
+    // A short content may share its memory with others.
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
   },
 };
 
@@ -168,6 +177,7 @@ export async function readSource({ shown, absolute }: SourceFile, fs: ConfigFs):
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     .toString('utf8')
     .replace(/^\uFEFF/, '');
+  fs.release?.(absolute, bytes);
   return text.includes('\0')
     ? refuse('this is not a text file: it contains zero bytes')
     : { kind: 'text', text };

@@ -21,7 +21,7 @@ export interface FileSnapshot {
   isCurrent(fs: ConfigFs): Promise<boolean>;
 }
 
-type Verb = Exclude<keyof ConfigFs, 'isUnchanged'>;
+type Verb = Exclude<keyof ConfigFs, 'isUnchanged' | 'release'>;
 
 /**
  * Computes the digest of a result, for each kind of file system call. Digests stay in memory. For a directory listing,
@@ -33,7 +33,12 @@ const DIGESTS = {
     return info.isDirectory() ? 'folder' : `${info.isFile() ? 'file' : 'other'} ${info.size}`;
   },
   readdir: async (path: string, fs: ConfigFs) => sha256((await namesIn(path, fs)).join('\0')),
-  readFile: async (path: string, fs: ConfigFs) => sha256(await fs.readFile(path)),
+  readFile: async (path: string, fs: ConfigFs) => {
+    const bytes = await fs.readFile(path);
+    const digest = sha256(bytes);
+    fs.release?.(path, bytes);
+    return digest;
+  },
   staysInFolder: async (path: string, fs: ConfigFs) => String(await fs.staysInFolder(path)),
 } satisfies Record<Verb, (path: string, fs: ConfigFs) => Promise<string>>;
 
@@ -88,7 +93,7 @@ export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): Recor
         return recorder.record({ verb: 'readdir', path }, () => fs.readdir(path), answer);
       },
       readFile(path) {
-        const answer = (bytes: Uint8Array) => DIGESTS.readFile(path, { ...fs, readFile: async () => bytes });
+        const answer = async (bytes: Uint8Array) => sha256(bytes);
         return recorder.record({ verb: 'readFile', path }, () => fs.readFile(path), answer);
       },
       // Asked in each load, because a link may lead elsewhere without an event in its folder.
@@ -98,6 +103,7 @@ export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): Recor
           DIGESTS.staysInFolder(path, { ...fs, staysInFolder: async () => isInside });
         return recorder.record({ verb: 'staysInFolder', path }, () => fs.staysInFolder(path), answer);
       },
+      release: (path, bytes) => fs.release?.(path, bytes),
       isUnchanged: (path) =>
         (isConfigMap(path) || recorder.repeat('stat', path) !== undefined) &&
         recorder.repeat('readFile', path) !== undefined,
