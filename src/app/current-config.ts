@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config, IncludeState } from '../config/config.ts';
-import { findExcess } from '../config/limits.ts';
+import { type Excess, findExcess } from '../config/limits.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
 import { AppError } from '../core/errors.ts';
 import { matches } from '../core/glob.ts';
@@ -166,11 +166,16 @@ export function createLimitCheck(
       namespaces: (byMapping.get(mapping.name) ?? []).map(({ id }) => id.namespace),
     })),
   );
-  const excess = new Map(limited.map(({ mapping }, index) => [mapping.name, found[index]]));
+  const excess = new Map(
+    limited.flatMap(({ mapping }, index): [string, Excess][] => {
+      const beyond = found[index];
+      return beyond === undefined ? [] : [[mapping.name, beyond]];
+    }),
+  );
   return ({ name }, { namespace }) => {
-    const { reason, namespaces } = excess.get(name) ?? {};
-    if (reason === undefined || namespaces?.has(namespace) === false) return undefined;
-    return new AppError('LIMIT_REACHED', { subject: `mapping ${name}`, detail: reason });
+    const beyond = excess.get(name);
+    if (beyond === undefined || beyond.namespaces?.has(namespace) === false) return undefined;
+    return new AppError('LIMIT_REACHED', { subject: `mapping ${name}`, detail: beyond.reason });
   };
 }
 

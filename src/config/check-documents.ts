@@ -1,24 +1,23 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { matches } from '../core/glob.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { checkMappings, contextOf, type MappingCheckDeps } from './check-mappings.ts';
+import { type CheckFileDeps, checkFile, mappingDeps } from './check-file.ts';
+import { checkMappings, type MappingCheckDeps } from './check-mappings.ts';
 import { crossCheck } from './checks/checks.ts';
 import { type CheckBudget, includeBudget, ownBudget } from './checks/costly.ts';
 import { findMissingHere, type MissingHereDeps } from './checks/missing-here.ts';
 import { findWarnings } from './checks/service.ts';
 import type { Config } from './config.ts';
 import { isSame } from './diff.ts';
-import { ClaimIndex } from './files/claim-index.ts';
 import type { ConfigMapSource } from './files/config-maps.ts';
 import type { Sources } from './files/files.ts';
-import { type Bound, type IncludeDeps, type IncludedFile, readIncludes } from './files/include.ts';
+import { type Bound, type IncludeDeps, readIncludes } from './files/include.ts';
 import { holdsUnclear, locate, mergeDocuments, type PlacedFinding } from './files/merge.ts';
 import type { ReadDocuments } from './files/read.ts';
 import type { Located } from './files/yaml.ts';
 import { claimsOf } from './include-claims.ts';
-import { type CheckedVersion, type FilesInForce, type SettledIncludes, settleIncludes } from './includes.ts';
+import { type FilesInForce, type SettledIncludes, settleIncludes } from './includes.ts';
 import { limitFindings } from './limits.ts';
-import { type Parsed, parseSections } from './parse.ts';
+import { parseSections } from './parse.ts';
 import { type Place, type Problem, sortProblems, toProblem } from './problem.ts';
 import {
   createMappingResolver,
@@ -29,7 +28,6 @@ import {
   type ValidMapping,
 } from './resolve.ts';
 import { configMapsOf, selectConfigMaps } from './select-config-maps.ts';
-import type { Include } from './shape/include.ts';
 import { Defaults } from './shape/mapping.ts';
 import { isMissing, UnitProblems } from './unit.ts';
 
@@ -166,15 +164,6 @@ function withoutMappings(root: Located): Located {
   return { ...root, members, value: { ...(root.value as object), mappings: [] } };
 }
 
-interface CheckFileDeps {
-  readonly root: Located;
-  readonly parsed: Parsed;
-  readonly isWhole: boolean;
-  readonly pause: () => Promise<void>;
-  readonly resolve: MappingCheckDeps['resolve'];
-  readonly parseEntries: MappingCheckDeps['parseEntries'];
-}
-
 /** Searching the list for so many mappings is faster than a map of all mappings. */
 const FEW_MAPPINGS = 16;
 
@@ -200,14 +189,6 @@ function createResolver(
     const before = find(mapping.name);
     return before !== undefined && isSame(before, mapping) ? before : mapping;
   };
-}
-
-function mappingDeps(
-  { root, parsed, isWhole, pause, resolve, parseEntries }: CheckFileDeps,
-  include: Include | undefined,
-): MappingCheckDeps {
-  const isUsable = parsed.whole !== undefined && isWhole;
-  return { pause, resolve, parseEntries, context: isUsable ? contextOf(root.value, include) : undefined };
 }
 
 /** Returns a function that lets the event loop run if the last pause was too long ago. */
@@ -251,41 +232,4 @@ function usableConfig(main: Sections, { root, own, settled, problems, paths }: U
   const ofService = findWarnings(config).map((warning) => toProblem(warning, locate(root, warning.path)));
   const warnings = [...ofService, ...ofLimits];
   return { kind: 'usable', config, problems: sortProblems([...problems, ...refused]), warnings, inForce };
-}
-
-/** Checks an included file, together with the stores and rules of the main files. */
-async function checkFile(
-  { source, mappings, problems, text }: Pick<IncludedFile, 'source' | 'mappings' | 'problems' | 'text'>,
-  bound: Bound,
-  { budget, ...main }: CheckFileDeps & { readonly budget: CheckBudget },
-): Promise<CheckedVersion> {
-  const shared = ['stores', 'access'].flatMap((name) => {
-    const member = main.root.members?.get(name);
-    return member === undefined ? [] : [[name, member] as const];
-  });
-  const place: Place = { file: source.shown, line: 1, column: 1 };
-  const own = { keyPlace: place, node: { value: [], place, items: [] } };
-  const members = new Map([...shared, ['mappings', own]]);
-  const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
-  const root: Located = { value, place, members };
-  const { rule } = bound;
-  const unit = new UnitProblems({
-    ...{ access: main.parsed.access, policies: main.parsed.sections.policies },
-    ...{ bound, isWhole: main.isWhole, unreadable: problems },
-    isFullyClear: !holdsUnclear(root, []) && !mappings.some((mapping) => holdsUnclear(mapping, [])),
-    texts: new Map([[source.shown, text]]),
-  });
-  const inBounds = (namespace: string) => rule.namespaces.some((glob) => matches(glob, namespace));
-  const ofFile = {
-    root,
-    nodes: mappings,
-    isWhole: main.isWhole,
-    include: rule,
-    problems: unit,
-    claims: new ClaimIndex(),
-    budget,
-    inBounds,
-  };
-  const valid = await checkMappings(ofFile, mappingDeps(main, rule));
-  return { ...unit.checked(), valid };
 }

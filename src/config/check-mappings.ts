@@ -94,6 +94,11 @@ function createCharge(
   };
 }
 
+/** Charges the mappings of a file that needs no check. */
+export function chargeAll(known: readonly (ValidMapping | undefined)[], budget: CheckBudget): void {
+  createCharge(known, budget)(known.length);
+}
+
 async function checkBatch(
   indexes: readonly number[],
   check: MappingCheck,
@@ -141,14 +146,24 @@ function withMappings(root: Located, nodes: readonly Located[], indexes: readonl
 
 /** The contexts of the last sections, by include. Thousands of files may have the same. */
 const contexts = new WeakMap<object, Map<Include | undefined, string>>();
+/** The last context of each include. Equal contexts share one text, because the mappings keep it from load to load. */
+const lastContexts = new WeakMap<object, string>();
+const NO_INCLUDE = {};
 
 /** Returns everything besides a mapping that its checks depend on. */
 export function contextOf(sections: unknown, include: Include | undefined): string {
   const { stores, access, defaults, policies } = sections as Readonly<Record<string, unknown>>;
   const known = contexts.get(sections as object) ?? new Map<Include | undefined, string>();
   contexts.set(sections as object, known);
-  const context =
-    known.get(include) ?? JSON.stringify([stores, access ?? null, defaults, policies ?? null, include]);
+  const context = known.get(include) ?? sharedText([stores, access, defaults, policies, include]);
   known.set(include, context);
   return context;
+
+  function sharedText(parts: readonly unknown[]): string {
+    const text = JSON.stringify(parts.map((part) => part ?? null));
+    const before = lastContexts.get(include ?? NO_INCLUDE);
+    const shared = before === text ? before : text;
+    lastContexts.set(include ?? NO_INCLUDE, shared);
+    return shared;
+  }
 }

@@ -74,7 +74,7 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
     windows: canonicalJson(before.windows) !== canonicalJson(after.windows),
     policies: canonicalJson(before.policies) !== canonicalJson(after.policies),
     notify: canonicalJson(before.notify) !== canonicalJson(after.notify),
-    includes: canonicalJson(before.includes) !== canonicalJson(after.includes),
+    includes: !isSame(before.includes, after.includes),
     events: canonicalJson(before.events) !== canonicalJson(after.events),
     restart: sections.filter((name) => sectionText(before, name) !== sectionText(after, name)),
   };

@@ -4,7 +4,7 @@ import { parsePath } from './files/config-maps.ts';
 import type { SourceFile } from './files/files.ts';
 import type { Bound, IncludedFile } from './files/include.ts';
 import type { Located } from './files/yaml.ts';
-import { type Claims, claimsOf, conflictsIn } from './include-claims.ts';
+import { type Claims, conflictsIn } from './include-claims.ts';
 import { type Problem, sortProblems } from './problem.ts';
 import type { ValidMapping } from './resolve.ts';
 import type { CheckedUnit } from './unit.ts';
@@ -40,6 +40,8 @@ export interface SettledIncludes {
 export interface CheckedVersion extends CheckedUnit {
   /** Each valid mapping, at its index in the file. */
   readonly valid: readonly (ValidMapping | undefined)[];
+  /** Empty if the version is not usable. */
+  readonly claims: Claims;
 }
 
 export interface SettleDeps {
@@ -102,7 +104,7 @@ export async function settleIncludes(
   };
 }
 
-interface Version extends Pick<FileInForce, 'mappings' | 'text' | 'claims'>, CheckedVersion {}
+interface Version extends Pick<FileInForce, 'mappings' | 'text'>, CheckedVersion {}
 
 interface Candidate {
   readonly file: IncludedFile;
@@ -139,12 +141,7 @@ async function candidateOf(
   const version = async (content: Pick<IncludedFile, 'mappings' | 'text' | 'problems'>): Promise<Version> => {
     const checked = await check({ source: file.source, ...content }, bound);
     const { mappings, text } = content;
-    return {
-      ...checked,
-      mappings,
-      text,
-      claims: checked.isUsable ? claimsOf(checked.valid) : new Map(),
-    };
+    return { ...checked, mappings, text };
   };
   const read = await version(file);
   const before = previous.get(idOf(file));

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { matches } from '../../core/glob.ts';
+import { isObject } from '../../core/json.ts';
 import { formatSelector, type LabelSelector } from '../../core/label-selector.ts';
 import { append } from '../../core/lists.ts';
 import { compareText } from '../../core/target.ts';
@@ -67,7 +68,7 @@ export async function includeFolders(root: Located, deps: FolderDeps): Promise<r
   const folders: Folder[] = [];
   const earlier: Include[] = [];
   for (const [index, entry] of listOf(root, 'include').entries()) {
-    const rule = Include.safeParse(entry).data;
+    const rule = parsedRule(entry);
     const place = locate(root, ['include', index]);
     const path = textOf(entry, 'path');
     if (rule?.configMaps !== undefined) {
@@ -81,6 +82,17 @@ export async function includeFolders(root: Located, deps: FolderDeps): Promise<r
     }
   }
   return folders;
+}
+
+/** The rules of the entries. An unchanged entry keeps its rule, so that later loads recognize what depends on it. */
+const rules = new WeakMap<object, { readonly rule: Include | undefined }>();
+
+function parsedRule(entry: unknown): Include | undefined {
+  const known = isObject(entry) ? rules.get(entry) : undefined;
+  if (known !== undefined) return known.rule;
+  const rule = Include.safeParse(entry).data;
+  if (isObject(entry)) rules.set(entry, { rule });
+  return rule;
 }
 
 function placedPath(root: Located, index: number, field: string): PlacedPath {

@@ -1,7 +1,7 @@
 import { append } from '../../core/lists.ts';
 import { formatPlace, type Place, type Problem, quoted, toProblem } from '../problem.ts';
 import type { Include } from '../shape/include.ts';
-import { type ConfigFs, leadsOut, readSize, type SourceFile } from './files.ts';
+import { type ConfigFs, leadsOut, type ReadFile, readSize, type SourceFile } from './files.ts';
 import { type Bound, type Failure, type Folder, type FolderDeps, includeFolders } from './include-folders.ts';
 import type { PlacedFinding } from './merge.ts';
 import { type ReadDeps, readFiles } from './read.ts';
@@ -94,19 +94,31 @@ async function readMappings(
   sources: readonly SourceFile[],
   bound: Bound | undefined,
   deps: ReadDeps,
-): Promise<readonly Omit<IncludedFile, 'from' | 'bound'>[]> {
+): Promise<readonly FileContent[]> {
   const maxValues = Math.max(MIN_VALUES, VALUES_PER_KEY * (bound?.rule.limits.keysPerMapping ?? 0));
   const read = await readFiles(sources, deps);
-  return read.map(({ source, documents, problems, text = '' }) => {
-    const contents = documents.map((document) => mappingsOf(document, maxValues));
-    const refused = contents.flatMap((content) => content.refused);
-    return {
-      source,
-      mappings: contents.flatMap(({ items }) => items),
-      problems: [...problems, ...refused.map((finding) => toProblem(finding, finding.place))],
-      text,
-    };
+  return read.map((file) => {
+    const known = contents.get(file);
+    const content = known?.maxValues === maxValues ? known.content : contentOf(file, maxValues);
+    contents.set(file, { maxValues, content });
+    return content;
   });
+}
+
+type FileContent = Omit<IncludedFile, 'from' | 'bound'>;
+
+/** What the files contain. A file that has not changed since the previous load has the same content. */
+const contents = new WeakMap<ReadFile, { readonly maxValues: number; readonly content: FileContent }>();
+
+function contentOf({ source, documents, problems, text = '' }: ReadFile, maxValues: number): FileContent {
+  const parts = documents.map((document) => mappingsOf(document, maxValues));
+  const refused = parts.flatMap((part) => part.refused);
+  return {
+    source,
+    mappings: parts.flatMap(({ items }) => items),
+    problems: [...problems, ...refused.map((finding) => toProblem(finding, finding.place))],
+    text,
+  };
 }
 
 const MIN_FILES = 1_000;

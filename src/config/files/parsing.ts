@@ -45,6 +45,9 @@ export interface ParsedFiles {
 
 /** The maximum number of characters in a file whose content is kept as objects. */
 const MAX_KEPT_LENGTH = 16 * 1024;
+/** The maximum length of a packed text without entries that several files share. */
+const MAX_SHARED_LENGTH = 256;
+const MAX_SHARED = 1_000;
 
 /** What is kept of a file for the next load. */
 type Kept =
@@ -61,16 +64,18 @@ type Kept =
 interface Cached {
   readonly kept: Map<string, Kept>;
   readonly files: Map<string, ReadFile>;
+  /** The short texts without entries, by their content. */
+  readonly rests: Map<string, Packed>;
 }
 
 export function createParsedFiles(options: ParserOptions = {}): ParsedFiles {
   const parse = createParser(options);
   const claims = new ClaimIndex();
-  let cached: Cached = { kept: new Map(), files: new Map() };
+  let cached: Cached = { kept: new Map(), files: new Map(), rests: new Map() };
   return {
     begin() {
       const before = cached;
-      cached = { kept: new Map(), files: new Map() };
+      cached = { kept: new Map(), files: new Map(), rests: before.rests };
       return new Load({ parse, claims, before, next: cached });
     },
   };
@@ -171,9 +176,23 @@ class Load implements Parse {
       if (rest === undefined || !('shape' in rest) || !keepEntries(unknown, parsings)) return undefined;
       const parsed = assemble(division, rest, file, plan.before);
       if (parsed !== undefined)
-        this.#next.kept.set(keyOf(file, budget?.group), { kind: 'divided', text, division, rest, parsed });
+        this.#next.kept.set(keyOf(file, budget?.group), {
+          kind: 'divided',
+          ...{ text, division, parsed },
+          rest: this.#shareRest(rest),
+        });
       return parsed;
     });
+  }
+
+  /** Thousands of ConfigMaps contain nothing but mappings. They share one object, to save memory. */
+  #shareRest(rest: Packed): Packed {
+    const { rests } = this.#next;
+    if (rest.shape.length > MAX_SHARED_LENGTH) return rest;
+    const id = `${rest.shape} ${rest.places.join(' ')}`;
+    const shared = rests.get(id) ?? rest;
+    if (rests.size < MAX_SHARED) rests.set(id, shared);
+    return shared;
   }
 
   async #parseWhole(

@@ -74,11 +74,24 @@ export const Include = z
 /** The bounds that an `include` sets for the mappings of its files. */
 export type Include = z.output<typeof Include>;
 
-/** Returns what a mapping keeps of its `include`. */
-export function includeOf({ path, limits }: Include): MappingInclude {
+const keptParts = new WeakMap<Include, MappingInclude>();
+
+/** Returns what a mapping keeps of its `include`. All of its mappings share one object, to save memory. */
+export function includeOf(include: Include): MappingInclude {
+  const { path, limits } = include;
   const { callsPerMinute, keysPerMapping, templateTimeMs, templateBytes } = limits;
-  return { path, callsPerMinute, limits: { keysPerMapping, templateTimeMs, templateBytes } };
+  const kept = keptParts.get(include) ?? {
+    ...{ path, callsPerMinute },
+    limits: { keysPerMapping, templateTimeMs, templateBytes },
+  };
+  keptParts.set(include, kept);
+  return kept;
 }
+
+const MAX_KNOWN = 10_000;
+
+/** The bounds of each namespace, by the bounds of all namespaces. */
+const ownBounds = new WeakMap<Include, Map<string, Include>>();
 
 /**
  * Returns the bounds of the ConfigMaps of one namespace. Each namespace has limits of its own, so that no team can use
@@ -86,15 +99,20 @@ export function includeOf({ path, limits }: Include): MappingInclude {
  *
  * @param index The number of earlier entries of `include` for ConfigMaps of this namespace.
  */
-export function boundsIn(namespace: string, { stores, keys, ...rule }: Include, index: number): Include {
+export function boundsIn(namespace: string, include: Include, index: number): Include {
+  const { stores, keys, ...rule } = include;
   const named = (globs: readonly string[]) => globs.map((glob) => glob.replaceAll(NAMESPACE, namespace));
-  return {
-    ...rule,
-    path: `configmap:${namespace}${index === 0 ? '' : ` (${index + 1})`}`,
-    namespaces: [namespace],
-    stores: named(stores),
-    keys: named(keys),
+  const path = `configmap:${namespace}${index === 0 ? '' : ` (${index + 1})`}`;
+  const known = ownBounds.get(include) ?? new Map<string, Include>();
+  // Namespaces come and go.
+  if (known.size >= MAX_KNOWN) known.clear();
+  ownBounds.set(include, known);
+  const own = known.get(path) ?? {
+    ...{ ...rule, path, namespaces: [namespace] },
+    ...{ stores: named(stores), keys: named(keys) },
   };
+  known.set(path, own);
+  return own;
 }
 
 const NAMESPACE = '{namespace}';
