@@ -82,10 +82,13 @@ export interface StampedVersion {
 export interface StoreRef {
   readonly store: string;
   readonly ref: SourceRef;
+  /** The `refId`, if it is known already. Then all maps that are keyed by it share one text, to save memory. */
+  readonly id?: string;
 }
 
 /** Returns an id for a reference. Two references that one read can serve have the same id. */
-export function refId({ store, ref }: StoreRef): string {
+export function refId({ store, ref, id }: StoreRef): string {
+  if (id !== undefined) return id;
   // Short, because there are tens of thousands of them. The name of a store contains no space and no bracket.
   return isCurrentSecretRef(ref)
     ? [store, ref.key].join(' ')

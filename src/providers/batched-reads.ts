@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { toAppError } from '../core/errors.ts';
-import { isCurrentSecretRef, type ReadResult, refId, type SourceRef, sizeOf } from '../core/read-result.ts';
+import { isCurrentSecretRef, type ReadResult, refId, type StoreRef, sizeOf } from '../core/read-result.ts';
 import { createBatcher } from './batcher.ts';
 import { CALL_SKIPPED } from './breaker.ts';
 import type { CallOptions, SecretProvider } from './provider.ts';
@@ -9,7 +9,7 @@ import type { Freshness, ValueCache } from './value-cache.ts';
 
 /** A reference to read, and the run that reads it. */
 export interface ReadItem {
-  readonly ref: SourceRef;
+  readonly source: StoreRef;
   readonly run: Run;
 }
 
@@ -40,9 +40,7 @@ const BATCHES_AHEAD = 3;
  * same answer.
  */
 interface TakenItem {
-  /** The `refId`. */
-  readonly id: string;
-  readonly ref: SourceRef;
+  readonly source: StoreRef;
   readonly settle: PromiseWithResolvers<ReadResult>;
 }
 
@@ -71,8 +69,9 @@ export class BatchedReads {
    * Reads and records a reference. Its batch contains the references that are requested in the same turn of the event
    * loop.
    */
-  read(store: string, item: ReadItem): Promise<ReadResult> {
-    const isHanging = this.isHanging(refId({ store, ref: item.ref }));
+  read(item: ReadItem): Promise<ReadResult> {
+    const { store } = item.source;
+    const isHanging = this.isHanging(refId(item.source));
     return isHanging ? this.#readHanging(store, item) : this.#readBatched(store, item);
   }
 
@@ -82,9 +81,10 @@ export class BatchedReads {
    *
    * @param isSoon Whether the read comes before the reads that are not needed soon.
    */
-  expect(store: string, item: ReadItem, isSoon = false): void {
-    if (this.#deps.batchSizeOf(store) === 1 || !isCurrentSecretRef(item.ref)) return;
-    const id = refId({ store, ref: item.ref });
+  expect(item: ReadItem, isSoon = false): void {
+    const { store, ref } = item.source;
+    if (this.#deps.batchSizeOf(store) === 1 || !isCurrentSecretRef(ref)) return;
+    const id = refId(item.source);
     const [soon, later] = this.#expected.get(store) ?? [
       new Map<string, ReadItem>(),
       new Map<string, ReadItem>(),
@@ -108,7 +108,7 @@ export class BatchedReads {
     while (ahead.size <= size * (BATCHES_AHEAD - 1) && this.#expectedCount(store) >= size) {
       const taken = this.#takeExpected(store, size);
       if (taken.length === 0) return;
-      for (const item of taken) ahead.add(item.id);
+      for (const { source } of taken) ahead.add(refId(source));
       void Promise.allSettled([this.#request(store, [], taken, run)]);
     }
   }
@@ -128,7 +128,7 @@ export class BatchedReads {
     const [first] = items;
     if (first === undefined) return [];
     // The request is split into batches, and the last batch may have free places.
-    const count = items.filter(({ ref }) => isCurrentSecretRef(ref)).length;
+    const count = items.filter(({ source }) => isCurrentSecretRef(source.ref)).length;
     const size = this.#deps.batchSizeOf(store);
     const free = (size - (count % size)) % size;
     return this.#request(store, items, this.#takeExpected(store, free), first.run);
@@ -143,10 +143,10 @@ export class BatchedReads {
   ): Promise<readonly Promise<ReadResult>[]> {
     const { now } = this.#deps;
     const startedAt = now();
-    const all = [...items, ...taken.map(({ ref }) => ({ ref, run }))];
+    const all = [...items, ...taken.map(({ source }) => ({ source, run }))];
     const answers = await this.#readAll(store, all);
     const tookMs = now() - startedAt;
-    const results = all.map((item, index) => this.#conclude(store, item, answers[index], tookMs));
+    const results = all.map((item, index) => this.#conclude(item, answers[index], tookMs));
     // If a caller waits for an announced reference, it gets the result of the read, even if the result is an error.
     for (const [index, { settle }] of taken.entries())
       results[items.length + index]?.then(settle.resolve, settle.reject);
@@ -158,13 +158,13 @@ export class BatchedReads {
     const { cache } = this.#deps;
     const taken: TakenItem[] = [];
     for (const reads of this.#expected.get(store) ?? [])
-      for (const [id, { ref, run }] of reads) {
+      for (const [id, { source, run }] of reads) {
         if (taken.length >= count) return taken;
         reads.delete(id);
         // A hanging reference would delay the others.
         if (this.isHanging(id) || cache.has(id, run.freshness)) continue;
         const settle = Promise.withResolvers<ReadResult>();
-        taken.push({ id, ref, settle });
+        taken.push({ source, settle });
         const answer = cache.get(id, run.freshness, { request: () => settle.promise, sizeOf });
         void Promise.allSettled([answer]);
       }
@@ -190,7 +190,7 @@ export class BatchedReads {
     try {
       const provider = await open(store);
       const allowed = items.filter(({ run }) => isAllowed(run));
-      const refs = allowed.map(({ ref }) => ref);
+      const refs = allowed.map(({ source }) => source.ref);
       const answers = await provider.read(refs, options);
       const byItem = new Map(allowed.map((item, index) => [item, answers[index]]));
       return items.map((item) => byItem.get(item));
@@ -201,14 +201,12 @@ export class BatchedReads {
   }
 
   async #conclude(
-    store: string,
-    { ref, run }: ReadItem,
+    { source, run }: ReadItem,
     answer: ReadResult | undefined,
     tookMs: number,
   ): Promise<ReadResult> {
     run.check();
     if (answer === undefined) throw new Error('a provider must answer each reference');
-    const source = { store, ref };
     if (isUnanswered(answer)) this.#hanging.set(refId(source), true);
     else this.#hanging.delete(refId(source));
     await this.#deps.records.record(source, answer, tookMs, run.onRead);

@@ -114,7 +114,7 @@ function readerOf(requests: SharedRequests, options: ReaderOptions, freshness: F
     recorded: (refs) => requests.records.wait(refs),
     find: (store, query) => unlessAborted(requests.find(store, query, run), signal),
     expect(refs, isSoon) {
-      for (const { store, ref } of refs) requests.batches.expect(store, { ref, run }, isSoon);
+      for (const source of refs) requests.batches.expect({ source, run }, isSoon);
     },
     versions: (store, keys) =>
       unlessAborted(requests.versions(store, { keys, lastReadVersion, check }), signal),
@@ -159,7 +159,7 @@ class SharedRequests {
     this.batches.need(store, id, run);
     const stillRunning = () => failedRead(store, ref.key, new AppError('TIMEOUT', { detail: STILL_RUNNING }));
     const { answer, isOwn } = await this.#share(id, run, {
-      request: () => this.batches.read(store, { ref, run }),
+      request: () => this.batches.read({ source, run }),
       sizeOf,
       whileBusy: () => (this.batches.isHanging(id) ? stillRunning() : undefined),
     });

@@ -3,7 +3,7 @@ import type { Mapping } from '../core/mapping.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { TargetId } from '../core/target.ts';
 import type { VersionResult } from '../providers/provider.ts';
-import { sourcesOf, storeRef } from '../sync/desired.ts';
+import { refsOf, sourcesOf } from '../sync/desired.ts';
 import type { GatherDeps } from './gather.ts';
 import type { ReconcileDeps } from './reconcile.ts';
 
@@ -42,6 +42,6 @@ export function expectedReads(
     const may =
       sources.every(({ store, key }) => allows({ mapping: mapping.name, namespace, store, key })) &&
       forbiddenTarget?.(mapping, id) === undefined;
-    return may ? sources.map(storeRef) : [];
+    return may ? [...refsOf(mapping).values()] : [];
   });
 }

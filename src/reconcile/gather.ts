@@ -4,7 +4,7 @@ import { type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { FindQuery } from '../providers/provider.ts';
-import { type Desired, searchesOf, shapeDesired, sourcesOf, storeRef } from '../sync/desired.ts';
+import { type Desired, searchesOf, shapeDesired, sharedRef, sourcesOf, storeRef } from '../sync/desired.ts';
 import {
   describeSearch,
   dropNeverWritten,
@@ -87,7 +87,7 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
     deniedSearch(mapping, id, searches, deps);
   if (denied !== undefined) return { kind: 'failed', error: denied };
   if (searches.length === 0) {
-    const results = await deps.read(sources.map(storeRef));
+    const results = await deps.read(sources.map((source) => sharedRef(mapping, source)));
     const deniedLink = deniedResolved(mapping, id, sources, { ...deps, results });
     if (deniedLink !== undefined) return { kind: 'failed', error: deniedLink };
     return shapeDesired(mapping, results);

@@ -72,6 +72,21 @@ export function sourceVersionsOf(
   { annotations }: Pick<SecretMeta, 'annotations'>,
   mapping: Mapping,
 ): ReadonlyMap<string, string | 'missing'> {
+  const versions = sourceVersionList({ annotations }, mapping);
+  const ids = [...refsOf(mapping).keys()];
+  return new Map(
+    ids.flatMap((id, index): [string, string][] => {
+      const version = versions[index];
+      return version === undefined ? [] : [[id, version]];
+    }),
+  );
+}
+
+/** Returns the same versions in the order of `refsOf`. Undefined for a reference that is omitted. */
+export function sourceVersionList(
+  { annotations }: Pick<SecretMeta, 'annotations'>,
+  mapping: Mapping,
+): readonly (string | undefined)[] {
   const text = annotations[ANNOTATION.sources];
   const before = parsedVersions.get(mapping);
   if (before !== undefined && before.text === text) return before.versions;
@@ -80,31 +95,27 @@ export function sourceVersionsOf(
   return versions;
 }
 
-type Versions = ReadonlyMap<string, string | 'missing'>;
-
 /**
  * Caches the last parsed annotation for each mapping, because each target is checked once per source. The targets of a
- * mapping in many namespaces often have identical annotations.
+ * mapping in many namespaces often have identical annotations. Lists take a third of the memory of maps.
  */
 const parsedVersions = new WeakMap<
   Mapping,
-  { readonly text: string | undefined; readonly versions: Versions }
+  { readonly text: string | undefined; readonly versions: readonly (string | undefined)[] }
 >();
 
-function parseVersions(text: string | undefined, mapping: Mapping): Versions {
+function parseVersions(text: string | undefined, mapping: Mapping): readonly (string | undefined)[] {
   const written = parseSources(text);
-  if (written === undefined) return new Map();
+  if (written === undefined) return [];
   const writtenByKey = Map.groupBy(written.values(), ({ store, key }) => `${store} ${key}`);
   const nameOf = ({ store, ref: { key } }: StoreRef) => `${store} ${key}`;
   const refs = refsOf(mapping);
   const refsByKey = Map.groupBy(refs.values(), nameOf);
-  const versions = new Map<string, string | 'missing'>();
-  for (const [id, ref] of refs) {
+  return Array.from(refs.values(), (ref) => {
     const writtenVersions = new Set((writtenByKey.get(nameOf(ref)) ?? []).map(({ version }) => version));
     // If several references use one key, the annotation does not show which version belongs to which of them.
-    if (writtenVersions.size > 1 || (refsByKey.get(nameOf(ref))?.length ?? 0) > 1) continue;
+    if (writtenVersions.size > 1 || (refsByKey.get(nameOf(ref))?.length ?? 0) > 1) return undefined;
     const [version = 'missing'] = writtenVersions;
-    versions.set(id, version);
-  }
-  return versions;
+    return version;
+  });
 }

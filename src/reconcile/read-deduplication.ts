@@ -1,4 +1,5 @@
-import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
+import { isFingerprint } from '../core/fingerprint.ts';
+import { isCurrentSecretRef, objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
 import { type AbsenceRule, FailureCounts } from './failed-reads.ts';
 import { createReadBuffer, noReadBuffer, type ReadBuffer } from './read-buffer.ts';
 
@@ -37,15 +38,21 @@ export interface ReadDeduplication {
 
 export interface ReadLookup {
   /**
-   * Returns the latest recorded read, if it is known. Then the audit need not be queried. A failed read, and a read that
-   * found a replaced value, are never returned.
+   * Compares a read with the latest recorded one, if that is known. Then the audit need not be queried. A failed read,
+   * and a read that found a replaced value, are never known.
    */
-  last(): LastRead | undefined;
+  compare(read: KnownRead, createdAt?: number): ReadComparison | undefined;
   /** Whether the audit certainly contains no read of the source. Then the audit need not be queried either. */
   isUnrecorded(): boolean;
   /** Remembers the latest recorded read. Call this method after the audit has confirmed it, and within the lock. */
   remember(read: LastRead): void;
 }
+
+/**
+ * `newVersion`: the store made the version after the last record of the source, so no record can contain it. This saves
+ * queries in a rotation, because the records of a key become many.
+ */
+export type ReadComparison = 'same' | 'newVersion' | 'otherVersion' | 'otherValue';
 
 /** A version of a source, and the fingerprint of its value. */
 export interface KnownRead {
@@ -95,7 +102,8 @@ export function createReadDeduplication(
       const isCurrent = () =>
         auditVersion !== undefined && auditVersion === cachedVersion && clears === clearsBefore;
       return {
-        last: () => (isCurrent() ? parseRead(lastReads.get(key) ?? '') : undefined),
+        compare: (read, createdAt) =>
+          isCurrent() ? compareWith(lastReads.get(key), read, createdAt) : undefined,
         isUnrecorded: () => isCurrent() && isComplete === true && !lastReads.has(key),
         remember(read) {
           if (isCurrent()) lastReads.set(key, formatRead(read));
@@ -136,24 +144,40 @@ function createLocks(): (key: string) => Promise<() => void> {
   };
 }
 
+/** The number of hex digits of a fingerprint that are kept. They are compared only with those of the same source. */
+const KEPT_DIGITS = 16;
+
 /** The time is rounded up to a second. A fingerprint contains no space. A version may contain any character. */
 function formatRead({ version, after, at }: LastRead): string {
-  return `${Math.ceil(at / 1_000)} ${after} ${version}`;
+  // Other than a template, `join` makes one text without parts, which takes less memory.
+  return [Math.ceil(at / 1_000), after.slice(-KEPT_DIGITS), version].join(' ');
 }
 
-function parseRead(text: string): LastRead | undefined {
-  if (text === '') return undefined;
-  const [first, second] = [text.indexOf(' '), text.indexOf(' ', text.indexOf(' ') + 1)];
-  const at = Number(text.slice(0, first)) * 1_000;
-  return { at, after: text.slice(first + 1, second), version: text.slice(second + 1) };
+function compareWith(
+  known: string | undefined,
+  { version, after }: KnownRead,
+  createdAt?: number,
+): ReadComparison | undefined {
+  if (known === undefined || known === '') return undefined;
+  const [first, second] = [known.indexOf(' '), known.indexOf(' ', known.indexOf(' ') + 1)];
+  if (known.slice(second + 1) === version)
+    return known.slice(first + 1, second) === after.slice(-KEPT_DIGITS) ? 'same' : 'otherValue';
+  const isNew = createdAt !== undefined && createdAt > Number(known.slice(0, first)) * 1_000;
+  // A version that is a fingerprint says nothing: its value may have been there before.
+  return isNew && !isFingerprint(version) ? 'newVersion' : 'otherVersion';
 }
 
 /**
  * The object type is part of the key, because objects of several types can share a name. The version is not part of it,
  * because a record of a named version also describes the current version.
  */
-function keyOf({ store, ref }: StoreRef): string {
-  return JSON.stringify([store, ref.key, objectTypeOf(ref)]);
+function keyOf(source: StoreRef): string {
+  const { store, ref } = source;
+  if (isCurrentSecretRef(ref)) return refId(source);
+  const object = objectTypeOf(ref);
+  return object === 'secret'
+    ? refId({ store, ref: { key: ref.key } })
+    : JSON.stringify([store, ref.key, object]);
 }
 
 const EVERY_READING: AbsenceRule = {
@@ -164,7 +188,7 @@ const EVERY_READING: AbsenceRule = {
 
 /** Records every read, for callers that read each source only once. */
 export const noReadDeduplication = (): ReadDeduplication => ({
-  lookUp: async () => ({ last: () => undefined, isUnrecorded: () => false, remember: () => undefined }),
+  lookUp: async () => ({ compare: () => undefined, isUnrecorded: () => false, remember: () => undefined }),
   forget: () => undefined,
   lock: async () => () => undefined,
   setFailing: () => undefined,

@@ -1,5 +1,4 @@
 import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
-import { isFingerprint } from '../core/fingerprint.ts';
 import {
   type FoundRead,
   objectTypeOf,
@@ -12,7 +11,6 @@ import { addsToProof } from './failed-reads.ts';
 import { definitionNote, lastRead, lastReadMatching, readNote } from './last-read-version.ts';
 import {
   type KnownRead,
-  type LastRead,
   noReadDeduplication,
   type ReadDeduplication,
   type ReadLookup,
@@ -69,7 +67,7 @@ export class ReadRecorder {
     const read = { version: result.version, after: this.#deps.fingerprints.value(result.value) };
     const isCurrent = source.ref.version === undefined;
     const lookup = isCurrent ? await this.#deduplication.lookUp(source) : undefined;
-    if (isSameRead(lookup?.last(), read)) return undefined;
+    if (lookup?.compare(read) === 'same') return undefined;
     return this.#exclusivePerSource(source, () =>
       this.#recordValue(source, result, { read, lookup, tookMs }),
     );
@@ -83,7 +81,7 @@ export class ReadRecorder {
     const { fingerprints, stores, clock } = this.#deps;
     const { version, after } = read;
     const { store, ref } = source;
-    const previous = await this.#previousRead(source, version, lookup);
+    const previous = await this.#previousRead(source, { read, createdAt, lookup });
     const { failure, sameVersion } = previous;
     const isKnown = sameVersion?.after === after;
     const isReplaced = !isKnown && fingerprints.matches(sameVersion?.after ?? '', value) === false;
@@ -99,8 +97,7 @@ export class ReadRecorder {
       return undefined;
     }
     // The end of a failure is recorded even if the value is already known.
-    const isNew = isNewSince(lookup?.last(), version, createdAt);
-    if (!isNew && (await this.#isRecordedAfter(failure?.sequence ?? 0, source, previous.exists, read)))
+    if (await this.#isRecordedAfter(failure?.sequence ?? 0, source, previous.mayExist, read))
       return undefined;
     const span = this.#deduplication.failures.end(source, failure);
     const entry: Entry = {
@@ -119,16 +116,16 @@ export class ReadRecorder {
   /** Queries the audit only if this process does not know the latest read for certain. */
   async #previousRead(
     source: StoreRef,
-    version: string,
-    lookup: ReadLookup | undefined,
+    { read, createdAt, lookup }: Pick<FoundDetails, 'read' | 'lookup'> & Pick<FoundRead, 'createdAt'>,
   ): Promise<PreviousRead> {
-    const known = lookup?.last();
-    if (known !== undefined)
-      return { exists: true, sameVersion: known.version === version ? known : undefined };
-    if (lookup?.isUnrecorded()) return { exists: false, sameVersion: undefined };
+    const { version, after } = read;
+    const known = lookup?.compare(read, createdAt);
+    if (known === 'same') return { mayExist: true, sameVersion: { after } };
+    if (known === 'otherVersion') return { mayExist: true, sameVersion: undefined };
+    if (known === 'newVersion' || lookup?.isUnrecorded()) return { mayExist: false, sameVersion: undefined };
     const previous = await this.#lastRead(source);
     return {
-      exists: previous !== undefined,
+      mayExist: previous !== undefined,
       failure: previous?.outcome === 'failed' ? previous : undefined,
       sameVersion: await this.#lastReadOfVersion(source, version, previous),
     };
@@ -138,10 +135,10 @@ export class ReadRecorder {
   async #isRecordedAfter(
     sequence: number,
     { store, ref }: StoreRef,
-    hasPrevious: boolean,
+    mayExist: boolean,
     { version, after: fingerprint }: KnownRead,
   ): Promise<boolean> {
-    if (!hasPrevious && ref.version === undefined) return false;
+    if (!mayExist && ref.version === undefined) return false;
     const filter = { store, key: ref.key, version, fingerprint };
     const earlier = await lastReadMatching(this.#deps.audit, filter, { object: objectTypeOf(ref) });
     return earlier !== undefined && earlier.sequence > sequence;
@@ -245,22 +242,10 @@ interface FoundDetails {
 
 /** The latest recorded read of a source. */
 interface PreviousRead {
-  readonly exists: boolean;
+  /** Whether the audit may contain a record of this read. */
+  readonly mayExist: boolean;
   /** The read, if it failed. */
   readonly failure?: AuditRecord | undefined;
   /** The latest recorded read that returned the same version. */
   readonly sameVersion: Pick<AuditRecord, 'before' | 'after'> | undefined;
-}
-
-/**
- * Whether the store made this version after the last record of the source, so that no record can contain it. Then the
- * audit need not be queried. This matters for a rotation, because the records of a key become many. A version that is a
- * fingerprint says nothing: its value may have been there before.
- */
-function isNewSince(last: LastRead | undefined, version: string, createdAt: number | undefined): boolean {
-  return last !== undefined && createdAt !== undefined && createdAt > last.at && !isFingerprint(version);
-}
-
-function isSameRead(known: KnownRead | undefined, { version, after }: KnownRead): boolean {
-  return known?.version === version && known.after === after;
 }

@@ -1,4 +1,4 @@
-import { sourceVersionsOf } from '../reconcile/in-sync.ts';
+import { sourceVersionList } from '../reconcile/in-sync.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { refsOf } from '../sync/desired.ts';
 import { isNewVersion } from '../sync/ownership-metadata.ts';
@@ -13,17 +13,23 @@ export function sourceDue(input: DueInput): Due | undefined {
   const { mapping } = input.desired;
   if (mapping.target.mode !== 'own') return undefined;
   let since = Number.NEGATIVE_INFINITY;
+  let index = -1;
   for (const id of refsOf(mapping).keys()) {
+    index += 1;
     const check = input.sources.get(id);
     // Ignore a check that is older than the last run, because this run has read the source itself.
-    if (check !== undefined && check.checkedAt.steady > input.freshAt && isDue(input, id, check))
+    if (check !== undefined && check.checkedAt.steady > input.freshAt && isDue(input, index, check))
       since = Math.max(since, isNotCreated(input) && !check.isChanged ? 0 : check.checkedAt.steady);
   }
   return since === Number.NEGATIVE_INFINITY ? undefined : { reason: 'sweep', since };
 }
 
-/** Whether the target needs a run because of this check of one of its sources. */
-function isDue(input: DueInput, id: string, check: SourceCheck): boolean {
+/**
+ * Whether the target needs a run because of this check of one of its sources.
+ *
+ * @param index The position of the source in `refsOf`.
+ */
+function isDue(input: DueInput, index: number, check: SourceCheck): boolean {
   const { desired, run, inputs } = input;
   const { finding, isChanged } = check;
   const isWaiting = (run?.retryAt ?? 0) > check.checkedAt.wall;
@@ -40,7 +46,7 @@ function isDue(input: DueInput, id: string, check: SourceCheck): boolean {
   // A pinned source keeps its version, but a change may concern a source that is not pinned. The annotation does not
   // show which sources are pinned, so run once for each finding.
   if (run?.pinned !== undefined) return !isSettled(input, check);
-  const written = sourceVersionsOf(inputs.meta, desired.mapping).get(id);
+  const written = sourceVersionList(inputs.meta, desired.mapping)[index];
   if (finding.kind === 'absent') return written !== 'missing';
   if (finding.kind === 'failed') return true;
   if (written === undefined || written === 'missing') return !isSettled(input, check);

@@ -183,6 +183,12 @@ function toTargetSource({ store, key, property }: Source, version: string): Targ
   return { store, key, ...(property === undefined ? {} : { property }), version };
 }
 
+/** Returns the reference of a source. All callers share the references that the mapping names, to save memory. */
+export function sharedRef(mapping: Mapping, source: Source): StoreRef {
+  const ref = storeRef(source);
+  return refsOf(mapping).get(refId(ref)) ?? ref;
+}
+
 const refsByMapping = new WeakMap<Mapping, ReadonlyMap<string, StoreRef>>();
 
 /**
@@ -195,7 +201,8 @@ export function refsOf(mapping: Mapping): ReadonlyMap<string, StoreRef> {
   const refs = new Map(
     sourcesOf(mapping).map((source) => {
       const ref = storeRef(source);
-      return [refId(ref), ref] as const;
+      const id = refId(ref);
+      return [id, { ...ref, id }] as const;
     }),
   );
   refsByMapping.set(mapping, refs);

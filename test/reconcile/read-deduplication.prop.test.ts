@@ -258,11 +258,14 @@ describe('read de-duplication', () => {
     mark = 2;
     const after = await readings.lookUp(db);
     before.remember(read);
-    expect(after.last()).toBeUndefined();
+    expect(after.compare(read)).toBeUndefined();
     after.remember(read);
-    expect(after.last()).toEqual(read);
-    expect(before.last()).toBeUndefined();
+    expect(after.compare(read)).toBe('same');
+    expect(after.compare({ ...read, version: 'v2' })).toBe('otherVersion');
+    expect(after.compare({ ...read, version: 'v2' }, 2_001)).toBe('newVersion');
+    expect(after.compare({ ...read, after: 'y' })).toBe('otherValue');
+    expect(before.compare(read)).toBeUndefined();
     readings.clear();
-    expect(after.last()).toBeUndefined();
+    expect(after.compare(read)).toBeUndefined();
   });
 });

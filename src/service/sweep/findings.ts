@@ -55,7 +55,7 @@ export async function checkReferences(
       const result = versions[index];
       if (result?.kind !== 'known') continue;
       findings.set(refId(ref), { kind: 'version', version: result.version, by: 'list' });
-      ages.note(store, ref.ref.key, result);
+      ages.note(store, ref.ref.key, result, refId(ref));
     }
   }
   // Read a listed reference too if its last read failed, so that the end of the failure is recorded.
@@ -94,7 +94,7 @@ export async function checkReferences(
       if (result.kind !== 'failed' || !findings.has(id))
         findings.set(id, findingOf(result, context.fingerprints));
       // A pinned version or another object type does not show the age of the current value.
-      if (result.kind === 'found' && isCurrentSecretRef(ref.ref)) ages.note(store, ref.ref.key, result);
+      if (result.kind === 'found' && isCurrentSecretRef(ref.ref)) ages.note(store, ref.ref.key, result, id);
     }
   }
   return findings;

@@ -6,7 +6,7 @@ import { isCurrentSecretRef } from '../../core/read-result.ts';
 import { compareText, type TargetId } from '../../core/target.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
-import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
+import { refsOf, searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { ageWarning } from '../../sync/policies.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
@@ -58,9 +58,11 @@ export class SourceAges {
   /**
    * Records a version and its creation time. For the same version the earliest time counts, because a list may show the
    * time of a tag change.
+   *
+   * @param id The `refId` of the key, if the caller has it. Other maps share this text, to save memory.
    */
-  note(store: string, key: string, { version, createdAt, expiresAt }: SourceVersion): void {
-    const id = nameOf({ store, key });
+  note(store: string, key: string, found: SourceVersion, id = nameOf({ store, key })): void {
+    const { version, createdAt, expiresAt } = found;
     if (expiresAt !== undefined) this.#expiries.set(id, expiresAt ?? Number.POSITIVE_INFINITY);
     if (createdAt === undefined) return;
     const before = this.#known.get(id);
@@ -79,8 +81,11 @@ export class SourceAges {
         .filter((source) => !isCurrentSecretRef(storeRef(source).ref))
         .map(nameOf),
     );
-    for (const source of sources)
-      if (!notCurrent.has(nameOf(source))) this.note(source.store, source.key, source);
+    const refs = refsOf(mapping);
+    for (const source of sources) {
+      const name = nameOf(source);
+      if (!notCurrent.has(name)) this.note(source.store, source.key, source, refs.get(name)?.id);
+    }
     if (searches(mapping)) this.#bySearch.set(mapping.name, this.#knownOf(sources));
   }
 

@@ -26,19 +26,11 @@ export interface SourceCheck {
   readonly isVersionReused: boolean;
   /** Whether this is the first finding of the reference in this process. */
   readonly isFirst: boolean;
-  /** A part of the fingerprint of the last value read. */
-  readonly content?: number | undefined;
-}
-
-/** Whether two findings are equal. It does not matter whether a list or a read has shown a version. */
-function isSameFinding(a: KnownFinding, b: KnownFinding): boolean {
-  if (a.kind === 'version') return b.kind === 'version' && a.version === b.version;
-  return a.kind === 'failed' ? b.kind === 'failed' && a.code === b.code : a.kind === b.kind;
 }
 
 /** What the sweeps of this process have found, by `refId`. */
 export class SourceTable {
-  readonly #checks = new Map<string, SourceCheck>();
+  readonly #checks = new Map<string, KeptCheck>();
 
   get(id: string): SourceCheck | undefined {
     return this.#checks.get(id);
@@ -47,25 +39,11 @@ export class SourceTable {
   /** @param hasReplacedValue Whether this version had another value before, according to the audit. */
   note(id: string, finding: Finding, hasReplacedValue: boolean, at: SweepTime): void {
     const before = this.#checks.get(id);
-    const isEqual = before !== undefined && isSameFinding(before.finding, finding);
-    const content = 'content' in finding ? partOf(finding.content) : before?.content;
-    // Before the first read of this process, only the audit shows a replaced value. Afterwards use the last value,
-    // because reads of this process may not be in the audit yet.
-    const isVersionReused = before?.content === undefined ? hasReplacedValue : before.content !== content;
-    const isSame = isEqual && !isVersionReused;
-    const check = {
-      finding: withoutContent(finding),
-      checkedAt: at,
-      since: isSame ? before.since : at,
-      isChanged: isVersionReused || (before !== undefined && !isEqual),
-      isVersionReused,
-      isFirst: before === undefined,
-      content,
-    };
+    const content = 'content' in finding ? partOf(finding.content) : undefined;
     // Change the object in place. Otherwise each sweep would replace an old object for each key, and collecting old
     // objects is expensive.
-    if (before === undefined) this.#checks.set(id, check);
-    else Object.assign(before, check);
+    if (before === undefined) this.#checks.set(id, new KeptCheck(finding, content, hasReplacedValue, at));
+    else before.update(finding, content, hasReplacedValue, at);
   }
 
   /** Forgets the references that are not used. */
@@ -74,8 +52,79 @@ export class SourceTable {
   }
 }
 
-function withoutContent(finding: Finding): KnownFinding {
-  return finding.kind === 'version' ? { kind: 'version', version: finding.version, by: finding.by } : finding;
+const [BY_LIST, CHANGED, REUSED, FIRST] = [1, 2, 4, 8];
+
+/** A check with few members, because there are tens of thousands of them. */
+class KeptCheck implements SourceCheck {
+  checkedAt: SweepTime;
+  since: SweepTime;
+  /** A part of the fingerprint of the last value read. */
+  #content: number | undefined;
+  /** The version, or another finding. */
+  #found: string | Exclude<KnownFinding, { kind: 'version' }>;
+  #flags: number;
+
+  constructor(finding: Finding, content: number | undefined, isReused: boolean, at: SweepTime) {
+    this.checkedAt = at;
+    this.since = at;
+    this.#content = content;
+    this.#found = foundIn(finding);
+    this.#flags = flagsOf(finding, { isReused, isChanged: isReused }) | FIRST;
+  }
+
+  get finding(): KnownFinding {
+    const found = this.#found;
+    if (typeof found !== 'string') return found;
+    return { kind: 'version', version: found, by: this.#has(BY_LIST) ? 'list' : 'read' };
+  }
+
+  get isChanged(): boolean {
+    return this.#has(CHANGED);
+  }
+
+  get isVersionReused(): boolean {
+    return this.#has(REUSED);
+  }
+
+  get isFirst(): boolean {
+    return this.#has(FIRST);
+  }
+
+  update(finding: Finding, next: number | undefined, hasReplacedValue: boolean, at: SweepTime): void {
+    const content = next ?? this.#content;
+    // Before the first read of this process, only the audit shows a replaced value. Afterwards use the last value,
+    // because reads of this process may not be in the audit yet.
+    const isReused = this.#content === undefined ? hasReplacedValue : this.#content !== content;
+    const isEqual = isSame(this.#found, foundIn(finding));
+    if (!isEqual || isReused) this.since = at;
+    this.checkedAt = at;
+    this.#content = content;
+    // The same version keeps its text, which others may share.
+    if (!isEqual) this.#found = foundIn(finding);
+    this.#flags = flagsOf(finding, { isReused, isChanged: isReused || !isEqual });
+  }
+
+  #has(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+}
+
+function foundIn(finding: Finding): string | Exclude<KnownFinding, { kind: 'version' }> {
+  return finding.kind === 'version' ? finding.version : finding;
+}
+
+/** Whether two findings are equal. It does not matter whether a list or a read has shown a version. */
+function isSame(a: ReturnType<typeof foundIn>, b: ReturnType<typeof foundIn>): boolean {
+  if (typeof a === 'string' || typeof b === 'string') return a === b;
+  return a.kind === 'failed' ? b.kind === 'failed' && a.code === b.code : a.kind === b.kind;
+}
+
+function flagsOf(
+  finding: Finding,
+  { isReused, isChanged }: { readonly isReused: boolean; readonly isChanged: boolean },
+): number {
+  const isList = finding.kind === 'version' && finding.by === 'list';
+  return (isList ? BY_LIST : 0) | (isChanged ? CHANGED : 0) | (isReused ? REUSED : 0);
 }
 
 /** Returns 52 bits of a fingerprint, which take less memory. Values are only compared with the previous value. */

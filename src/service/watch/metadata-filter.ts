@@ -1,6 +1,7 @@
 import type { SecretMeta } from '../../cluster/cluster.ts';
+import type { OwnedFields } from '../../core/secret.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
-import { isOwnName } from '../../sync/ownership-metadata.ts';
+import { ANNOTATION, isOwnName } from '../../sync/ownership-metadata.ts';
 
 /** Maximum number of shared texts. Each is stored once. */
 const MAX_SHARED = 50_000;
@@ -15,7 +16,7 @@ type Texts = Readonly<Record<string, string>>;
  */
 export function createMetadataFilter(): (meta: SecretMeta, desired: readonly DesiredTarget[]) => SecretMeta {
   const texts = new Map<string, string>();
-  const lists = new Map<string, readonly string[]>();
+  const owned = new Map<string, OwnedFields>();
 
   const share = <T>(all: Map<string, T>, key: string, value: T): T => {
     const before = all.get(key);
@@ -25,11 +26,16 @@ export function createMetadataFilter(): (meta: SecretMeta, desired: readonly Des
     all.set(key, value);
     return value;
   };
-  const shareList = (list: readonly string[]): readonly string[] => share(lists, list.join('\n'), list);
-  const filterTexts = (all: Texts, isNeeded: (name: string) => boolean, isShared: boolean): Texts =>
+  const shareOwned = (fields: OwnedFields): OwnedFields =>
+    share(owned, [fields.labels, fields.annotations, fields.data].join('\n'), fields);
+  const filterTexts = (
+    all: Texts,
+    isNeeded: (name: string) => boolean,
+    isShared: (name: string) => boolean,
+  ): Texts =>
     Object.fromEntries(
       Object.entries(all).flatMap(([name, value]) =>
-        isNeeded(name) ? [[name, isShared ? share(texts, value, value) : value]] : [],
+        isNeeded(name) ? [[name, isShared(name) ? share(texts, value, value) : value]] : [],
       ),
     );
 
@@ -37,17 +43,18 @@ export function createMetadataFilter(): (meta: SecretMeta, desired: readonly Des
     const named = (part: 'labels' | 'annotations') => (name: string) =>
       isOwnName(name) || desired.some(({ mapping }) => Object.hasOwn(mapping.target[part], name));
     const { ours } = meta;
-    // The annotations of a mapping with one target differ from those of all other targets.
+    // Most annotations of a mapping with one target differ from those of all other targets.
     const isOne = desired.every(({ mapping }) => mapping.target.namespaces.length === 1);
     return {
       ...meta,
-      labels: filterTexts(meta.labels, named('labels'), true),
-      annotations: filterTexts(meta.annotations, named('annotations'), !isOne),
-      ours: ours && {
-        labels: shareList(ours.labels),
-        annotations: shareList(ours.annotations),
-        data: shareList(ours.data),
-      },
+      id: desired[0]?.id ?? meta.id,
+      labels: filterTexts(meta.labels, named('labels'), () => true),
+      annotations: filterTexts(
+        meta.annotations,
+        named('annotations'),
+        (name) => !isOne || name === ANNOTATION.stores,
+      ),
+      ours: ours && shareOwned(ours),
     };
   };
 }

@@ -108,7 +108,7 @@ export class Watches implements AsyncDisposable {
     if (before?.select(names)) return;
     // End the old watch without reporting its end, so that its error stays until the new watch works.
     if (before !== undefined) this.#end(before);
-    const secrets = { names, seen: before?.seen ?? new Map<string, TargetId>() };
+    const secrets = { names, seen: before?.seen ?? new Set<string>() };
     this.#scopes.set(name, new ScopeWatch(context, this.#scopeOf(first), secrets));
   }
 
@@ -139,14 +139,14 @@ export class Watches implements AsyncDisposable {
 interface WantedSecrets {
   /** The names of the wanted Secrets. */
   readonly names: ReadonlySet<string>;
-  /** The wanted Secrets that existed when the previous watch of the scope ended, by their name. */
-  readonly seen: Map<string, TargetId>;
+  /** The names of the wanted Secrets that existed when the previous watch of the scope ended. */
+  readonly seen: Set<string>;
 }
 
 /** Watches the wanted Secrets of one scope. */
 class ScopeWatch implements AsyncDisposable {
-  /** The wanted Secrets that exist, by their name. */
-  readonly seen: Map<string, TargetId>;
+  /** The names of the wanted Secrets that exist. */
+  readonly seen: Set<string>;
   readonly #scope: WatchScope;
   readonly #context: WatchContext;
   readonly #stopExpecting: () => void;
@@ -179,7 +179,7 @@ class ScopeWatch implements AsyncDisposable {
    */
   select(names: ReadonlySet<string>): boolean {
     if (!names.isDisjointFrom(this.#others)) return false;
-    for (const { secret } of this.seen.values()) if (!names.has(secret)) this.#others.add(secret);
+    for (const secret of this.seen) if (!names.has(secret)) this.#others.add(secret);
     this.#names = names;
     return true;
   }
@@ -205,7 +205,8 @@ class ScopeWatch implements AsyncDisposable {
     if (this.#closed) return;
     this.#others.clear();
     const listed = new Set(metas.map(({ id }) => id.secret));
-    for (const [secret, id] of this.seen) if (!listed.has(secret)) this.#deleted(id);
+    const { namespace } = this.#scope;
+    for (const secret of this.seen) if (!listed.has(secret)) this.#deleted({ namespace, secret });
     for (const meta of metas) this.#changed(meta);
     this.#isListed = true;
     this.#context.firstLists.add(this.#scope);
@@ -218,7 +219,7 @@ class ScopeWatch implements AsyncDisposable {
       this.#others.add(meta.id.secret);
       return;
     }
-    this.seen.set(meta.id.secret, meta.id);
+    this.seen.add(meta.id.secret);
     this.#context.listener.changed(meta);
   }
 
