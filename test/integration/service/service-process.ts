@@ -38,6 +38,7 @@ export async function startServiceProcess({
   token,
   args = [],
   ready = true,
+  main = MAIN,
 }: {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
@@ -45,8 +46,10 @@ export async function startServiceProcess({
   readonly token: string;
   readonly args?: readonly string[];
   readonly ready?: boolean;
+  /** The file to run. Default: the sources of this checkout. */
+  readonly main?: string;
 }): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [MAIN, 'serve', ...args], {
+  const child = spawn(process.execPath, [main, 'serve', ...args], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -123,8 +126,12 @@ export async function startServiceProcess({
 }
 
 /** Polls until a check passes. Returns the duration in milliseconds. */
-export async function within(deadlineMs: number, check: () => Promise<void> | void): Promise<number> {
+export async function within(
+  deadlineMs: number,
+  check: () => Promise<void> | void,
+  intervalMs = 60,
+): Promise<number> {
   const began = performance.now();
-  await vi.waitFor(check, { timeout: deadlineMs, interval: 60 });
+  await vi.waitFor(check, { timeout: deadlineMs, interval: intervalMs });
   return Math.round(performance.now() - began);
 }

@@ -19,6 +19,7 @@ import type { VaultAccess } from '../providers/vault-harness.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes, postgres, type TestCluster } from '../services/inject.ts';
 import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
+import type { InstalledProgram } from './installed-program.ts';
 import { type ServiceProcess, startServiceProcess } from './service-process.ts';
 
 export interface Names {
@@ -59,6 +60,8 @@ export interface WorldOptions {
   readonly postgres?: boolean;
   /** Whether `keys.checkpoint` is set, so that checkpoints are written with PostgreSQL too. */
   readonly signed?: boolean;
+  /** The program that `serve` starts. Default: the sources of this checkout. */
+  readonly program?: Pick<InstalledProgram, 'main' | 'env'>;
   /** Default: the cluster of this run. The test cannot change this later. */
   readonly cluster?: TestCluster;
 }
@@ -169,8 +172,11 @@ export async function openWorld(options: WorldOptions): Promise<World> {
         { timeout: 60_000, interval: 100 },
       );
     },
-    serve: (...args) =>
-      startServiceProcess({ cwd: folder, env: env(), address: `http://${listen}`, token: tokens.ann, args }),
+    serve(...args) {
+      const { main, env: more } = current.program ?? {};
+      const process = { cwd: folder, address: `http://${listen}`, token: tokens.ann, args };
+      return startServiceProcess({ ...process, env: { ...more, ...env() }, ...(main && { main }) });
+    },
     async replica(name) {
       const at = listens.get(name) ?? `127.0.0.1:${await freePort()}`;
       listens.set(name, at);
