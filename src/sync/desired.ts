@@ -41,6 +41,8 @@ export interface AbsentSource extends Source {
 }
 
 export function storeRef({ store, key, version, object }: Source): StoreRef {
+  // Most references are like this one, and an object without spread takes less memory.
+  if (version === undefined && object === undefined) return { store, ref: { key } };
   return {
     store,
     ref: { key, ...(version === undefined ? {} : { version }), ...(object === undefined ? {} : { object }) },
@@ -200,9 +202,9 @@ export function refsOf(mapping: Mapping): ReadonlyMap<string, StoreRef> {
   if (before !== undefined) return before;
   const refs = new Map(
     sourcesOf(mapping).map((source) => {
-      const ref = storeRef(source);
-      const id = refId(ref);
-      return [id, { ...ref, id }] as const;
+      const { store, ref } = storeRef(source);
+      const id = refId({ store, ref });
+      return [id, { store, ref, id }] as const;
     }),
   );
   refsByMapping.set(mapping, refs);

@@ -78,7 +78,7 @@ async function measure(targets: number, heapSize: () => number): Promise<Measure
   return { loaded, parsed, serving, bytes: heapSize() - before };
 }
 
-it('a target with five keys of its own takes at most 6 KiB of memory', async () => {
+it('a target with five keys of its own takes at most 4 KiB of memory', async () => {
   const heapSize = createHeapSize();
   // The first service loads code. The service itself takes memory too, so compare two sizes.
   const all: Measured[] = [];
@@ -91,7 +91,7 @@ it('a target with five keys of its own takes at most 6 KiB of memory', async () 
     expect([parsed, serving]).toHaveLength(2);
   }
   expect(perTarget).toBeGreaterThan(1024);
-  expect(perTarget).toBeLessThan(6 * 1024);
+  expect(perTarget).toBeLessThan(4 * 1024);
 });
 
 it('the values that a process keeps for a while take at most 8 MiB of memory, also if they are small', async () => {
