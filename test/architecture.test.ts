@@ -29,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sync/find.ts',
     'sync/pattern.ts',
     'sync/policies.ts',
+    'sync/target-key.ts',
     'sync/template/compile.ts',
   ],
   reconcile: [

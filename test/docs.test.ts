@@ -6,8 +6,9 @@ import { generatedPages } from '../scripts/docs/pages.ts';
 import { exitCodeOf } from '../src/cli/errors.ts';
 import { ERRORS, type ErrorCode } from '../src/core/error-codes.ts';
 import { AppError } from '../src/core/errors.ts';
-import { type Source, targetKey } from '../src/core/mapping.ts';
+import { DECODINGS, type Source } from '../src/core/mapping.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
+import { targetKey } from '../src/sync/target-key.ts';
 import { pickValue } from '../src/sync/value.ts';
 import { linesOf, load } from './config/memory-fs.ts';
 import { commandLinesOf, inlineCallsOf, usageProblem } from './docs/commands.ts';
@@ -166,7 +167,7 @@ describe('the page on values', () => {
         key: 'k',
         optional: false,
         ...(property ? { property } : {}),
-        ...(decode === 'base64' || decode === 'base64url' ? { decode } : {}),
+        ...decodeOf(decode),
       };
       const actual = outcome(() =>
         Buffer.from(pickValue(source, { value: SecretValue.fromText(stored) }).reveal()).toString('utf8'),
@@ -207,6 +208,11 @@ function foldersIncludedBy({ include }: Readonly<Record<string, unknown>>): read
 }
 
 /** Returns the result of `work`, or the code of its error. */
+function decodeOf(text: string | undefined): Pick<Source, 'decode'> {
+  const decode = DECODINGS.find((each) => each === text);
+  return decode === undefined ? {} : { decode };
+}
+
 function outcome(work: () => string): string {
   try {
     return work();

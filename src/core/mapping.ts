@@ -6,6 +6,8 @@ import type { LabelSelector } from './label-selector.ts';
  * unchanged.
  */
 export interface Rename {
+  /** Regular expressions of linear time. The text of each match becomes `to`, in this order. */
+  readonly patterns?: readonly { readonly match: string; readonly to: string }[] | undefined;
   readonly prefix?: string | undefined;
   /** Replaces each occurrence of the text `from`. */
   readonly replace?: { readonly from: string; readonly to: string } | undefined;
@@ -17,6 +19,10 @@ export interface Rename {
   readonly invalid?: 'replace' | undefined;
 }
 
+export const DECODINGS = ['base64', 'base64url', 'hex'] as const;
+/** The encoding of a value in a store. */
+export type Decoding = (typeof DECODINGS)[number];
+
 /** A reference to one secret in a store. */
 export interface Source {
   readonly store: string;
@@ -24,7 +30,7 @@ export interface Source {
   readonly property?: string | undefined;
   readonly version?: string | undefined;
   readonly object?: 'secret' | 'certificate' | 'key' | undefined;
-  readonly decode?: 'base64' | 'base64url' | undefined;
+  readonly decode?: Decoding | undefined;
   /**
    * Whether this source may be absent, or may lack the property (PROPERTY_MISSING). Any other error of the source still
    * fails the target.
@@ -56,7 +62,7 @@ export interface Search extends Naming {
     readonly name?: string | undefined;
     readonly tags: Readonly<Record<string, string>>;
   };
-  readonly decode?: 'base64' | 'base64url' | undefined;
+  readonly decode?: Decoding | undefined;
   readonly rename?: Rename | undefined;
   /** Whether the search may find nothing. Then even an empty Secret is written. */
   readonly optional?: true | undefined;
@@ -143,25 +149,7 @@ export function isTargetKey(name: string): boolean {
   return /^[-._a-zA-Z0-9]{1,253}$/.test(name) && name !== '.' && !name.startsWith('..');
 }
 
-/** Makes the target key from a name in a store. Applies `case`, `replace`, `prefix` and `invalid`, in this order. */
-export function targetKey(name: string, rename: Rename | undefined, subject: string): string {
-  const cased =
-    rename?.case === 'upper' ? name.toUpperCase() : rename?.case === 'lower' ? name.toLowerCase() : name;
-  const { from, to } = rename?.replace ?? { from: '', to: '' };
-  // Pass a function, because `$&` and similar patterns have a special meaning in a replacement text.
-  const replaced = from === '' ? cased : cased.replaceAll(from, () => to);
-  const prefixed = `${rename?.prefix ?? ''}${replaced}`;
-  const key = rename?.invalid === 'replace' ? replaceInvalid(prefixed) : prefixed;
-  if (!isTargetKey(key)) throw new AppError('KEY_INVALID', { subject, detail: `key ${JSON.stringify(key)}` });
-  return key;
-}
-
 /** @param sources The descriptions of both sources. */
 export function keyCollision(key: string, ...sources: readonly [string, string]): AppError {
   return new AppError('KEY_COLLISION', { subject: `key ${key}`, detail: sources.join('; and ') });
-}
-
-function replaceInvalid(name: string): string {
-  const allowed = name.replace(/[^-._a-zA-Z0-9]/gu, '_');
-  return allowed === '.' || allowed.startsWith('..') ? `_${allowed.slice(1)}` : allowed;
 }

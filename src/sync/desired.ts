@@ -1,12 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import {
-  keyCollision,
-  type Mapping,
-  type Search,
-  type Source,
-  type Spread,
-  targetKey,
-} from '../core/mapping.ts';
+import { keyCollision, type Mapping, type Search, type Source, type Spread } from '../core/mapping.ts';
 import {
   type FoundRead,
   type ReadResult,
@@ -17,6 +10,7 @@ import {
 import type { SecretValue } from '../core/secret-value.ts';
 import { type FoundKeys, foundSource, relativeName } from './find.ts';
 import type { TargetSource } from './ownership-metadata.ts';
+import { targetKey } from './target-key.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from './value.ts';
 
 /** The desired content of a target. It has no key for an optional source that does not exist. */

@@ -150,9 +150,9 @@ export function keyMatcher({ unlisted }: Search, keys: readonly string[]): (key:
 
 /** Derives the source key from the target key, for targets whose annotation is too long to name the sources. */
 function keyOf(search: Search, name: string): string | undefined {
-  const { prefix = '', case: letters, replace, invalid } = search.rename ?? {};
+  const { patterns, prefix = '', case: letters, replace, invalid } = search.rename ?? {};
   if (!name.startsWith(prefix)) return undefined;
-  if ((letters ?? replace ?? invalid) !== undefined)
+  if ((patterns ?? letters ?? replace ?? invalid) !== undefined)
     throw new AppError('SOURCE_ABSENT', {
       subject: describeSearch(search),
       detail: `key ${name} of the target may come from this search, but its source is not recorded`,

@@ -61,6 +61,11 @@ function compile(text: string): Compiled['pattern'] {
   }
 }
 
+/** Returns the number of steps of a pattern, after its repetitions are expanded. */
+export function patternSteps(text: string): number {
+  return estimateSteps(text);
+}
+
 /** Whether a pattern is small enough to compile. It may still be invalid. */
 export function isSmallPattern(text: string): boolean {
   return estimateSteps(text) <= MAX_STEPS;

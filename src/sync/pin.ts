@@ -1,16 +1,10 @@
 import { AppError } from '../core/errors.ts';
-import {
-  keyCollision,
-  type Mapping,
-  type Search,
-  type Source,
-  type Spread,
-  targetKey,
-} from '../core/mapping.ts';
+import { keyCollision, type Mapping, type Search, type Source, type Spread } from '../core/mapping.ts';
 import { refId } from '../core/read-result.ts';
 import { isSpread, searchesOf, storeRef } from './desired.ts';
 import { couldFind, describeSearch, foundSource, matching, relativeName } from './find.ts';
 import type { TargetSource } from './ownership-metadata.ts';
+import { targetKey } from './target-key.ts';
 import { describeSource } from './value.ts';
 
 /** A pin keeps a target at the versions of an audit record until it is unpinned. */

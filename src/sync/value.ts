@@ -3,7 +3,7 @@ import { ERRORS } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { JsonError, type JsonNode, parseJson, printJson } from '../core/json.ts';
 import { MAX_JSON_VALUES } from '../core/json-bounds.ts';
-import type { Source } from '../core/mapping.ts';
+import type { Decoding, Source } from '../core/mapping.ts';
 import { nearest } from '../core/nearest.ts';
 import type { FoundRead, SearchedPlace } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
@@ -204,13 +204,12 @@ function nodeValue(node: JsonNode, source: Source): SecretValue {
 }
 
 /**
- * Decodes RFC 4648. `base64` requires padding; for `base64url` it is optional. No other characters are allowed. Empty
- * input returns empty output.
+ * Decodes RFC 4648. `base64` requires padding; for `base64url` it is optional. `hex` may have both letter cases. No
+ * other characters are allowed. Empty input returns empty output.
  */
 function decode(value: SecretValue, source: Source): SecretValue {
   if (source.decode === undefined) return value;
-  const text = value.revealText('latin1');
-  const digits = source.decode === 'base64url' && text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text;
+  const digits = digitsOf(value.revealText('latin1'), source.decode);
   const bytes = Buffer.from(digits, source.decode);
   // Node ignores invalid characters, so encode the result again to check that all were valid.
   if (bytes.toString(source.decode) !== digits)
@@ -219,6 +218,12 @@ function decode(value: SecretValue, source: Source): SecretValue {
       detail: `it is not ${source.decode}`,
     });
   return SecretValue.fromBytes(bytes);
+}
+
+/** Returns the text that encoding the decoded bytes gives, if the text is valid. */
+function digitsOf(text: string, decoding: Decoding): string {
+  if (decoding === 'hex') return text.toLowerCase();
+  return decoding === 'base64url' && text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text;
 }
 
 function utf8(value: SecretValue): string | undefined {

@@ -271,12 +271,12 @@ describe('the access to a key', () => {
   it('the loader checks the access of a mapping even if a field of this mapping is invalid', async () => {
     expect(
       await problems(
-        `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: hex }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,
+        `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: b32 }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,
       ),
     ).toEqual([
       '6:40 mappings[0].target.tpye CONFIG_INVALID: unknown key `tpye` — did you mean `type`?',
       '6:93 mappings[0].data.A.key NOT_ALLOWED: no rule of `access` allows the key `payments/a` of store `team-vault` in `b`',
-      '6:113 mappings[0].data.A.decode CONFIG_INVALID: expected `base64` or `base64url`, got other text',
+      '6:113 mappings[0].data.A.decode CONFIG_INVALID: expected `base64`, `base64url` or `hex`, got other text',
       '6:149 mappings[0].data.B.key CONFIG_INVALID: expected non-empty text, got empty text',
       '6:204 mappings[0].dataFrom[0].find.path NOT_ALLOWED: no rule of `access` allows all results of a search below `other` in store `team-vault` in `b`',
       '6:217 mappings[0].dataFrom[0].find.tags CONFIG_INVALID: expected an object, got a list',

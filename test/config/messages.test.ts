@@ -171,7 +171,7 @@ describe('a source', () => {
     ['store: v', '.key CONFIG_INVALID: is missing; expected text'],
     [
       'store: v, key: k, decode: base32',
-      '.decode CONFIG_INVALID: expected `base64` or `base64url`, got other text — did you mean `base64`?',
+      '.decode CONFIG_INVALID: expected `base64`, `base64url` or `hex`, got other text — did you mean `base64`?',
     ],
     ['store: w, key: k', '.store CONFIG_INVALID: there is no store `w`'],
     [
@@ -188,6 +188,20 @@ describe('a source', () => {
     ],
   ])('rejects the source { %s }', async (fields, line) => {
     expect(await source(fields)).toEqual([` ${line}`.trim().replace(/^\./, '.')]);
+  });
+
+  it.each([
+    ['{ match: "(", to: a }', '[0].match', 'a regular expression without look-around and back-references'],
+    ['{ match: "(a)", to: "$2" }', '[0].to', 'a text with groups of `match`, such as `$1`, and `$$` for `$`'],
+    ['{ match: "", to: a }', '[0].match', 'non-empty text'],
+    ['{ match: a }', '[0].to', 'text'],
+  ])('rejects the pattern %s of a rename', async (pattern, at, expected) => {
+    const [line, ...more] = await vaultWith(
+      `dataFrom: [ { store: v, key: k, rename: { patterns: [ ${pattern} ] } } ]`,
+    );
+    expect(line).toContain(`.dataFrom[0].rename.patterns${at} CONFIG_INVALID: `);
+    expect(line).toContain(`expected ${expected}`);
+    expect(more).toEqual([]);
   });
 
   it('the loader checks a source even if a field of its mapping is invalid', async () => {

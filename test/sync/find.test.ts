@@ -220,7 +220,11 @@ describe('keys that a search no longer finds', () => {
   it('findLostKeys derives the recorded keys from the keys of the Secret if the annotation is too small to list the sources', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
-    for (const rename of [{ case: 'upper' }, { replace: { from: '-', to: '_' } }] as const) {
+    for (const rename of [
+      { case: 'upper' },
+      { replace: { from: '-', to: '_' } },
+      { patterns: [{ match: 'f', to: 'F' }] },
+    ] as const) {
       expect(() =>
         findLostKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'], mapping({})),
       ).toThrow(expect.objectContaining({ code: 'SOURCE_ABSENT' }));

@@ -105,6 +105,9 @@ describe('decode', () => {
     ['base64url', 'aGk', 'hi'],
     ['base64url', 'aGk=', 'hi'],
     ['base64url', '8J-YgA', '😀'],
+    ['hex', '6869', 'hi'],
+    ['hex', 'F09f9880', '😀'],
+    ['hex', '', ''],
   ] as const)('decoding accepts the %s text %j', (decode, text, expected) => {
     expect(pick(text, { decode })).toBe(expected);
   });
@@ -121,6 +124,12 @@ describe('decode', () => {
     ['base64url', 'aGk=='],
     ['base64url', 'a'],
     ['base64url', 'aG k'],
+    ['hex', '686'],
+    ['hex', '686g'],
+    ['hex', '68 69'],
+    ['hex', '0x6869'],
+    ['hex', '6869\n'],
+    ['hex', 'K6'],
   ] as const)('decoding rejects the %s text %j', (decode, text) => {
     expect(codeOf(() => pick(text, { decode }))).toBe('DECODE_FAILED');
   });

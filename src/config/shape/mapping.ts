@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isObject } from '../../core/json.ts';
+import { DECODINGS } from '../../core/mapping.ts';
 import { FORBIDDEN_TYPES } from '../../sync/checks.ts';
 import {
   duration,
@@ -13,6 +14,7 @@ import {
   TargetKey,
   wholeNumber,
 } from './fields.ts';
+import { rename } from './rename.ts';
 
 /**
  * Tells zod to check the relations between several fields even if one field is invalid, so that all problems are
@@ -64,9 +66,9 @@ export const Defaults = z
   })
   .meta({ title: 'Defaults', description: 'Default rules, which every mapping may override.' });
 
-const decode = z.enum(['base64', 'base64url']).optional().meta({
+const decode = z.enum(DECODINGS).optional().meta({
   description:
-    'Decode the value before it is used. Padding is required for `base64`, optional for `base64url`.',
+    'Decode the value before it is used. Padding is required for `base64`, optional for `base64url`. `hex` takes both letter cases.',
 });
 
 /** Longer than the name of any secret that a store supports. Rules are matched against each name for each target. */
@@ -82,9 +84,6 @@ const version = z
     description: 'The version in the store. Default: the current version.',
     examples: ['3', 'AWSPREVIOUS'],
   });
-
-/** The maximum length of a key of a Secret. */
-const MAX_PREFIX = 253;
 
 const source = {
   store: Name.meta({ description: 'Name of a store.' }),
@@ -116,32 +115,6 @@ const source = {
 };
 
 export const Source = z.strictObject(source).meta({ title: 'Source', id: 'Source' });
-
-const rename = z
-  .strictObject({
-    case: z.enum(['upper', 'lower']).optional().meta({ description: 'Letter case, applied first.' }),
-    replace: z
-      .strictObject({
-        from: z
-          .string()
-          .min(1)
-          .meta({ description: 'The text to replace, not a regular expression.', examples: ['-'] }),
-        to: z.string().meta({ description: 'The new text.', examples: ['_'] }),
-      })
-      .optional()
-      .meta({ description: 'Replaces each occurrence of a text, after `case` and before `prefix`.' }),
-    prefix: z
-      .string()
-      .max(MAX_PREFIX)
-      .optional()
-      .meta({ description: 'Prefix to add to the name.', examples: ['APP_'] }),
-    invalid: z.literal('replace').optional().meta({
-      description:
-        'Use `_` for each character that Kubernetes does not allow in a key. By default such a name is an error.',
-    }),
-  })
-  .optional()
-  .meta({ description: 'How to make keys from names in the store.' });
 
 const SourceList = z
   .strictObject({

@@ -1,5 +1,5 @@
 import { type Budget, TemplateError } from './budget.ts';
-import { integerOf, listOf, plain, textOf, wellFormed } from './values.ts';
+import { integerOf, listOf, memberOf, plain, textOf, wellFormed } from './values.ts';
 
 interface Filter {
   /** The minimum and the maximum number of arguments. */
@@ -73,6 +73,22 @@ export const TEXT_FILTERS: Filters = {
       return [...first.values()];
     },
   },
+  /** Returns the objects of a list whose member has this value. */
+  where: {
+    args: [2, 2],
+    run(b, input, name, value) {
+      const [wanted, list] = [plain(value), listOf(input, b)];
+      return list.filter((item) => isSame(plain(memberOf(item, textOf(name, b))), wanted));
+    },
+  },
+  /** Returns this member of each object of a list. Leaves out objects without it. */
+  map: {
+    args: [1, 1],
+    run: (b, input, name) =>
+      listOf(input, b)
+        .map((item) => memberOf(item, textOf(name, b)))
+        .filter((member) => member !== undefined && member !== null),
+  },
   /** Returns the number of characters of a text, or of items of a list. */
   size: {
     args: [0, 0],
@@ -133,6 +149,13 @@ export const TEXT_FILTERS: Filters = {
    */
   escape: { args: [0, 0], run: (b, input) => escaped(textOf(input, b), HTML) },
 };
+
+/** Compares numbers as the engine does. */
+function isSame(member: unknown, wanted: unknown): boolean {
+  if (typeof wanted !== 'number') return member === wanted;
+  const value: unknown = typeof member === 'object' ? member?.valueOf() : member;
+  return typeof value === 'number' && value === wanted;
+}
 
 const XML: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -1,4 +1,10 @@
-import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  type JsonWebKey,
+  type KeyObject,
+  type X509Certificate,
+} from 'node:crypto';
 import {
   certificatesIn,
   chainOrder,
@@ -7,7 +13,7 @@ import {
   privateKeyIn,
   sortCertificates,
 } from '../../core/certificates.ts';
-import { JsonError, parseJson } from '../../core/json.ts';
+import { isObject, JsonError, parseJson } from '../../core/json.ts';
 import { Pkcs12Error, readPkcs12, unreadable } from '../../core/pkcs12.ts';
 import { type Budget, TemplateError } from './budget.ts';
 import { type Filters, TEXT_FILTERS } from './filters-text.ts';
@@ -44,6 +50,8 @@ export const FILTERS: Filters = {
     },
   },
   pem_key: { args: [0, 0], run: (b, input) => pem(() => privateKeyIn(textOf(input, b))) },
+  jwk_public_pem: { args: [0, 0], run: (b, input) => publicPem(jwk(b, input)) },
+  jwk_private_pem: { args: [0, 0], run: (b, input) => privatePem(jwk(b, input)) },
   /** Returns the certificates, leaf first. The default password is empty. */
   pkcs12_cert: { args: [0, 1], run: (b, input, password) => leafFirst(b, pkcs12(b, input, password)) },
   pkcs12_key: { args: [0, 1], run: (b, input, password) => onlyKey(pkcs12(b, input, password).keys) },
@@ -99,6 +107,52 @@ function onlyKey(keys: readonly KeyObject[]): string {
   if (key === undefined) throw new TemplateError('there is no private key in this PKCS#12');
   if (keys.length > 1) throw new TemplateError('there is more than one private key in this PKCS#12');
   return key.export({ format: 'pem', type: 'pkcs8' }).toString();
+}
+
+/** The cost of reading a key, in characters. */
+const KEY_WORK = 4000;
+
+/**
+ * Parses a JSON Web Key (RFC 7517). Azure Key Vault adds `-HSM` to the type of a key in hardware, and has a name of its
+ * own for one curve.
+ */
+function jwk(b: Budget, input: unknown): JsonWebKey {
+  const text = textOf(input, b);
+  b.spend(text.length * JSON_WORK + KEY_WORK);
+  const key = jsonObject(text);
+  const { kty, crv } = key;
+  return {
+    ...key,
+    ...(typeof kty === 'string' ? { kty: kty.replace(/-HSM$/, '') } : {}),
+    ...(crv === 'P-256K' ? { crv: 'secp256k1' } : {}),
+  };
+}
+
+function jsonObject(text: string): JsonWebKey {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new TemplateError('this is not a JSON Web Key');
+}
+
+function publicPem(key: JsonWebKey): string {
+  return exported(() => createPublicKey({ key, format: 'jwk' }).export({ format: 'pem', type: 'spki' }));
+}
+
+function privatePem(key: JsonWebKey): string {
+  return exported(() => createPrivateKey({ key, format: 'jwk' }).export({ format: 'pem', type: 'pkcs8' }));
+}
+
+/** OpenSSL throws errors of many classes, whose texts may quote the key. Each of them means that the key is malformed. */
+function exported(work: () => string | Buffer): string {
+  try {
+    return work().toString();
+  } catch (cause) {
+    throw new TemplateError('this is not a JSON Web Key', { cause });
+  }
 }
 
 /** The cost of parsing one character of JSON, compared with the cost of copying it. */

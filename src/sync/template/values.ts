@@ -155,8 +155,14 @@ export function isCollection(value: unknown): boolean {
   return Array.isArray(value) || isJsonObject(value);
 }
 
-function isJsonObject(value: unknown): value is Iterable<unknown> & object {
+function isJsonObject(value: unknown): value is Iterable<unknown> & Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && nodes.has(value);
+}
+
+/** Returns a member of an object from JSON. Undefined if there is none. */
+export function memberOf(value: unknown, name: string): unknown {
+  if (!isJsonObject(value) || Array.isArray(value) || !Object.hasOwn(value, name)) return undefined;
+  return value[name];
 }
 
 /** Returns an integer, for counts and positions. */

@@ -36,6 +36,9 @@ export const DECODING: readonly ValueCase[] = [
   decoded('bytes as base64url', URL_SAFE, 'base64url', one(BYTES)),
   decoded('base64url with padding', 'aGVsbG8=', 'base64url', one('hello')),
   decoded('base64url with the letters of base64', '+/+/', 'base64url', code('DECODE_FAILED')),
+  decoded('bytes as hex', Buffer.from(BYTES).toString('hex'), 'hex', one(BYTES)),
+  decoded('hex in both letter cases', 'F09f9880', 'hex', one('😀')),
+  decoded('an odd number of hex digits', '686', 'hex', code('DECODE_FAILED')),
   property('a member as base64', `{"a":"${BASE64}"}`, 'a', BYTES, {}, ', decode: base64'),
   property('an empty member as base64', '{"a":""}', 'a', '', {}, ', decode: base64'),
 ];

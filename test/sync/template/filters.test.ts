@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { run } from './run.ts';
 
@@ -124,6 +125,71 @@ describe('json and from_json', () => {
     ['{{ o }}', 'this is a list or an object, not text; `json` or `join` make text of it'],
   ])('the expression %s fails: %s', (text, message) => {
     expect(run(`{% assign o = J | from_json %}${text}`, { J })).toMatchObject({ message });
+  });
+});
+
+describe('lists of objects', () => {
+  const J =
+    '[{"n":"a","p":"x","i":5},{"n":"b","p":"y","i":5.0,"on":true},{"n":"b","p":null},{"p":"z"},"b",["n"],{"n":["b"]}]';
+
+  it.each([
+    ['where: "n", "b" | map: "p" | json', '["y"]'],
+    ['where: "n", "b" | size', '2'],
+    ['where: "i", 5 | map: "p" | join', 'x y'],
+    ['where: "i", "5" | size', '0'],
+    ['where: "on", true | map: "p" | first', 'y'],
+    ['where: "length", 1 | size', '0'],
+    ['map: "p" | json', '["x","y","z"]'],
+    ['map: "__proto__" | size', '0'],
+  ])('%s returns %j', (filters, expected) => {
+    expect(run(`{{ J | from_json | ${filters} }}`, { J })).toBe(expected);
+  });
+
+  it.each([
+    ['where: "n", "c" | map: "p" | first', 'there is no value here; `default` can give one'],
+    ['first | where: "n", "a" | first', 'there is no value here; `default` can give one'],
+  ])('%s fails: %s', (filters, message) => {
+    expect(run(`{{ J | from_json | ${filters} }}`, { J })).toMatchObject({ message });
+  });
+});
+
+describe('JSON Web Keys', () => {
+  const pairs = [
+    ['RSA', generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['EC', generateKeyPairSync('ec', { namedCurve: 'P-384' })],
+    ['EC', generateKeyPairSync('ec', { namedCurve: 'secp256k1' })],
+  ] as const;
+
+  it.each(pairs)('a key of the type %s becomes PEM', (_, { publicKey, privateKey }) => {
+    const J = JSON.stringify({
+      kid: 'https://contoso.vault.azure.net/keys/k/1',
+      ...privateKey.export({ format: 'jwk' }),
+    });
+    expect(run('{{ J | jwk_public_pem }}', { J })).toBe(publicKey.export({ format: 'pem', type: 'spki' }));
+    expect(run('{{ J | jwk_private_pem }}', { J })).toBe(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+  });
+
+  it('a key in hardware becomes PEM, with the names that Azure uses', () => {
+    const [, , [, { publicKey }]] = pairs;
+    const J = JSON.stringify({ ...publicKey.export({ format: 'jwk' }), kty: 'EC-HSM', crv: 'P-256K' });
+    expect(run('{{ J | jwk_public_pem }}', { J })).toBe(publicKey.export({ format: 'pem', type: 'spki' }));
+  });
+
+  it.each([
+    'text',
+    '[]',
+    '{"kty":"RSA"}',
+    '{"kty":"oct","k":"aGk"}',
+    '{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}',
+  ])('the text %s is refused', (J) => {
+    for (const filter of ['jwk_public_pem', 'jwk_private_pem'])
+      expect(run(`{{ J | ${filter} }}`, { J })).toMatchObject({ message: 'this is not a JSON Web Key' });
+  });
+
+  it('a public key is no private key', () => {
+    const [[, { publicKey }]] = pairs;
+    const J = JSON.stringify(publicKey.export({ format: 'jwk' }));
+    expect(run('{{ J | jwk_private_pem }}', { J })).toMatchObject({ message: 'this is not a JSON Web Key' });
   });
 });
 
