@@ -37,7 +37,7 @@ export function importObjects(tool: Tool, objects: Objects, options: ImportOptio
   const { ownNamespace, refused = NOTHING_REFUSED, defaults = {} } = options;
   const secrets = createSecretRefs(ownNamespace);
   const collector = createCollector(ownNamespace, refused);
-  const { stores, access } = tool.convert(objects, { collector, secrets, refused, defaults });
+  const { stores, access, windows = [] } = tool.convert(objects, { collector, secrets, refused, defaults });
   const { mappings, drafts } = collector;
   const reports = collector.reports();
   const needsAction = reports.some(({ findings }) => findings.some((finding) => finding.todo !== undefined));
@@ -48,6 +48,7 @@ export function importObjects(tool: Tool, objects: Objects, options: ImportOptio
       stores: stores.toSorted(byName),
       mappings: mappings.toSorted(byName),
       access,
+      windows: windows.filter(isOneOf(mappings)).toSorted(byMapping),
       drafts,
     }),
     objects: reports,
@@ -69,6 +70,20 @@ export function importObjects(tool: Tool, objects: Objects, options: ImportOptio
 
 function byName(a: Json, b: Json): number {
   return nameOf(a) < nameOf(b) ? -1 : 1;
+}
+
+/** Returns whether the mapping of a window is active. */
+function isOneOf(mappings: readonly Json[]): (window: Json) => boolean {
+  const names = new Set(mappings.map(nameOf));
+  return (window) => names.has(mappingOf(window));
+}
+
+function byMapping(a: Json, b: Json): number {
+  return mappingOf(a) < mappingOf(b) ? -1 : Number(mappingOf(a) > mappingOf(b));
+}
+
+function mappingOf({ mappings }: Json): string {
+  return String(mappings);
 }
 
 function summaryOf(reports: readonly ObjectReport[]): ImportResult['summary'] {

@@ -4,6 +4,7 @@ import { isObject } from '../core/json.ts';
 import { append } from '../core/lists.ts';
 import { isNamespaceName, isSecretName } from '../core/target.ts';
 import { isText, type Json } from './node.ts';
+import { podsOf, type Workload } from './workloads.ts';
 
 /** An input text with objects: YAML with one or several documents, or JSON. */
 export interface InputText {
@@ -50,17 +51,16 @@ export interface Account {
   readonly annotations: Json;
 }
 
-/** A workload, or a pod without a workload. */
-export interface Workload {
-  readonly kind: string;
+/** A ConfigMap, whose values may be templates. */
+export interface ConfigMap {
   readonly namespace: string;
   readonly name: string;
-  /** The spec of the pods. */
-  readonly pods: Json;
+  readonly data: Readonly<Record<string, string>>;
 }
 
 export interface Objects {
   readonly toolObjects: readonly ToolObject[];
+  readonly configMaps: readonly ConfigMap[];
   readonly accounts: readonly Account[];
   readonly workloads: readonly Workload[];
   /** Other objects of the same API group, which have no equivalent. */
@@ -90,6 +90,7 @@ export function sortObjects(
   const copies = new Map<string, readonly [Json, ...Json[]]>();
   const accounts: Account[] = [];
   const workloads: Workload[] = [];
+  const configMaps: ConfigMap[] = [];
   const others: Objects['others'][number][] = [];
   for (const object of raw) {
     const { apiVersion, kind, metadata } = object;
@@ -102,10 +103,12 @@ export function sortObjects(
     const { name } = metadata;
     const own = isText(metadata.namespace) && metadata.namespace !== '' ? metadata.namespace : namespace;
     const annotations = isObject(metadata.annotations) ? metadata.annotations : {};
-    if (kind === 'ServiceAccount' && apiVersion === 'v1')
-      accounts.push({ namespace: own, name, annotations });
+    const id = { namespace: own, name };
+    const what = `${apiVersion} ${kind}`;
+    if (what === 'v1 ServiceAccount') accounts.push({ ...id, annotations });
+    if (what === 'v1 ConfigMap') configMaps.push({ ...id, data: textsIn(object.data) });
     const pods = podsOf(object);
-    if (pods !== undefined) workloads.push({ kind, namespace: own, name, pods });
+    if (pods !== undefined) workloads.push({ kind, ...id, pods });
     if (!groups.test(apiVersion)) continue;
     const known = kindOf(object, api);
     const isClusterScoped = known === undefined ? kind.startsWith('Cluster') : !known.namespaced;
@@ -122,24 +125,35 @@ export function sortObjects(
       });
       continue;
     }
-    const id = labelOf({ kind, namespace: place, name });
-    const before = copies.get(id);
-    copies.set(id, before === undefined ? [object] : [...before, object]);
+    const label = labelOf({ kind, namespace: place, name });
+    const before = copies.get(label);
+    copies.set(label, before === undefined ? [object] : [...before, object]);
     if (before !== undefined) continue;
-    objectsById.set(id, {
-      kind,
-      namespace: place,
-      name,
-      labels: isObject(metadata.labels) ? metadata.labels : {},
-      annotations,
-      spec: specOf(object),
-      status: isObject(object.status) ? object.status : {},
-      owners: Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences.filter(isObject) : [],
-    });
+    objectsById.set(label, { kind, namespace: place, name, annotations, ...partsOf(object, metadata) });
   }
   for (const [id, sameId] of copies) append(unreadable, reportDuplicates(id, sameId, places));
   const byId = [...objectsById].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
-  return { toolObjects: byId, accounts, workloads, others: others.toSorted(byKindAndName), unreadable };
+  const sorted = others.toSorted(byKindAndName);
+  return { toolObjects: byId, accounts, workloads, configMaps, others: sorted, unreadable };
+}
+
+function textsIn(data: unknown): Readonly<Record<string, string>> {
+  if (!isObject(data)) return {};
+  return Object.fromEntries(
+    Object.entries(data).filter((entry): entry is [string, string] => isText(entry[1])),
+  );
+}
+
+function partsOf(
+  object: Json,
+  { labels, ownerReferences }: Json,
+): Pick<ToolObject, 'labels' | 'spec' | 'status' | 'owners'> {
+  return {
+    labels: isObject(labels) ? labels : {},
+    spec: specOf(object),
+    status: isObject(object.status) ? object.status : {},
+    owners: Array.isArray(ownerReferences) ? ownerReferences.filter(isObject) : [],
+  };
 }
 
 /** `secretDescriptor` is the old name of `spec` in kubernetes-external-secrets. */
@@ -152,23 +166,6 @@ function specOf({ spec, secretDescriptor }: Json): Json {
 function kindOf({ apiVersion, kind }: Json, { group, versions, kinds }: ToolApi): ToolKind | undefined {
   if (!versions.some((version) => apiVersion === `${group}/${version}`)) return undefined;
   return kinds.find((known) => known.kind === kind);
-}
-
-const WORKLOADS = /^(?:Deployment|StatefulSet|DaemonSet|ReplicaSet|Job|CronJob|Rollout|Pod)$/;
-
-/** Returns the spec of the pods of a workload. A pod or ReplicaSet of a workload is left out. */
-function podsOf({ kind, metadata, spec }: Json): Json | undefined {
-  if (!isText(kind) || !WORKLOADS.test(kind) || !isObject(spec)) return undefined;
-  if (isObject(metadata) && Array.isArray(metadata.ownerReferences) && metadata.ownerReferences.length > 0)
-    return undefined;
-  const jobTemplate = isObject(spec.jobTemplate) ? spec.jobTemplate : undefined;
-  const template = jobTemplate === undefined ? spec.template : member(jobTemplate.spec, 'template');
-  const pods = kind === 'Pod' ? spec : member(template, 'spec');
-  return isObject(pods) ? pods : undefined;
-}
-
-function member(value: unknown, name: string): unknown {
-  return isObject(value) ? value[name] : undefined;
 }
 
 interface SortOptions {

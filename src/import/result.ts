@@ -45,6 +45,7 @@ export interface Output {
   readonly mappings: readonly Json[];
   /** `undefined`: everything is allowed. An empty list: nothing is allowed. */
   readonly access: readonly Json[] | undefined;
+  readonly windows?: readonly Json[];
   /** The mappings that are not active. Each is listed with the object that it was converted from. */
   readonly drafts: readonly Draft[];
 }
@@ -52,7 +53,15 @@ export interface Output {
 /** The text may be used as Helm values, so quote strings that YAML 1.1 would not read as strings. */
 const OPTIONS = { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' } as const;
 
-export function configText({ command, instance, stores, mappings, access, drafts }: Output): string {
+export function configText({
+  command,
+  instance,
+  stores,
+  mappings,
+  access,
+  windows = [],
+  drafts,
+}: Output): string {
   const head = `# Created by \`secretbridge import ${command}\`. See its report for everything that was not converted.\n`;
   const config = {
     apiVersion: 'secretbridge.dev/v1',
@@ -60,6 +69,7 @@ export function configText({ command, instance, stores, mappings, access, drafts
     ...(stores.length === 0 ? {} : { stores }),
     ...(mappings.length === 0 ? {} : { mappings }),
     ...(access === undefined ? {} : { access }),
+    ...(windows.length === 0 ? {} : { windows }),
   };
   const rest = drafts.map(
     (draft) => `\n# ${headOf(draft)}\n${commented(stringify([draft.mapping], OPTIONS))}`,

@@ -177,7 +177,7 @@ function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<stri
   if (more.length > 0 || only.find !== undefined || only.property !== undefined) return undefined;
   const { rename, ...source } = only as { readonly rename?: Json };
   // If members are renamed, their original names are unknown. So they cannot be requested one by one.
-  if (rename !== undefined && (rename.case !== undefined || rename.prefix !== undefined)) return undefined;
+  if ((rename?.patterns ?? rename?.case ?? rename?.replace ?? rename?.prefix) !== undefined) return undefined;
   // A `_` may stand for a replaced character, so a name with `_` might not be the original name of the member.
   if (rename?.invalid !== undefined && names.some((name) => name.includes('_'))) return undefined;
   return Object.fromEntries(names.map((name) => [name, { ...source, property: name }]));

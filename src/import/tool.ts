@@ -36,12 +36,16 @@ export interface Defaults {
   readonly vaultAddress?: string;
   /** The region of AWS. */
   readonly region?: string;
+  /** Whether files that pods only mount become Secrets. */
+  readonly mountedFiles?: true;
 }
 
 export interface Converted {
   readonly stores: readonly Json[];
   /** The `access` rules. `undefined`: everything is allowed. */
   readonly access: readonly Json[] | undefined;
+  /** The times in which mappings may change. Each entry names one mapping. */
+  readonly windows?: readonly Json[];
 }
 
 /** Collects what became of each object. */

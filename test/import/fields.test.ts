@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { FieldCase, FieldGroup, FieldOutcome } from './fields/case.ts';
+import { DOCUMENTED } from './fields/documented.ts';
 import { FIELD_TABLES } from './fields/tables.ts';
 import { importedWith } from './harness.ts';
 
@@ -13,9 +14,12 @@ const LEAST_CARRIED = 0.9;
 async function outcomeOf(
   table: (typeof FIELD_TABLES)[number],
   { base: groupBase }: FieldGroup,
-  { objects, base = groupBase, noEffect }: FieldCase,
+  { objects, base = groupBase, noEffect, defaults }: FieldCase,
 ): Promise<{ readonly outcome: FieldOutcome; readonly hasEffect: boolean; readonly isNoEffect: boolean }> {
-  const [before, after] = [await importedWith(table.tool, base), await importedWith(table.tool, objects)];
+  const [before, after] = [
+    await importedWith(table.tool, base, defaults),
+    await importedWith(table.tool, objects, defaults),
+  ];
   const known = new Set(findingsOf(before).map((finding) => JSON.stringify(finding)));
   const fresh = findingsOf(after).filter((finding) => !known.has(JSON.stringify(finding)));
   const isLost = fresh.some(({ level }) => level === 'lost');
@@ -30,6 +34,16 @@ function findingsOf({ result }: Awaited<ReturnType<typeof importedWith>>) {
   return result.objects.flatMap(({ kind, name, findings }) =>
     findings.map((finding) => ({ kind, name, ...finding })),
   );
+}
+
+/** Whether a field is the other one, or a part of it. */
+function isWithin(field: string, other: string): boolean {
+  return field === other || (field.startsWith(other) && /^(?:\.|\[\])/.test(field.slice(other.length)));
+}
+
+/** Returns the paths that a row names. */
+function pathsIn({ field }: FieldCase): readonly string[] {
+  return field.split(/[\s:,]+/).filter((word) => /^[\w.[\]*]+$/.test(word));
 }
 
 function withoutHead(config: string): string {
@@ -53,6 +67,20 @@ describe.each(FIELD_TABLES.map((table) => [table.tool.name, table] as const))(
       },
     );
 
+    it('the table has each documented field of the tool', () => {
+      const missing = Object.entries(DOCUMENTED[table.tool.name] ?? {}).flatMap(([title, fields]) => {
+        const rows = cases
+          .filter(([own]) => title === '' || own === title)
+          .flatMap(([, one]) => pathsIn(one));
+        const isListed = (field: string) => rows.some((row) => isWithin(field, row) || isWithin(row, field));
+        return fields
+          .split(/\s+/)
+          .filter((field) => field !== '' && !isListed(field))
+          .map((field) => `${title}: ${field}`);
+      });
+      expect(missing).toEqual([]);
+    });
+
     it('at least nine of ten fields are carried over', () => {
       // A field may have values of both outcomes. It is carried over if at least one of its values is.
       const counted = cases.filter(([, , group]) => group.isListed !== true);
@@ -61,6 +89,12 @@ describe.each(FIELD_TABLES.map((table) => [table.tool.name, table] as const))(
         all.some(([, { outcome }]) => outcome !== 'notCarried'),
       );
       expect(kept.length / byField.size).toBeGreaterThan(LEAST_CARRIED);
+    });
+
+    it('at least nine of ten rows of the table are carried over', () => {
+      const rows = cases.filter(([, , group]) => group.isListed !== true);
+      const kept = rows.filter(([, { outcome }]) => outcome !== 'notCarried');
+      expect(kept.length / rows.length).toBeGreaterThanOrEqual(LEAST_CARRIED);
     });
 
     it('the page has the table of the fields', () => {

@@ -134,7 +134,7 @@ describe('an ExternalSecret', () => {
   });
 
   it.each([
-    ['property', { key: 'a', property: 'list.#.name' }],
+    ['property', { key: 'a', property: 'list.*.name' }],
     ['metadataPolicy', { key: 'a', metadataPolicy: 'Fetch' }],
   ])('an ExternalSecret is not converted if its field %s has no equivalent', async (field, remoteRef) => {
     const { result, mappings, report } = await imported(
@@ -333,6 +333,41 @@ describe('dataFrom', () => {
       },
       { key: 'app', rename: { case: 'upper', replace: { from: '.', to: '-' }, prefix: 'x-' } },
     ],
+    [
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: 'a+', target: 'b' } }] },
+      { key: 'app', rename: { patterns: [{ match: 'a+', to: 'b' }] } },
+    ],
+    [
+      {
+        extract: { key: 'app' },
+        rewrite: [
+          { regexp: { source: '^db-(.*)$', target: '$1' } },
+          { regexp: { source: '[^a-zA-Z0-9._-]+', target: '_' } },
+          { transform: { template: 'x-{{ .value | upper }}' } },
+        ],
+      },
+      {
+        key: 'app',
+        rename: {
+          patterns: [
+            { match: '^db-(.*)$', to: '$1' },
+            { match: '[^a-zA-Z0-9._-]+', to: '_' },
+          ],
+          case: 'upper',
+          prefix: 'x-',
+        },
+      },
+    ],
+    [
+      {
+        find: { path: 'dev', name: { regexp: '.*' } },
+        rewrite: [
+          { regexp: { source: '^dev/', target: '' } },
+          { regexp: { source: '(\\w+)-(\\w+)', target: `\${2}_$1` } },
+        ],
+      },
+      { find: { path: 'dev/' }, rename: { patterns: [{ match: '(\\w+)-(\\w+)', to: `\${2}_$1` }] } },
+    ],
   ])('an entry of dataFrom is converted: %j', async (entry, expected) => {
     const { mapping, report } = await from(entry);
     expect(mapping?.dataFrom).toEqual([{ store: 'vault', ...expected }]);
@@ -340,13 +375,18 @@ describe('dataFrom', () => {
   });
 
   it.each([
+    // A pattern of `rename` does not see the search path.
     [
-      { extract: { key: 'app' }, rewrite: [{ regexp: { source: 'a+', target: 'b' } }] },
+      {
+        find: { path: 'dev', name: { regexp: '.*' } },
+        rewrite: [{ regexp: { source: 'a+', target: 'b' } }],
+      },
       'spec.dataFrom[0].rewrite[0]',
     ],
+    // A group that does not exist.
     [
-      { extract: { key: 'app' }, rewrite: [{ regexp: { source: '[^a-zA-Z0-9._-]+', target: '_' } }] },
-      'spec.dataFrom[0].rewrite[0]',
+      { extract: { key: 'app' }, rewrite: [{ regexp: { source: 'a+', target: '$1x' } }] },
+      'dataFrom.0.rename.patterns.0.to',
     ],
     [
       { extract: { key: 'app' }, rewrite: [{ transform: { template: '{{ .value }}_x' } }] },
@@ -626,6 +666,17 @@ describe('an ExternalSecret template', () => {
     });
   });
 
+  it.each([
+    { regexp: { source: '^db-(.*)$', target: '$1' } },
+    { regexp: { source: '-', target: '_' } },
+  ])('a template reads a renamed key by its new name, after %j', async (step) => {
+    const dataFrom = [{ extract: { key: 'a' }, rewrite: [step] }];
+    const { mapping } = await withTemplate({ data: { url: 'pg://{{ .user }}' } }, { dataFrom });
+    expect(mapping?.data).toBeUndefined();
+    expect(mapping?.dataFrom).toMatchObject([{ key: 'a', rename: { prefix: 'source_' } }]);
+    expect(mapping?.template?.data).toEqual({ url: 'pg://{{ source_user }}' });
+  });
+
   it('a template that reads several objects renames the keys of these objects, so that they do not collide with the keys that the template writes', async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
@@ -646,7 +697,10 @@ describe('an ExternalSecret template', () => {
   it.each([
     [{ data: { a: '{{ now }}' } }, 'spec.target.template.data.a'],
     [{ data: { a: 'x{{ .nothing }}' } }, 'spec.target.template.data.a'],
-    [{ templateFrom: [{ configMap: { name: 'x', items: [] } }] }, 'spec.target.template.templateFrom'],
+    [
+      { templateFrom: [{ configMap: { name: 'x', items: [] } }] },
+      'spec.target.template.templateFrom[0].configMap',
+    ],
     [{ engineVersion: 'v1', data: { a: '{{ .a }}' } }, 'spec.target.template.engineVersion'],
   ])(
     'a part of an ExternalSecret is reported as not convertible if it has no equivalent: %j',
@@ -655,10 +709,4 @@ describe('an ExternalSecret template', () => {
       expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
     },
   );
-
-  it('a template that contains only literal text is reported as a literal, not as text that is stored in another object', async () => {
-    const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });
-    const [finding] = report('ExternalSecret', 'db')?.findings ?? [];
-    expect(finding).toMatchObject({ level: 'lost', what: expect.stringContaining('`literal`') });
-  });
 });

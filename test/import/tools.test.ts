@@ -24,10 +24,22 @@ describe('a SecretProviderClass', () => {
     expect(text).toContain('secret: { secretName: … }');
   });
 
+  it('a SecretProviderClass without a Secret becomes an active mapping if the user asks for it', async () => {
+    const objects = [azure({ spec: { secretObjects: undefined } }), workload()];
+    const { mapping, result } = await importedWith(SECRETS_STORE_CSI, objects, { mountedFiles: true });
+    expect(mapping).toEqual({
+      name: 'shop.web',
+      target: { namespace: 'shop', secret: 'web' },
+      data: { pw: { store: 'contoso', key: 'db-password' } },
+    });
+    expect(result.objects[0]?.outcome).toBe('changed');
+    expect(JSON.stringify(result.objects[0]?.findings)).toContain('visible to more people');
+  });
+
   it('a SecretProviderClass with several Secrets becomes one mapping for each, and a loss in one does not affect the other', async () => {
     const { mappings, result } = await importedWith(SECRETS_STORE_CSI, [
       azure({
-        more: [{ objectName: 'public', objectType: 'key' }],
+        more: [{ objectName: 'public', objectType: 'secret', objectEncoding: 'utf-16' }],
         spec: {
           secretObjects: [
             { secretName: 'db', type: 'Opaque', data: [{ objectName: 'pw', key: 'password' }] },
@@ -196,6 +208,14 @@ describe('the import commands', () => {
     expect((await bench.run(...from)).stderr).toContain('--vault-address');
     const { stdout } = await bench.run(...from, '--vault-address', 'https://vault.internal:8200');
     expect(stdout).toContain('address: https://vault.internal:8200');
+  });
+
+  it('`import secrets-store-csi --mounted-files` writes files that pods only mount to Secrets', async () => {
+    await using bench = await openBench();
+    await bench.write('in.yaml', JSON.stringify(azure({ spec: { secretObjects: [] } })));
+    const from = ['import', 'secrets-store-csi', 'in.yaml'];
+    expect((await bench.run(...from)).stderr).toContain('--mounted-files');
+    expect((await bench.run(...from, '--mounted-files')).stdout).toMatch(/^ {2}- name: shop\.web$/m);
   });
 
   it.each([

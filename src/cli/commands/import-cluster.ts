@@ -18,7 +18,10 @@ const WORKLOADS = [
   { group: 'batch', kinds: [{ kind: 'CronJob', plural: 'cronjobs', namespaced: true }] },
 ] as const;
 
-/** Reads the objects of a tool from the current cluster, and the service accounts and workloads that they need. */
+/**
+ * Reads the objects of a tool from the current cluster, and the service accounts, ConfigMaps and workloads that they
+ * need.
+ */
 export async function readCluster(
   tool: Tool,
   options: KubeClientOptions,
@@ -32,29 +35,28 @@ export async function readCluster(
     for (const { group, kinds } of WORKLOADS)
       lists.push(await listCustomObjects(client, { group, versions: ['v1'], kinds, signal }));
   const objects = lists.flatMap((list) => list.objects);
-  const accounts = await accountsOf(client, objects, signal);
+  const texts = await referredObjects(client, objects, signal);
   const sorted = sortObjects(objects, { namespace, api });
+  const { accounts, configMaps } = readObjects(texts, namespace, api);
   return {
     ...sorted,
-    accounts: readObjects(accounts, namespace, api).accounts,
+    ...{ accounts, configMaps },
     unreadable: [...new Set([...lists.flatMap(({ warnings }) => warnings), ...sorted.unreadable])],
   };
 }
 
 /**
- * Reads the service accounts, whose annotations name cloud roles. If an account cannot be read, the report contains a
- * note about the store that needs the role.
+ * Reads the service accounts, whose annotations name cloud roles, and the ConfigMaps with templates. If an object cannot
+ * be read, the report contains a note about the store or mapping that needs it.
  */
-async function accountsOf(client: KubeClient, objects: readonly Json[], signal: AbortSignal) {
+async function referredObjects(client: KubeClient, objects: readonly Json[], signal: AbortSignal) {
   const paths = new Set<string>();
   for (const { metadata, spec } of objects) {
     const own = isObject(metadata) && typeof metadata.namespace === 'string' ? metadata.namespace : undefined;
-    for (const { name, namespace } of refsIn(spec)) {
+    for (const { plural, name, namespace } of refsIn(spec)) {
       const place = own ?? namespace;
       if (typeof name === 'string' && typeof place === 'string')
-        paths.add(
-          `/api/v1/namespaces/${encodeURIComponent(place)}/serviceaccounts/${encodeURIComponent(name)}`,
-        );
+        paths.add(`/api/v1/namespaces/${encodeURIComponent(place)}/${plural}/${encodeURIComponent(name)}`);
     }
   }
   const texts = [];
@@ -65,13 +67,30 @@ async function accountsOf(client: KubeClient, objects: readonly Json[], signal: 
   return texts;
 }
 
-function refsIn(value: unknown): readonly Json[] {
+interface ObjectRef {
+  readonly plural: 'serviceaccounts' | 'configmaps';
+  readonly name: unknown;
+  readonly namespace?: unknown;
+}
+
+function refsIn(value: unknown): readonly ObjectRef[] {
   if (Array.isArray(value)) return value.flatMap(refsIn);
   if (!isObject(value)) return [];
-  const { serviceAccountRef, serviceAccountName } = value;
+  const { serviceAccountRef, serviceAccountName, templateFrom } = value;
   return [
-    ...(isObject(serviceAccountRef) ? [serviceAccountRef] : []),
-    ...(typeof serviceAccountName === 'string' ? [{ name: serviceAccountName }] : []),
+    ...(isObject(serviceAccountRef) ? [accountRef(serviceAccountRef)] : []),
+    ...(typeof serviceAccountName === 'string' ? [accountRef({ name: serviceAccountName })] : []),
+    ...(Array.isArray(templateFrom) ? templateFrom.flatMap(configMapRefs) : []),
     ...Object.values(value).flatMap(refsIn),
   ];
+}
+
+function accountRef({ name, namespace }: Json): ObjectRef {
+  return { plural: 'serviceaccounts', name, namespace };
+}
+
+function configMapRefs(from: unknown): readonly ObjectRef[] {
+  return isObject(from) && isObject(from.configMap)
+    ? [{ plural: 'configmaps', name: from.configMap.name }]
+    : [];
 }

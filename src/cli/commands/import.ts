@@ -22,6 +22,8 @@ interface Definition {
   readonly page: string;
   /** Options for settings that the tool takes from its own installation. */
   readonly defaults?: true;
+  /** An option for files that are in no Secret. */
+  readonly mountsFiles?: true;
 }
 
 /** The tools that can be imported. The definitions are here, because the converters load only when they are needed. */
@@ -45,6 +47,7 @@ const DEFINITIONS: readonly Definition[] = [
     list: 'kubectl get secretproviderclass,deploy,sts,ds,sa -A -o yaml',
     page: 'docs/how-to/move-from-secrets-store-csi.md',
     defaults: true,
+    mountsFiles: true,
   },
   {
     name: 'vault-secrets-operator',
@@ -68,7 +71,7 @@ export function addImport(program: Command, context: Context, run: Run): void {
 
 function addTool(
   group: Command,
-  { name, kinds, list, page, defaults }: Definition,
+  { name, kinds, list, page, defaults, mountsFiles }: Definition,
   { context, run }: { readonly context: Context; readonly run: Run },
 ): void {
   const command = withHelp(group.command(name), {
@@ -99,6 +102,8 @@ function addTool(
     command
       .option('--vault-address <url>', 'address of Vault, for objects that name none')
       .option('--region <name>', 'region of AWS, for objects that name none');
+  if (mountsFiles === true)
+    command.option('--mounted-files', 'write files that pods only mount to Secrets too');
   command.action((files: readonly string[], options) =>
     run(async () => importCommand(context, files, { ...options, tool: name })),
   );
@@ -115,6 +120,7 @@ export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
   readonly context?: string;
   readonly vaultAddress?: string;
   readonly region?: string;
+  readonly mountedFiles?: true;
   /** The name of the tool. */
   readonly tool: string;
 }
@@ -143,12 +149,13 @@ export async function importCommand(
       ? await readCurrentCluster(context, tool, options)
       : readObjects(await readFiles(context, files), options.namespace, tool.api);
   const { importVerified } = await import('../../import/verified.ts');
-  const { vaultAddress, region } = options;
+  const { vaultAddress, region, mountedFiles } = options;
   const { result, problems } = await importVerified(tool, objects, {
     ...options,
     defaults: {
       ...(vaultAddress === undefined ? {} : { vaultAddress }),
       ...(region === undefined ? {} : { region }),
+      ...(mountedFiles === undefined ? {} : { mountedFiles }),
     },
   });
   const { group } = tool.api;

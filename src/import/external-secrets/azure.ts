@@ -8,20 +8,7 @@ export function azureStore(azure: Node, context: StoreContext): Store | undefine
   const vaultUrl = azure.text('vaultUrl')?.replace(/\/+$/, '');
   const auth = authOf(azure, context);
   azure.ignore('useAzureSDK');
-  const cloud = azure.text('environmentType') ?? 'PublicCloud';
-  if (!['PublicCloud', 'USGovernmentCloud', 'ChinaCloud'].includes(cloud))
-    notes.lost(
-      `${azure.path}.environmentType`,
-      `secretbridge does not support the cloud ${cloud}; it supports the public cloud, US Government and China, by the vault's address`,
-      'Keep the objects that use it with External Secrets.',
-    );
-  if (azure.has('customCloudConfig'))
-    notes.lost(
-      `${azure.path}.customCloudConfig`,
-      'custom login addresses are not supported',
-      'Keep the objects that use it with External Secrets.',
-    );
-  azure.ignore('customCloudConfig');
+  const authority = authorityOf(azure, notes);
   if (vaultUrl === undefined) {
     notes.lost(`${azure.path}.vaultUrl`, 'is missing', 'Fix the object, and import it again.');
     return undefined;
@@ -52,9 +39,30 @@ export function azureStore(azure: Node, context: StoreContext): Store | undefine
       return undefined;
     },
     searched: name,
-    storeConfigs: () => [{ name, kind: 'azure-key-vault', vaultUrl, auth }],
+    storeConfigs: () => [{ name, kind: 'azure-key-vault', vaultUrl, auth, ...authority }],
   };
 }
+
+/** The address of the vault tells the public cloud, and those of the US government and of China. */
+function authorityOf(azure: Node, notes: StoreContext['notes']): Json {
+  const cloud = azure.text('environmentType') ?? 'PublicCloud';
+  const custom = azure.child('customCloudConfig');
+  // The vault itself names its scope, and resources are not managed.
+  custom?.ignore('keyVaultEndpoint', 'keyVaultDNSSuffix', 'resourceManagerEndpoint');
+  const own = custom?.text('activeDirectoryEndpoint');
+  const authorityHost = own ?? (cloud === 'GermanCloud' ? GERMAN_LOGIN : undefined);
+  const isKnown = ['PublicCloud', 'USGovernmentCloud', 'ChinaCloud'].includes(cloud);
+  if (authorityHost !== undefined) return { authorityHost };
+  if (!isKnown)
+    notes.lost(
+      `${azure.path}.customCloudConfig.activeDirectoryEndpoint`,
+      `is missing, so the login service of the cloud ${cloud} is unknown`,
+      'Fix the object, and import it again.',
+    );
+  return {};
+}
+
+const GERMAN_LOGIN = 'https://login.microsoftonline.de';
 
 function authOf(azure: Node, context: StoreContext): Json {
   const { notes } = context;

@@ -106,7 +106,7 @@ function namingOf(
     if (next === undefined) {
       notes.lost(
         step.path,
-        'renames keys in a way that `rename` does not support: it supports upper and lower case, a prefix, and `_` for invalid characters',
+        'renames keys in a way that `rename` does not support: it supports patterns, then upper or lower case, a prefix, and `_` for invalid characters',
         'List each key under `data`, or change the programs that read the Secret.',
       );
       return undefined;

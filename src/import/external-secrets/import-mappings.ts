@@ -1,21 +1,25 @@
 import { isObject } from '../../core/json.ts';
 import { createNode, type Json, type Node, type Notes } from '../node.ts';
-import { labelOf, type ToolObject } from '../objects.ts';
+import { type ConfigMap, labelOf, type ToolObject } from '../objects.ts';
 import type { Names } from '../store.ts';
 import type { ImportedStores } from './import-stores.ts';
 import { mappingOf } from './mapping.ts';
 import { whereOf } from './namespaces.ts';
+import type { FindConfigMap } from './templates.ts';
 
 export interface ImportContext {
   readonly notes: Notes;
   readonly names: Names;
   readonly stores: ImportedStores;
+  readonly configMaps: readonly ConfigMap[];
+  /** Gets the windows of all mappings. */
+  readonly windows: Json[];
 }
 
 /** Converts an ExternalSecret to one mapping, or to none if no part of it can be converted. */
 export function convertExternalSecret(
   object: ToolObject,
-  { notes, names, stores }: ImportContext,
+  { notes, names, stores, configMaps, windows }: ImportContext,
 ): readonly Json[] {
   const namespace = object.namespace ?? '';
   const mapping = mappingOf(object.spec, {
@@ -24,9 +28,17 @@ export function convertExternalSecret(
     metadata: object,
     secret: object.name,
     where: { namespace },
+    configMap: finderIn(configMaps, [namespace]),
+    windows,
     storeOf: (ref, at) => stores.find(ref, at, { users: [namespace], notes }),
   });
   return mapping === undefined ? [] : [mapping];
+}
+
+/** Finds ConfigMaps in the only namespace of a mapping. */
+function finderIn(configMaps: readonly ConfigMap[], [namespace, ...more]: readonly string[]): FindConfigMap {
+  if (namespace === undefined || more.length > 0) return undefined;
+  return (name) => configMaps.find((one) => one.namespace === namespace && one.name === name);
 }
 
 interface MappingTarget {
@@ -41,7 +53,7 @@ interface MappingTarget {
  */
 export function convertClusterExternalSecret(
   object: ToolObject,
-  { notes, names, stores }: ImportContext,
+  { notes, names, stores, configMaps, windows }: ImportContext,
 ): readonly Json[] {
   const spec = createNode(object.spec, 'spec', notes);
   const inner = object.spec.externalSecretSpec;
@@ -67,6 +79,8 @@ export function convertClusterExternalSecret(
       metadata: metadataParts,
       secret,
       where,
+      configMap: finderIn(configMaps, users),
+      windows,
       storeOf: (ref, at) => stores.find(ref, at, { users, notes }),
     });
     return mapping === undefined ? [] : [mapping];

@@ -1,12 +1,15 @@
+import { append } from '../../core/lists.ts';
 import { isTargetKey } from '../../core/mapping.ts';
 import { createNode, type Json, type Node, type Notes } from '../node.ts';
 import type { ToolObject } from '../objects.ts';
 import type { Store } from '../store.ts';
 import type { Shape } from '../template.ts';
 import { sourceListOf } from './data-from.ts';
-import { sourceOf } from './sources.ts';
+import { type FoundQuery, type Queries, withoutQueries, withQueries } from './queries.ts';
+import { queryOf, sourceOf } from './sources.ts';
 import { lifeOf, withSearches } from './target.ts';
-import { withTemplate } from './templates.ts';
+import { type FindConfigMap, withTemplate } from './templates.ts';
+import { windowsOf } from './windows.ts';
 
 export interface MappingContext {
   readonly name: string;
@@ -16,20 +19,31 @@ export interface MappingContext {
   readonly secret: string;
   /** The field `namespace`, `namespaces` or `namespaceSelector` of the mapping's target. */
   readonly where: Json;
+  readonly configMap: FindConfigMap;
+  /** Gets the windows in which the mapping may change. */
+  readonly windows: Json[];
   /** Finds the store of a reference. Returns `undefined` and adds a note if the store was not converted. */
   readonly storeOf: (ref: Node | undefined, at: string) => Store | undefined;
 }
 
 /** Converts the spec of an ExternalSecret to a mapping, and adds a note for each part that cannot be converted. */
 export function mappingOf(raw: Json, context: MappingContext): Json | undefined {
-  const { name, notes, metadata, where, storeOf } = context;
+  const { name, notes, metadata, where, storeOf, configMap } = context;
   const spec = createNode(raw, 'spec', notes);
-  const { target, template, ...life } = lifeOf(spec, metadata, notes);
+  const { target, template, ...life } = lifeOf(spec, { source: metadata, configMap, notes });
   const secret = spec.child('target')?.text('name') ?? context.secret;
   const defaultStoreRef = spec.child('secretStoreRef');
-  const sources = sourcesOf(spec, { notes, usual: defaultStoreRef, storeOf });
+  const { sources, queries } = sourcesOf(spec, { notes, usual: defaultStoreRef, storeOf });
   const rules = withSearches(spec, life.rules, notes);
-  const shape = template === undefined ? sources : withTemplate(sources, template, notes);
+  const hasTexts = Object.keys(template?.texts ?? {}).length > 0;
+  const plain = (hasTexts ? withoutQueries : withQueries)(sources, queries, notes);
+  const shape = template === undefined ? plain : withTemplate(plain, template, notes);
+  const { namespace, namespaces = [namespace ?? '*'] } = where;
+  const windows = windowsOf(spec, notes);
+  append(
+    context.windows,
+    windows.map((window) => ({ namespaces, mappings: [name], ...window })),
+  );
   spec.finish();
   const { data, dataFrom } = shape;
   if (Object.keys(data).length + dataFrom.length === 0) {
@@ -78,7 +92,10 @@ function storeForEntry(
     : storeOf(defaultStoreRef, 'spec.secretStoreRef');
 }
 
-function sourcesOf(spec: Node, { notes, usual: defaultStoreRef, storeOf }: SourcesContext): Shape {
+function sourcesOf(
+  spec: Node,
+  { notes, usual: defaultStoreRef, storeOf }: SourcesContext,
+): { readonly sources: Shape; readonly queries: Queries } {
   const storeFor = (entry: Node) => storeForEntry(entry, { notes, usual: defaultStoreRef, storeOf });
   // Do not report the default store as unread, even if each source names its own store.
   defaultStoreRef?.ignore('name', 'kind');
@@ -90,6 +107,7 @@ function sourcesOf(spec: Node, { notes, usual: defaultStoreRef, storeOf }: Sourc
     if (sourceList !== undefined) dataFrom.push(sourceList);
   }
   const data = new Map<string, Json>();
+  const queries = new Map<string, FoundQuery>();
   for (const entry of spec.children('data')) {
     const key = entry.text('secretKey') ?? '';
     const ref = entry.child('remoteRef');
@@ -116,18 +134,21 @@ function sourcesOf(spec: Node, { notes, usual: defaultStoreRef, storeOf }: Sourc
       );
       continue;
     }
-    const source = sourceOf(ref, { notes, store });
+    const query = queryOf(ref);
+    const source = sourceOf(ref, { notes, store, query });
     if (data.has(key))
       notes.changed(
         `${entry.path}.secretKey`,
         `\`${key}\` is set twice; the last one counts, as in External Secrets`,
       );
     if (source !== undefined) data.set(key, source);
+    if (query === undefined) queries.delete(key);
+    else queries.set(key, { query, at: `${ref.path}.property` });
   }
   if (dataFrom.length > 1 || (dataFrom.length > 0 && data.size > 0))
     notes.changed(
       'spec.dataFrom',
       'two sources with the same key are an error; in External Secrets the last one counts',
     );
-  return { data: Object.fromEntries(data), dataFrom };
+  return { sources: { data: Object.fromEntries(data), dataFrom }, queries };
 }

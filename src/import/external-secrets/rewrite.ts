@@ -7,6 +7,8 @@ import { parseTemplate } from '../template/parse.ts';
  * a name.
  */
 export interface Naming {
+  /** Patterns of `rename`, which are applied first. */
+  readonly patterns?: readonly { readonly match: string; readonly to: string }[];
   readonly case?: 'upper' | 'lower';
   readonly replace?: { readonly from: string; readonly to: string };
   readonly prefix: string;
@@ -33,18 +35,18 @@ export function rewritten(naming: Naming, step: Node, path: string): Naming | un
   return undefined;
 }
 
-/** Supports only expressions that match whole names, prefixes, invalid characters, or a text. */
+/** Prefers the simple fields of `rename`: for whole names, prefixes, invalid characters, and a text. */
 function byRegExp(naming: Naming, source: string, target: string, path: string): Naming | undefined {
   const capture = /^\^?(.*?)\((\.\*|\.\+)\)\$?$/.exec(source);
   const into = /^((?:[^$]|\$\$)*)\$(?:1|\{1\})$/.exec(target);
   if (capture !== null && into !== null) {
     const stripped = withoutStart(naming, capture[1] ?? '', path);
-    return stripped && withPrefix(stripped, unescapeTarget(into[1] ?? ''));
+    if (stripped !== undefined) return withPrefix(stripped, unescapeTarget(into[1] ?? ''));
   }
   const start = /^\^(.*)$/.exec(source);
   if (start !== null && !target.includes('$')) {
     const stripped = withoutStart(naming, start[1] ?? '', path);
-    return stripped && withPrefix(stripped, target);
+    if (stripped !== undefined) return withPrefix(stripped, target);
   }
   // Without an anchor, the expression could also match later in a name. Treat it as a prefix, because the author almost
   // certainly meant a prefix.
@@ -52,7 +54,15 @@ function byRegExp(naming: Naming, source: string, target: string, path: string):
   // A pattern with `+` replaces several characters by a single `_`, and this has no equivalent.
   if (target === '_' && INVALID_CLASSES.has(source)) return { ...naming, replaceInvalid: true };
   const to = unescapeTarget(target);
-  return to.includes('$') ? undefined : withReplacement(naming, literalOf(source), to);
+  const replacement = to.includes('$') ? undefined : withReplacement(naming, literalOf(source), to);
+  return replacement ?? withPattern(naming, source, target);
+}
+
+/** `rename` applies patterns before everything else, and to names without the search path. */
+function withPattern(naming: Naming, match: string, to: string): Naming | undefined {
+  const { withPath, prefix, replaceInvalid, replace, patterns = [] } = naming;
+  const isFirst = prefix === '' && !replaceInvalid && replace === undefined && naming.case === undefined;
+  return isFirst && !withPath ? { ...naming, patterns: [...patterns, { match, to }] } : undefined;
 }
 
 /** `rename` replaces one text, before it adds the prefix and replaces invalid characters. */
@@ -176,12 +186,13 @@ function applied(naming: Naming, expression: Expression, path: string): Naming |
 
 /** Formats the naming as `rename`. If names still include the search path, the path is appended to the prefix. */
 export function renameOf(
-  { case: letters, replace, prefix, replaceInvalid, withPath }: Naming,
+  { patterns, case: letters, replace, prefix, replaceInvalid, withPath }: Naming,
   path: string,
 ): Json | undefined {
   const cased = letters === 'upper' ? path.toUpperCase() : letters === 'lower' ? path.toLowerCase() : path;
   const fullPrefix = `${prefix}${withPath ? cased : ''}`;
   const rename = {
+    ...(patterns === undefined ? {} : { patterns }),
     ...(letters === undefined ? {} : { case: letters }),
     ...(replace === undefined ? {} : { replace }),
     ...(fullPrefix === '' ? {} : { prefix: fullPrefix }),

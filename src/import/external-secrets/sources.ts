@@ -1,15 +1,18 @@
 import type { Json, Node, Notes } from '../node.ts';
+import { gjsonQuery, type Query } from '../query.ts';
 import type { Store } from '../store.ts';
 
 export interface SourceContext {
   readonly notes: Notes;
   readonly store: Store;
+  /** Takes the value out of a list. It replaces the property. */
+  readonly query?: Query | undefined;
 }
 
 /** Converts a `remoteRef` or `extract` to a source, without `rename`. */
-export function sourceOf(ref: Node, { notes, store }: SourceContext): Json | undefined {
+export function sourceOf(ref: Node, { notes, store, query }: SourceContext): Json | undefined {
   const key = ref.text('key');
-  const property = propertyOf(ref, notes);
+  const property = query === undefined ? propertyOf(ref, notes) : undefined;
   const version = versionOf(ref, store);
   const decode = decodeOf(ref, notes);
   nullBytes(ref, notes);
@@ -27,7 +30,8 @@ export function sourceOf(ref: Node, { notes, store }: SourceContext): Json | und
   const place = store.place(key, notes, `${ref.path}.key`);
   if (place === undefined) return undefined;
   const isCertificate = place.object === 'certificate';
-  if (property === undefined && ref.path.endsWith('remoteRef')) wholeSecret(ref, { notes, store });
+  if (property === undefined && query === undefined && ref.path.endsWith('remoteRef'))
+    wholeSecret(ref, { notes, store });
   return {
     ...place,
     // External Secrets ignores the property of a certificate.
@@ -35,6 +39,14 @@ export function sourceOf(ref: Node, { notes, store }: SourceContext): Json | und
     ...(version === undefined ? {} : { version }),
     ...(decode === undefined ? {} : { decode }),
   };
+}
+
+/** Returns the query in a property. Undefined: it is a name, a path, or something else that has no equivalent. */
+export function queryOf(ref: Node): Query | undefined {
+  const property = ref.text('property');
+  // External Secrets decodes the result of a query. A source decodes the whole value.
+  const isDecoded = (ref.text('decodingStrategy') ?? 'None') !== 'None';
+  return property === undefined || isDecoded ? undefined : gjsonQuery(property);
 }
 
 /**

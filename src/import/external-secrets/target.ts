@@ -2,12 +2,20 @@ import { goDurationMs, refreshText } from '../duration.ts';
 import { metadataOf } from '../metadata.ts';
 import type { Json, Node, Notes } from '../node.ts';
 import type { ToolObject } from '../objects.ts';
+import { type FindConfigMap, type TemplateTexts, templateTexts } from './templates.ts';
 
 /** The rules of a mapping and the settings of its target. The name and the namespace of the target are not included. */
 interface Life {
   readonly target: Json;
   readonly rules: Json;
-  readonly template: Node | undefined;
+  readonly template: { readonly template: Node; readonly texts: TemplateTexts['data'] } | undefined;
+}
+
+interface LifeContext {
+  /** The object with the spec. Without a template, the Secret gets its labels and annotations. */
+  readonly source: Pick<ToolObject, 'labels' | 'annotations'>;
+  readonly configMap: FindConfigMap;
+  readonly notes: Notes;
 }
 
 /** `onSourceMissing` for each `deletionPolicy`. The default policy, `Retain`, needs no setting. */
@@ -19,7 +27,7 @@ const SOURCE_MISSING = new Map([
 const FOREVER = '3650d';
 
 /** Converts `target` and the refresh fields of the spec. */
-export function lifeOf(spec: Node, source: Pick<ToolObject, 'labels' | 'annotations'>, notes: Notes): Life {
+export function lifeOf(spec: Node, { source, configMap, notes }: LifeContext): Life {
   const target = spec.child('target');
   const template = target?.child('template');
   const creation = target?.text('creationPolicy') ?? 'Owner';
@@ -52,11 +60,12 @@ export function lifeOf(spec: Node, source: Pick<ToolObject, 'labels' | 'annotati
       `\`onSourceMissing: ${sourceMissing}\` takes effect once the absence is proved, and large deletions need approval; a source that never existed fails the mapping, unless it is \`optional\`${sourceMissing === 'delete' ? '; while one source remains, all keys stay' : ''}`,
     );
   const type = template?.text('type');
+  const texts = templateTexts(template, configMap, notes);
   return {
-    template,
+    template: template && { template, texts: texts.data },
     target: {
       ...(type === undefined ? {} : { type }),
-      ...targetMetadata(template, source, notes),
+      ...targetMetadata(template, { ...texts, source }, notes),
       ...(target?.flag('immutable') === true ? { immutable: true } : {}),
       ...(isMerge ? { mode: 'merge' } : {}),
     },
@@ -94,14 +103,6 @@ export function withSearches(spec: Node, rules: Json, notes: Notes): Json {
 function refreshOf(spec: Node, notes: Notes): Json {
   const policy = spec.text('refreshPolicy');
   const interval = spec.text('refreshInterval') ?? '1h';
-  if (spec.has('syncWindows')) {
-    spec.ignore('syncWindows');
-    notes.changed(
-      'spec.syncWindows',
-      'is not converted: a detected change is written at once, unless `windows` of the configuration say otherwise',
-      'If the windows matter, write them as `windows`; see docs/how-to/change-windows.md.',
-    );
-  }
   const ms = goDurationMs(interval);
   if (ms === undefined || ms < 0) {
     notes.lost(
@@ -127,11 +128,14 @@ const ESO_NAMES = /^(?:[^/]*\.)?external-secrets\.io\//;
 
 function targetMetadata(
   template: Node | undefined,
-  source: Pick<ToolObject, 'labels' | 'annotations'>,
+  {
+    labels,
+    annotations,
+    source,
+  }: Pick<TemplateTexts, 'labels' | 'annotations'> & Pick<LifeContext, 'source'>,
   notes: Notes,
 ): Json {
-  const metadata = template?.child('metadata');
-  if ((metadata?.list('finalizers').length ?? 0) > 0)
+  if ((template?.child('metadata')?.list('finalizers').length ?? 0) > 0)
     notes.changed(
       'spec.target.template.metadata.finalizers',
       'are not set on the Secret; existing ones stay',
@@ -140,10 +144,6 @@ function targetMetadata(
   const parts =
     template === undefined
       ? { ...source, from: 'metadata' }
-      : {
-          labels: metadata?.templates('labels') ?? {},
-          annotations: metadata?.templates('annotations') ?? {},
-          from: 'spec.target.template.metadata',
-        };
+      : { labels, annotations, from: 'spec.target.template.metadata' };
   return metadataOf({ ...parts, ignored: ESO_NAMES }, notes);
 }

@@ -39,6 +39,7 @@ export const EXTERNAL_SECRETS: Tool = {
 function convert(objects: Objects, { collector, secrets, refused }: ConvertContext): Converted {
   const stores = importStores(objects, secrets, refused.stores);
   const names = createNames();
+  const windows: Json[] = [];
   for (const object of objects.toolObjects) {
     if (object.kind !== 'ExternalSecret' && object.kind !== 'ClusterExternalSecret') continue;
     if (hasOwner(object, objects.toolObjects)) {
@@ -48,7 +49,8 @@ function convert(objects: Objects, { collector, secrets, refused }: ConvertConte
     const notes = createNotes();
     const convertOne =
       object.kind === 'ExternalSecret' ? convertExternalSecret : convertClusterExternalSecret;
-    const mappings = convertOne(object, { notes, names, stores });
+    const { configMaps } = objects;
+    const mappings = convertOne(object, { notes, names, stores, configMaps, windows });
     collector.add(
       object,
       notes,
@@ -61,7 +63,7 @@ function convert(objects: Objects, { collector, secrets, refused }: ConvertConte
     collector.report(object, notes.findings, storeConfigs.map(nameOf));
     append(all, storeConfigs);
   }
-  return { stores: all, access: accessRules(finished) };
+  return { stores: all, access: accessRules(finished), windows };
 }
 
 /** Whether the object was created by a ClusterExternalSecret that is also part of the input. */

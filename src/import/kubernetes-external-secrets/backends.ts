@@ -78,7 +78,11 @@ function awsBackend(
       ? "Give secretbridge's service account the same role."
       : `Let the trust policy of ${role} accept the role of secretbridge.`,
   );
-  const auth = { method: 'default', ...(role === undefined ? {} : { assumeRole: [{ roleArn: role }] }) };
+  // The controller assumes this role first, so that the roles of the objects need to trust only this one.
+  const intermediate = controller.value('AWS_INTERMEDIATE_ROLE_ARN');
+  const roles = role === undefined ? [] : [...(intermediate === undefined ? [] : [intermediate]), role];
+  const assumeRole = roles.map((roleArn) => ({ roleArn }));
+  const auth = { method: 'default', ...(role === undefined ? {} : { assumeRole }) };
   const name = stores.use(() => ({ kind: STORES[kind], ...regionOf(region), auth }), {
     preferred: [kind === 'systemManager' ? 'aws-parameters' : 'aws', region, role?.replace(/^.*\//, '') ?? []]
       .flat()

@@ -1,6 +1,6 @@
 import { isObject } from '../../core/json.ts';
 import { isText, type Json } from '../node.ts';
-import type { Workload } from '../objects.ts';
+import type { Workload } from '../workloads.ts';
 
 /** The settings of the controller, from the environment variables of its workload. */
 export interface ControllerSettings {

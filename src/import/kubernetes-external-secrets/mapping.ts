@@ -40,7 +40,6 @@ export function convertExternalSecret(
     if (!notes.incomplete) notes.lost('spec', 'has no source', FIX);
     return undefined;
   }
-  const interval = Number(controller.value('POLLER_INTERVAL_MILLISECONDS') ?? '0');
   return {
     name: names.take(`${namespace}.${object.name}`, labelOf(object)),
     target: {
@@ -53,9 +52,23 @@ export function convertExternalSecret(
     ...(Object.keys(shape.data).length === 0 ? {} : { data: shape.data }),
     ...(shape.dataFrom.length === 0 ? {} : { dataFrom: shape.dataFrom }),
     ...(shape.template === undefined ? {} : { template: shape.template }),
-    ...(interval >= 250 ? { refresh: refreshText(interval) } : {}),
+    ...refreshOf(controller, notes),
     onConflict: 'adoptAndDropOwner',
   };
+}
+
+/** Returns how often the controller reads a store. */
+function refreshOf(controller: BackendContext['controller'], notes: Notes): Json {
+  if (controller.value('DISABLE_POLLING') !== undefined) {
+    const refresh = refreshText(Number.POSITIVE_INFINITY);
+    notes.changed(
+      'spec',
+      `the controller does not poll (\`DISABLE_POLLING\`): \`refresh: ${refresh}\` reads the store rarely, but a start, a changed mapping, an event or a person still triggers a sync`,
+    );
+    return { refresh };
+  }
+  const interval = Number(controller.value('POLLER_INTERVAL_MILLISECONDS') ?? '0');
+  return interval >= 250 ? { refresh: refreshText(interval) } : {};
 }
 
 function sourcesOf(spec: Node, backend: Backend | undefined, notes: Notes): Shape {

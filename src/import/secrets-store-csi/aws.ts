@@ -1,5 +1,6 @@
 import { assumedRole, ROLE, ROLE_ANNOTATION, regionOf } from '../identity.ts';
 import { createNotes, type Json, type Node } from '../node.ts';
+import { jmesQuery, type Query } from '../query.ts';
 import { objectsInText, type TextItem } from '../yaml-text.ts';
 import { type ClassContext, FIX, flagOf, KEEP, type MountedFile, usersOf } from './files.ts';
 
@@ -99,16 +100,25 @@ function filesOf({ node, notes }: TextItem, { storeOf, translation }: FilesConte
     ...members.map((member): MountedFile => {
       const own = createNotes();
       const name = fileName(member.text('objectAlias') ?? '');
-      const property = propertyOf(member.text('path') ?? '');
+      const path = member.text('path') ?? '';
+      const property = propertyOf(path);
+      const query = property === undefined ? jmesQuery(path) : undefined;
       member.ignore('filePermission');
-      if (property === undefined)
-        own.lost(`${member.path}.path`, 'uses more than names, dots and indexes', KEEP);
-      const isKnown = source !== undefined && property !== undefined;
-      return { name, value: isKnown ? { source: { ...source, property } } : undefined, notes: own };
+      if (property === undefined && query === undefined)
+        own.lost(`${member.path}.path`, 'uses more than names, dots, indexes and one condition', KEEP);
+      return { name, value: source && memberValue(source, { property, query }), notes: own };
     }),
   ];
   node.finish();
   return files;
+}
+
+function memberValue(
+  source: Json,
+  { property, query }: { readonly property: string | undefined; readonly query: Query | undefined },
+): MountedFile['value'] {
+  if (query !== undefined) return { source, query };
+  return property === undefined ? undefined : { source: { ...source, property } };
 }
 
 /** Both stores have a label for the current version, which is the default. */

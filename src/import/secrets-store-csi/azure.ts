@@ -9,7 +9,11 @@ const CLOUDS: Readonly<Record<string, string>> = {
   AZUREUSGOVERNMENT: 'vault.usgovcloudapi.net',
   AZUREUSGOVERNMENTCLOUD: 'vault.usgovcloudapi.net',
   AZURECHINACLOUD: 'vault.azure.cn',
+  AZUREGERMANCLOUD: 'vault.microsoftazure.de',
 };
+
+/** The login service of the one cloud that the address of a vault does not tell. */
+const GERMAN = { authorityHost: 'https://login.microsoftonline.de' };
 
 /** https://azure.github.io/secrets-store-csi-driver-provider-azure/docs/getting-started/usage/ */
 export function azureFiles(parameters: Node, context: ClassContext): readonly MountedFile[] {
@@ -31,7 +35,10 @@ export function azureFiles(parameters: Node, context: ClassContext): readonly Mo
   });
   if (vault === undefined) notes.lost(`${at}.keyvaultName`, 'is missing', FIX);
   const store = stores.use(
-    () => ({ kind: 'azure-key-vault', vaultUrl: `https://${vault}.${suffix ?? CLOUDS.AZURECLOUD}`, auth }),
+    () => ({
+      ...{ kind: 'azure-key-vault', vaultUrl: `https://${vault}.${suffix ?? CLOUDS.AZURECLOUD}`, auth },
+      ...(suffix === CLOUDS.AZUREGERMANCLOUD ? GERMAN : {}),
+    }),
     { preferred: vault ?? 'azure', namespaces: usersOf(context), notes, at },
   );
   return items.flatMap((item) => (store === undefined ? [] : filesOf(item, store)));
@@ -138,18 +145,13 @@ function sourceFor(
 ): MountedFile['value'] {
   if (type === 'secret') {
     if (encoding === 'utf-8') return { source };
-    if (encoding === 'base64') return { source: { ...source, decode: 'base64' } };
+    if (encoding === 'base64' || encoding === 'hex') return { source: { ...source, decode: encoding } };
     notes.lost(`${at}.objectEncoding`, `the encoding ${encoding} is not supported`, KEEP);
     return undefined;
   }
   // The provider writes only the certificate of the server, without its issuers.
   if (type === 'cert') return { source: { ...source, object: 'certificate' }, filters: 'pem_leaf' };
-  if (type === 'key')
-    notes.lost(
-      `${at}.objectType`,
-      'a key is its public JWK in secretbridge; the provider writes it as PEM',
-      'Store the public key as a secret, or read the JWK with `object: key`.',
-    );
-  else notes.lost(`${at}.objectType`, `\`${type}\` is not an object type: use secret, cert or key`, FIX);
+  if (type === 'key') return { source: { ...source, object: 'key' }, filters: 'jwk_public_pem' };
+  notes.lost(`${at}.objectType`, `\`${type}\` is not an object type: use secret, cert or key`, FIX);
   return undefined;
 }

@@ -103,30 +103,31 @@ function nameFor(secret: string, { object }: ClassContext, names: Names): string
 }
 
 /** The driver keeps only the certificates in `tls.crt` and only the key in `tls.key`. */
-function tlsPart(key: string, { source, filters }: KeySource, at: string, notes: Notes): KeySource {
-  if (key === 'tls.crt') return { source, filters: filters ?? 'pem_certificates | join: ""' };
+function tlsPart(key: string, keySource: KeySource, at: string, notes: Notes): KeySource {
+  const { filters } = keySource;
+  if (key === 'tls.crt') return { ...keySource, filters: filters ?? 'pem_certificates | join: ""' };
   if (key === 'tls.key') {
     notes.changed(
       `${at}.key`,
       'the private key keeps its form from the store; the driver writes it as PKCS#1 or SEC 1',
       'If `plan` shows a difference for this key, the same key is written in another form.',
     );
-    return { source, filters: [...(filters === undefined ? [] : [filters]), 'pem_key'].join(' | ') };
+    return { ...keySource, filters: [...(filters === undefined ? [] : [filters]), 'pem_key'].join(' | ') };
   }
   notes.lost(
     `${at}.key`,
     'a Secret of type kubernetes.io/tls from the driver has only tls.crt and tls.key',
     FIX,
   );
-  return { source };
+  return keySource;
 }
 
 /**
- * Reports the files that are in no Secret. The mapping that would write them to a Secret stays a comment, because a
- * Secret that did not exist is visible to more people than a mounted file.
+ * Reports the files that are in no Secret. A Secret that did not exist is visible to more people than a mounted file. So
+ * the mapping that would write them to a Secret stays a comment unless the user asks for it.
  */
 function mountedOnly({ context, names, files, used }: FilesContext): readonly Part[] {
-  const { object, notes, mounts } = context;
+  const { object, notes, mounts, defaults } = context;
   const rest = files.filter(({ name, isImplied }) => !used.has(name) && isImplied !== true);
   const secret = used.size === 0 ? object.name : `${object.name}-files`;
   const replace = 'replace the volume by `secret: { secretName: … }`';
@@ -142,14 +143,35 @@ function mountedOnly({ context, names, files, used }: FilesContext): readonly Pa
     if (value !== undefined && isTargetKey(name.replaceAll('/', '_')))
       keys.set(name.replaceAll('/', '_'), value);
   const what = `${rest.map(({ name }) => `\`${name}\``).join(', ')} ${rest.length === 1 ? 'is' : 'are'} only mounted as ${rest.length === 1 ? 'a file' : 'files'}, in no Secret`;
-  const todo = `If pods may get ${rest.length === 1 ? 'the file' : 'the files'} from a Secret, activate the mapping for the Secret \`${secret}\` at the end of the file, and ${replace} in the pods. Otherwise keep the object with the driver.`;
   const own = createNotes();
-  if (used.size === 0) own.lost('spec.secretObjects', what, todo);
-  else own.changed('spec.secretObjects', what, todo);
+  const isWanted = defaults.mountedFiles === true;
+  noteMounted({ isWanted, isAll: used.size === 0, what, secret, replace, isOne: rest.length === 1 }, own);
   const mapping: Json = {
     name: nameFor(secret, context, names),
     target: { namespace: object.namespace, secret },
     ...keyData(keys, 'spec.parameters.objects', own),
   };
-  return [{ notes: own, mapping, isProposed: true }];
+  return [{ notes: own, mapping, ...(isWanted ? {} : { isProposed: true }) }];
+}
+
+interface Mounted {
+  /** Whether the user asked for Secrets with the mounted files. */
+  readonly isWanted: boolean;
+  /** Whether the class has no other file. */
+  readonly isAll: boolean;
+  readonly what: string;
+  readonly secret: string;
+  readonly replace: string;
+  readonly isOne: boolean;
+}
+
+function noteMounted({ isWanted, isAll, what, secret, replace, isOne }: Mounted, notes: Notes): void {
+  if (isWanted) {
+    const todo = `A Secret is visible to more people than a mounted file. Check who may read Secrets in the namespace, and ${replace} in the pods.`;
+    notes.changed('spec.secretObjects', `${what}; they become the Secret \`${secret}\``, todo);
+    return;
+  }
+  const todo = `If pods may get ${isOne ? 'the file' : 'the files'} from a Secret, import with \`--mounted-files\`, or activate the mapping for the Secret \`${secret}\` at the end of the file, and ${replace} in the pods. Otherwise keep the object with the driver.`;
+  if (isAll) notes.lost('spec.secretObjects', what, todo);
+  else notes.changed('spec.secretObjects', what, todo);
 }

@@ -1,6 +1,6 @@
 import { isObject } from '../../core/json.ts';
 import { isText, type Json } from '../node.ts';
-import type { Workload } from '../objects.ts';
+import type { Workload } from '../workloads.ts';
 
 const DRIVER = 'secrets-store.csi.k8s.io';
 

@@ -138,7 +138,7 @@ function fileOf({ node, notes }: TextItem, storeOf: StoreOf): MountedFile | unde
       'is missing, so the file is the whole answer of Vault with its request id',
       'Name the key, or read all keys with `dataFrom`.',
     );
-  if (!['utf-8', 'base64'].includes(encoding))
+  if (!['utf-8', 'base64', 'hex'].includes(encoding))
     notes.lost(`${at}.encoding`, `the encoding ${encoding} is not supported`, KEEP);
   if (name === undefined) {
     notes.lost(`${at}.objectName`, 'is missing', FIX);
@@ -161,7 +161,7 @@ function fileOf({ node, notes }: TextItem, storeOf: StoreOf): MountedFile | unde
     key: split.key,
     property: key,
     ...(version === undefined ? {} : { version }),
-    ...(encoding === 'base64' ? { decode: 'base64' } : {}),
+    ...(encoding === 'utf-8' ? {} : { decode: encoding }),
   };
   return { name, value: { source }, notes };
 }

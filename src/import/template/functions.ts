@@ -87,6 +87,8 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
     help.note(`\`filterCertChain\` becomes \`${name}\`: the certificates must form one chain${differs}`);
     return piped(required(value), name);
   },
+  jwkPublicKeyPem: filter('jwk_public_pem'),
+  jwkPrivateKeyPem: filter('jwk_private_pem'),
   pkcs12key: ([value], help) => pkcs12(required(value), 'pkcs12_key', help),
   pkcs12keyPass: ([password, value], help) =>
     pkcs12(required(value), `pkcs12_key: ${help.plain(required(password))}`, help),

@@ -45,6 +45,14 @@ export const AzureConfig = z
       })
       .meta({ description: 'Address of the vault.', examples: ['https://contoso.vault.azure.net'] }),
     auth: AzureAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
+    authorityHost: z
+      .url({ protocol: /^https$/, error: 'an address such as https://login.example.com' })
+      .optional()
+      .meta({
+        description:
+          'Address of the login service, for a cloud of your own. Default: that of the cloud of the vault, or AZURE_AUTHORITY_HOST.',
+        examples: ['https://login.local.azurestack.external'],
+      }),
     tls: Tls,
   })
   .meta({ title: 'Azure Key Vault' });

@@ -158,10 +158,11 @@ async function tokenFile(auth: Auth<'workloadIdentity'>, { deps }: Source): Prom
 }
 
 /**
- * Returns the login authority for the vault's cloud. If the vault's address does not tell the cloud, uses
- * AZURE_AUTHORITY_HOST. Azure's workload identity webhook sets this variable to the authority of the cluster's cloud.
+ * Returns the configured login authority, or that of the vault's cloud. If the vault's address does not tell the cloud,
+ * uses AZURE_AUTHORITY_HOST. Azure's workload identity webhook sets this variable to the authority of the cluster's cloud.
  */
 async function authorityHost({ config, deps, identity }: Source): Promise<string> {
+  if (config.authorityHost !== undefined) return config.authorityHost;
   const { hostname } = new URL(config.vaultUrl);
   const sovereign = SOVEREIGN.find(([suffix]) => hostname.endsWith(suffix))?.[1];
   const host = sovereign ?? (await variable('AZURE_AUTHORITY_HOST', deps));

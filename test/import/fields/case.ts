@@ -1,4 +1,4 @@
-import type { Tool } from '../../../src/import/tool.ts';
+import type { Defaults, Tool } from '../../../src/import/tool.ts';
 
 export type FieldOutcome = 'carried' | 'changed' | 'notCarried';
 
@@ -15,6 +15,8 @@ export interface FieldCase {
   readonly base?: readonly object[];
   /** Set if the field has no effect on the Secret, so the configuration is the same without the field. */
   readonly noEffect?: true;
+  /** Options of the command. */
+  readonly defaults?: Defaults;
 }
 
 export interface FieldGroup {

@@ -36,6 +36,42 @@ const uses = external({ data: [ITEM], refreshInterval: '1h' });
 const login = (auth: object) => [vault({ auth }), uses];
 const inAws = (fields: object) => [aws(fields), uses];
 const inAzure = (fields: object) => [azure(fields), uses];
+const APP_ROLE = { path: 'approle', roleId: 'r', secretRef: LOGIN };
+const inBao = (fields: object) => {
+  const settings = {
+    server: 'https://bao.internal:8200',
+    path: 'secret',
+    auth: { appRole: APP_ROLE },
+    ...fields,
+  };
+  return [store('vault', { openBao: settings }), uses];
+};
+const inCloud = (fields: object, addresses: object = {}) => {
+  const activeDirectoryEndpoint = 'https://login.local.azurestack.external';
+  return inAzure({ customCloudConfig: { activeDirectoryEndpoint, ...addresses }, ...fields });
+};
+const windows = (kind: string, window: object = {}) =>
+  spec({ syncWindows: { kind, windows: [{ schedule: '0 22 * * 1-5', duration: '4h', ...window }] } });
+const literal = (from: object) => template({ templateFrom: [from] });
+const configMap = (item: object) => [
+  ...literal({ configMap: { name: 'texts', items: [item] } }),
+  {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'texts', namespace: 'apps' },
+    data: { url: 'pg://{{ .K }}@db', other: 'o{{ .K }}', pairs: 'a: "{{ .K }}"\nb: c\n' },
+  },
+];
+/** A login with a user name and a password. */
+function withPassword(method: string, name: string) {
+  const of = (fields: object) =>
+    login({ [method]: { path: name, username: 'u', secretRef: LOGIN, ...fields } });
+  return [
+    field(`auth.${method}.path`, '`auth.mountPath`', of({ path: 'other' })),
+    field(`auth.${method}.username`, `\`auth\` with \`${name}\``, of({})),
+    field(`auth.${method}.secretRef`, '`auth.password`', of({ secretRef: { ...LOGIN, key: 'p' } })),
+  ].map((one, index) => (index === 1 ? one : { ...one, base: of({}) }));
+}
 const INNER = {
   secretStoreRef: { name: 'vault', kind: 'ClusterSecretStore' },
   refreshInterval: '1h',
@@ -78,9 +114,30 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           spec({ refreshPolicy: 'CreatedOnce' }),
         ),
         changed(
-          'syncWindows',
-          'not read: `windows` of the configuration limits changes',
-          spec({ syncWindows: [{ a: 'b' }] }),
+          'syncWindows.kind: allow',
+          '`windows`, in which the changes of the mapping wait. The store is still read at any time',
+          windows('allow'),
+        ),
+        {
+          ...field(
+            'syncWindows.windows[].schedule',
+            '`allow` of the window',
+            windows('allow', { schedule: '@daily' }),
+          ),
+          base: windows('allow'),
+        },
+        {
+          ...field(
+            'syncWindows.windows[].duration',
+            '`for` of the window',
+            windows('allow', { duration: '2h' }),
+          ),
+          base: windows('allow'),
+        },
+        changed(
+          'syncWindows.kind: deny',
+          'not converted, because `windows` name the times in which changes are allowed',
+          windows('deny'),
         ),
         field('target.name', '`target.secret`', target({ name: 'other' })),
         without(
@@ -124,10 +181,15 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           '`property`, for names, dots and indexes',
           ref({ property: 'a.0.b' }),
         ),
-        lost(
-          'data[].remoteRef.property, with a query',
-          'use a template with `from_json`',
+        changed(
+          'data[].remoteRef.property, with a query for one member',
+          'a template with the filters `where` and `map`',
           ref({ property: 'a.#(b=="c").d' }),
+        ),
+        lost(
+          'data[].remoteRef.property, with modifiers or other queries',
+          'use a template with `from_json`',
+          ref({ property: 'a.#(b%"c*").d' }),
         ),
         field('data[].remoteRef.version', '`version`', ref({ version: '3' })),
         field(
@@ -175,6 +237,30 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           spec({ data: [{ ...ITEM, sourceRef: { generatorRef: { name: 'g' } } }] }),
         ),
         {
+          ...field('dataFrom[].sourceRef.storeRef', 'the store of this source', [
+            vault(),
+            AZURE,
+            external({
+              refreshInterval: '1h',
+              dataFrom: [
+                {
+                  extract: { key: 'a' },
+                  sourceRef: { storeRef: { name: 'azure', kind: 'ClusterSecretStore' } },
+                },
+              ],
+            }),
+          ]),
+          base: [vault(), AZURE],
+        },
+        {
+          ...lost(
+            'dataFrom[].sourceRef.generatorRef',
+            'secretbridge creates no values',
+            from({ sourceRef: { generatorRef: { name: 'g' } } }),
+          ),
+          base: extract({}),
+        },
+        {
           ...field('dataFrom[].extract.key', '`dataFrom` with `key`', extract({ key: 'b' })),
           base: extract({}),
         },
@@ -192,6 +278,30 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
             'dataFrom[].extract.decodingStrategy',
             '`decode`',
             extract({ decodingStrategy: 'Base64' }),
+          ),
+          base: extract({}),
+        },
+        {
+          ...without(
+            'dataFrom[].extract.metadataPolicy: None',
+            'the members of the value',
+            extract({ metadataPolicy: 'None' }),
+          ),
+          base: extract({}),
+        },
+        {
+          ...lost(
+            'dataFrom[].extract.metadataPolicy: Fetch',
+            'tags and metadata are no values',
+            extract({ metadataPolicy: 'Fetch' }),
+          ),
+          base: extract({}),
+        },
+        {
+          ...changed(
+            'dataFrom[].extract.nullBytePolicy',
+            'zero bytes are allowed',
+            extract({ nullBytePolicy: 'Fail' }),
           ),
           base: extract({}),
         },
@@ -221,6 +331,14 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
         },
         {
           ...changed(
+            'dataFrom[].find.nullBytePolicy',
+            'zero bytes are allowed',
+            find({ nullBytePolicy: 'Fail' }),
+          ),
+          base: find({}),
+        },
+        {
+          ...changed(
             'dataFrom[].find.conversionStrategy',
             '`rename` with `invalid: replace`. Unicode becomes an error',
             find({ conversionStrategy: 'Unicode' }),
@@ -236,10 +354,26 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           base: extract({}),
         },
         {
-          ...lost(
+          ...field(
             'dataFrom[].rewrite[].regexp, other expressions',
-            'list each key under `data`',
+            '`rename` with `patterns`',
             extract({}, { rewrite: [{ regexp: { source: '(a)(b)', target: '$2' } }] }),
+          ),
+          base: extract({}),
+        },
+        {
+          ...lost(
+            'dataFrom[].rewrite[].regexp, after a change that `rename` makes later',
+            'list each key under `data`',
+            extract(
+              {},
+              {
+                rewrite: [
+                  { transform: { template: '{{ .value | upper }}' } },
+                  { regexp: { source: '(A)(B)', target: '$2' } },
+                ],
+              },
+            ),
           ),
           base: extract({}),
         },
@@ -290,10 +424,50 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           'a template beside the keys of the sources',
           template({ mergePolicy: 'Merge' }),
         ),
+        field(
+          'template.templateFrom[].literal',
+          '`template`, if each action is a part of one value',
+          literal({ literal: 'a: b\n' }),
+        ),
+        changed(
+          'template.templateFrom[].literal, with actions',
+          '`template`. Each value is a template of its own',
+          literal({ literal: 'a: "{{ .K }}"\n' }),
+        ),
         lost(
-          'template.templateFrom',
+          'template.templateFrom[].literal, with blocks around keys',
           'copy the text to `template.data`',
-          template({ templateFrom: [{ literal: 'a: b' }] }),
+          literal({ literal: '{{ range .K }}a: b{{ end }}' }),
+        ),
+        changed(
+          'template.templateFrom[].configMap.name',
+          '`template`, with a copy of the text',
+          configMap({ key: 'url' }),
+        ),
+        changed(
+          'template.templateFrom[].configMap.items[].key',
+          'the key of the template',
+          configMap({ key: 'other' }),
+        ),
+        changed(
+          'template.templateFrom[].configMap.items[].templateAs',
+          'the key of the template, or the keys in its text',
+          configMap({ key: 'pairs', templateAs: 'KeysAndValues' }),
+        ),
+        lost(
+          'template.templateFrom[].secret',
+          'not read, because the text may be secret',
+          literal({ secret: { name: 't', items: [{ key: 'a' }] } }),
+        ),
+        field(
+          'template.templateFrom[].target: Labels, Annotations',
+          '`target.labels`, `target.annotations`',
+          literal({ literal: 'a: b\n', target: 'Labels' }),
+        ),
+        changed(
+          'template.templateFrom[].valuesDecodingStrategy: Base64',
+          'the filter `base64_decode`',
+          literal({ literal: 'a: "{{ .K }}"\n', valuesDecodingStrategy: 'Base64' }),
         ),
       ],
     },
@@ -322,6 +496,14 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           'namespaceSelector',
           '`target.namespaceSelector`',
           everywhere({ namespaces: [], namespaceSelector: { matchLabels: { a: 'b' } } }),
+        ),
+        field(
+          'namespaceSelector.matchExpressions',
+          '`target.namespaceSelector`',
+          everywhere({
+            namespaces: [],
+            namespaceSelector: { matchExpressions: [{ key: 'a', operator: 'Exists' }] },
+          }),
         ),
         field(
           'namespaceSelectors, that differ in one value',
@@ -454,16 +636,8 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           '`auth` with `jwt`',
           login({ kubernetes: { role: 'r', secretRef: LOGIN } }),
         ),
-        field(
-          'auth.ldap',
-          '`auth` with `ldap`',
-          login({ ldap: { path: 'ldap', username: 'u', secretRef: LOGIN } }),
-        ),
-        field(
-          'auth.userPass',
-          '`auth` with `userpass`',
-          login({ userPass: { path: 'userpass', username: 'u', secretRef: LOGIN } }),
-        ),
+        ...withPassword('ldap', 'ldap'),
+        ...withPassword('userPass', 'userpass'),
         field(
           'auth.jwt.secretRef',
           '`auth` with `jwt`',
@@ -479,13 +653,96 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
             },
           }),
         ),
+        {
+          ...field(
+            'auth.jwt.path',
+            '`auth.mountPath`',
+            login({ jwt: { path: 'oidc', role: 'r', secretRef: LOGIN } }),
+          ),
+          base: login({ jwt: { path: 'jwt', role: 'r', secretRef: LOGIN } }),
+        },
+        {
+          ...field(
+            'auth.jwt.role',
+            '`auth.role`',
+            login({ jwt: { path: 'jwt', role: 's', secretRef: LOGIN } }),
+          ),
+          base: login({ jwt: { path: 'jwt', role: 'r', secretRef: LOGIN } }),
+        },
         changed(
-          'auth.cert',
+          'auth.cert.clientCert, auth.cert.secretRef',
           '`auth` with `cert`, files that you mount',
           login({ cert: { clientCert: LOGIN, secretRef: LOGIN } }),
         ),
-        lost('auth.iam', 'secretbridge has no such login', login({ iam: { role: 'r' } })),
-        lost('auth.gcp', 'secretbridge has no such login', login({ gcp: { role: 'r' } })),
+        {
+          ...field(
+            'auth.cert.path',
+            '`auth.mountPath`',
+            login({ cert: { path: 'tls', clientCert: LOGIN, secretRef: LOGIN } }),
+          ),
+          base: login({ cert: { clientCert: LOGIN, secretRef: LOGIN } }),
+        },
+        {
+          ...field(
+            'auth.cert.vaultRole',
+            '`auth.role`',
+            login({ cert: { vaultRole: 'r', clientCert: LOGIN, secretRef: LOGIN } }),
+          ),
+          base: login({ cert: { clientCert: LOGIN, secretRef: LOGIN } }),
+        },
+        lost(
+          'auth.iam',
+          'secretbridge has no such login, so none of its fields',
+          login({ iam: { role: 'r' } }),
+        ),
+        lost(
+          'auth.gcp',
+          'secretbridge has no such login, so none of its fields',
+          login({ gcp: { role: 'r' } }),
+        ),
+      ],
+    },
+    {
+      title: 'Fields of provider.openBao',
+      base: inBao({}),
+      cases: [
+        field('server', '`address`', inBao({ server: 'https://other.internal:8200' })),
+        field('path', '`mount`', inBao({ path: 'kv' })),
+        field('version', '`kvVersion`', inBao({ version: 'v1' })),
+        field('namespace', '`namespace`', inBao({ namespace: 'team' })),
+        changed('caBundle', '`tls.caFile`, a file that you mount', inBao({ caBundle: 'YQ==' })),
+        changed(
+          'caProvider',
+          '`tls.caFile`, a file that you mount',
+          inBao({ caProvider: { type: 'Secret', name: 'ca', namespace: 'a', key: 'ca' } }),
+        ),
+        field('auth.namespace', '`auth.namespace`', inBao({ auth: { namespace: 'a', appRole: APP_ROLE } })),
+        field('auth.tokenSecretRef', '`auth` with `token`', inBao({ auth: { tokenSecretRef: LOGIN } })),
+        field(
+          'auth.appRole.path',
+          '`auth.mountPath`',
+          inBao({ auth: { appRole: { ...APP_ROLE, path: 'other' } } }),
+        ),
+        field(
+          'auth.appRole.roleId',
+          '`auth.roleId`',
+          inBao({ auth: { appRole: { ...APP_ROLE, roleId: 's' } } }),
+        ),
+        field(
+          'auth.appRole.roleRef',
+          '`auth.roleId`, a reference',
+          inBao({ auth: { appRole: { ...APP_ROLE, roleId: undefined, roleRef: LOGIN } } }),
+        ),
+        field(
+          'auth.appRole.secretRef',
+          '`auth.secretId`',
+          inBao({ auth: { appRole: { ...APP_ROLE, secretRef: { ...LOGIN, key: 'l' } } } }),
+        ),
+        field(
+          'auth.userPass',
+          '`auth` with `userpass`',
+          inBao({ auth: { userPass: { path: 'userpass', username: 'u', secretRef: LOGIN } } }),
+        ),
       ],
     },
     {
@@ -496,6 +753,11 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           'service',
           '`kind` of the store: Secrets Manager or Parameter Store',
           inAws({ service: 'ParameterStore' }),
+        ),
+        lost(
+          'service: CertificateManager',
+          'secretbridge does not read this service',
+          inAws({ service: 'CertificateManager' }),
         ),
         field('region', '`region`', inAws({ region: 'us-east-1' })),
         field('role', '`assumeRole`', inAws({ role: ROLE })),
@@ -649,17 +911,25 @@ export const EXTERNAL_SECRETS_FIELDS: FieldTable = {
           'nothing: the address names the cloud',
           inAzure({ environmentType: 'PublicCloud' }),
         ),
-        lost(
-          'environmentType, other clouds',
-          'their addresses are not supported',
-          inAzure({ environmentType: 'GermanCloud' }),
-        ),
+        field('environmentType: GermanCloud', '`authorityHost`', inAzure({ environmentType: 'GermanCloud' })),
+        {
+          ...without(
+            'environmentType: AzureStackCloud',
+            'nothing: `customCloudConfig` has the address of the login',
+            inCloud({ environmentType: 'AzureStackCloud' }),
+          ),
+          base: inCloud({}),
+        },
         without('useAzureSDK', 'nothing: secretbridge uses the SDK', inAzure({ useAzureSDK: true })),
-        lost(
-          'customCloudConfig',
-          'its addresses are not supported',
-          inAzure({ environmentType: 'AzureStackCloud', customCloudConfig: { a: 'b' } }),
-        ),
+        field('customCloudConfig.activeDirectoryEndpoint', '`authorityHost`', inCloud({})),
+        ...['keyVaultEndpoint', 'keyVaultDNSSuffix', 'resourceManagerEndpoint'].map((name) => ({
+          ...without(
+            `customCloudConfig.${name}`,
+            'nothing: secretbridge needs the addresses of the login and the vault only',
+            inCloud({}, { [name]: 'https://other.local.azurestack.external' }),
+          ),
+          base: inCloud({}),
+        })),
       ],
     },
   ],

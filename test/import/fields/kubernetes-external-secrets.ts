@@ -1,6 +1,7 @@
 import { KUBERNETES_EXTERNAL_SECRETS } from '../../../src/import/kubernetes-external-secrets/tool.ts';
 import { changed, type FieldTable, field, lost, without } from './case.ts';
 
+const ROLE = 'arn:aws:iam::123456789012:role/shop';
 const ITEM = { key: 'shop/db', name: 'password', property: 'password' };
 
 function make(spec: object): object {
@@ -101,7 +102,7 @@ export const KUBERNETES_EXTERNAL_SECRETS_FIELDS: FieldTable = {
         ),
         field('region', '`region`. If it is missing: `--region`', [aws({ region: 'us-west-2' })]),
         changed('roleArn', '`assumeRole`, with the identity of the pod of secretbridge', [
-          aws({ roleArn: 'arn:aws:iam::123456789012:role/shop' }),
+          aws({ roleArn: ROLE }),
         ]),
         { ...field('keyVaultName', '`vaultUrl`', [azure({ keyVaultName: 'fabrikam' })]), base: [azure()] },
         {
@@ -215,6 +216,18 @@ export const KUBERNETES_EXTERNAL_SECRETS_FIELDS: FieldTable = {
       ],
     },
     {
+      title: 'Fields of backends that are not read',
+      isListed: true,
+      base: [aws()],
+      cases: ['projectId', 'keyByName', 'data[].secretType', 'data[].version'].map((name) =>
+        without(name, 'nothing: only the objects of other backends have it', [
+          name.startsWith('data')
+            ? item({ [name.replace('data[].', '')]: '1' })
+            : aws({ [name]: name === 'keyByName' ? true : 'p' }),
+        ]),
+      ),
+    },
+    {
       title: 'Variables of the controller',
       base: [vault(), controller()],
       cases: [
@@ -238,6 +251,17 @@ export const KUBERNETES_EXTERNAL_SECRETS_FIELDS: FieldTable = {
           vault(),
           controller({ POLLER_INTERVAL_MILLISECONDS: '30000' }),
         ]),
+        changed('DISABLE_POLLING', '`refresh: 3650d`. A changed mapping is still read at once', [
+          vault(),
+          controller({ DISABLE_POLLING: 'true' }),
+        ]),
+        {
+          ...field('AWS_INTERMEDIATE_ROLE_ARN', 'the first role of `assumeRole`', [
+            aws({ roleArn: ROLE }),
+            controller({ AWS_INTERMEDIATE_ROLE_ARN: 'arn:aws:iam::123456789012:role/first' }),
+          ]),
+          base: [aws({ roleArn: ROLE }), controller()],
+        },
         {
           ...field('AWS_REGION', '`region`', [
             aws({ region: undefined }),

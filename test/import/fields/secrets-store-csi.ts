@@ -121,6 +121,12 @@ export const SECRETS_STORE_CSI_FIELDS: FieldTable = {
           ]),
           base: [],
         },
+        {
+          ...changed('provider: openbao', 'the same as `provider: vault`', [
+            vault({ spec: { provider: 'openbao' } }),
+          ]),
+          base: [],
+        },
         lost('any other provider', 'secretbridge does not read its store', [
           azure({ spec: { provider: 'gcp' } }),
         ]),
@@ -151,11 +157,14 @@ export const SECRETS_STORE_CSI_FIELDS: FieldTable = {
           'a template with `pem_key`. The driver writes the key as PKCS#1 or SEC 1, secretbridge keeps its form',
           [azure({ secret: { type: 'kubernetes.io/tls', data: [{ objectName: 'pw', key: 'tls.key' }] } })],
         ),
-        lost(
-          'no secretObjects',
-          'pods only mount files. A mapping that would write them to a Secret is a comment at the end of the file',
-          [azure({ spec: { secretObjects: [] } })],
-        ),
+        {
+          ...changed(
+            'no secretObjects',
+            'a mapping for the mounted files, with `--mounted-files`. Otherwise the mapping is a comment at the end of the file',
+            [azure({ spec: { secretObjects: [] } })],
+          ),
+          defaults: { mountedFiles: true },
+        },
       ],
     },
     {
@@ -185,10 +194,13 @@ export const SECRETS_STORE_CSI_FIELDS: FieldTable = {
         field('cloudName', 'the domain of `vaultUrl`: public cloud, US Government, China', [
           azure(parameters({ cloudName: 'AzureUSGovernmentCloud' })),
         ]),
-        lost('cloudName: AzureGermanCloud, AzureStackCloud', 'these clouds are not supported', [
+        field('cloudName: AzureGermanCloud', 'the domain of `vaultUrl`, and `authorityHost`', [
+          azure(parameters({ cloudName: 'AzureGermanCloud' })),
+        ]),
+        lost('cloudName: AzureStackCloud', 'its addresses are in a file of the provider', [
           azure(parameters({ cloudName: 'AzureStackCloud' })),
         ]),
-        lost('cloudEnvFileName', 'addresses of a custom cloud are not supported', [
+        lost('cloudEnvFileName', 'a file of the provider, which the import does not read', [
           azure(parameters({ cloudEnvFileName: '/etc/cloud.json' })),
         ]),
         field('tenantID', '`auth.tenantId`', [azure(parameters({ tenantID: 't-2' }))]),
@@ -235,7 +247,7 @@ export const SECRETS_STORE_CSI_FIELDS: FieldTable = {
         field('objectType: cert', '`object: certificate`, with `pem_leaf` in a template', [
           azure(object({ objectType: 'cert' })),
         ]),
-        lost('objectType: key', 'secretbridge reads a key as its public JWK, not as PEM', [
+        field('objectType: key', '`object: key`, with `jwk_public_pem` in a template', [
           azure(object({ objectType: 'key' })),
         ]),
         field('objectVersion', '`version`', [
@@ -273,9 +285,7 @@ export const SECRETS_STORE_CSI_FIELDS: FieldTable = {
           azure(object({ objectEncoding: 'utf-8' })),
         ]),
         field('objectEncoding: base64', '`decode: base64`', [azure(object({ objectEncoding: 'base64' }))]),
-        lost('objectEncoding: hex', 'secretbridge does not decode hexadecimal text', [
-          azure(object({ objectEncoding: 'hex' })),
-        ]),
+        field('objectEncoding: hex', '`decode: hex`', [azure(object({ objectEncoding: 'hex' }))]),
         without('filePermission', 'nothing: `defaultMode` of a volume sets it', [
           azure(object({ filePermission: '0600' })),
         ]),
@@ -355,9 +365,15 @@ export const SECRETS_STORE_CSI_FIELDS: FieldTable = {
             secret: { data: [{ objectName: 'p', key: 'password' }] },
           }),
         ]),
-        lost('jmesPath[].path, other expressions', 'filters and functions have no equivalent', [
+        field('jmesPath[].path, with a condition', 'a template with the filters `where` and `map`', [
           aws({
-            object: { jmesPath: [{ path: 'users[?name==`a`]', objectAlias: 'p' }] },
+            object: { jmesPath: [{ path: "users[?name=='ann'].password | [0]", objectAlias: 'p' }] },
+            secret: { data: [{ objectName: 'p', key: 'password' }] },
+          }),
+        ]),
+        lost('jmesPath[].path, other expressions', 'functions have no equivalent', [
+          aws({
+            object: { jmesPath: [{ path: 'join(`-`, users[*].name)', objectAlias: 'p' }] },
             secret: { data: [{ objectName: 'p', key: 'password' }] },
           }),
         ]),
@@ -463,9 +479,7 @@ export const SECRETS_STORE_CSI_FIELDS: FieldTable = {
         ]),
         without('encoding: utf-8', 'the value of the store', [vault(object({ encoding: 'utf-8' }))]),
         field('encoding: base64', '`decode: base64`', [vault(object({ encoding: 'base64' }))]),
-        lost('encoding: hex', 'secretbridge does not decode hexadecimal text', [
-          vault(object({ encoding: 'hex' })),
-        ]),
+        field('encoding: hex', '`decode: hex`', [vault(object({ encoding: 'hex' }))]),
         without('filePermission', 'nothing: `defaultMode` of a volume sets it', [
           vault(object({ filePermission: 384 })),
         ]),

@@ -76,6 +76,32 @@ const global = (spec: object, own: object = {}) =>
     }),
     staticSecret(),
   );
+/** A VaultAuthGlobal with another method. */
+const globalOf = (method: string, fields: object) =>
+  global({ defaultAuthMethod: method, defaultMount: undefined, [method]: { role: 'shop', ...fields } });
+/** The fields of a method that logs in with a token of a service account, or with one from a Secret. */
+function ofAccount(method: 'kubernetes' | 'jwt', login: object) {
+  const of = (fields: object) => globalOf(method, { ...login, ...fields });
+  const account = (fields: object) => globalOf(method, fields);
+  return [
+    { ...field(`${method}.mount`, '`auth.mountPath`', of({ mount: 'k-eu' })), base: of({}) },
+    { ...field(`${method}.namespace`, '`auth.namespace`', of({ namespace: 'team' })), base: of({}) },
+    { ...changed(`${method}.params`, 'not sent with the login', of({ params: { a: 'b' } })), base: of({}) },
+    { ...changed(`${method}.headers`, 'not sent', of({ headers: { a: 'b' } })), base: of({}) },
+    changed(`${method}.role`, '`auth.role`', account({ role: 's' })),
+    changed(
+      `${method}.serviceAccount`,
+      'the service account of secretbridge',
+      account({ serviceAccount: 's' }),
+    ),
+    changed(`${method}.audiences`, 'the audience of its token', account({ audiences: ['vault'] })),
+    changed(
+      `${method}.tokenExpirationSeconds`,
+      'nothing: Kubernetes renews the token',
+      account({ tokenExpirationSeconds: 600 }),
+    ),
+  ];
+}
 /** The fields of the secret are left out, because a template could set the key of a field. */
 const ONLY = { excludes: ['.*'] };
 const shared = (spec: object, ref: object = {}, own: object = ONLY) =>
@@ -348,12 +374,12 @@ export const VAULT_SECRETS_OPERATOR_FIELDS: FieldTable = {
         ),
         lost(
           'aws',
-          'secretbridge has no such login',
+          'secretbridge has no such login, so none of its fields',
           login({ method: 'aws', appRole: undefined, aws: { role: 'r' } }),
         ),
         lost(
           'gcp',
-          'secretbridge has no such login',
+          'secretbridge has no such login, so none of its fields',
           login({ method: 'gcp', appRole: undefined, gcp: { role: 'r' } }),
         ),
         without(
@@ -414,10 +440,26 @@ export const VAULT_SECRETS_OPERATOR_FIELDS: FieldTable = {
         field('defaultMount', '`auth.mountPath`', global({ defaultMount: 'approle-us' })),
         changed('params', 'not sent with the login', global({ params: { a: 'b' } })),
         changed('headers', 'not sent', global({ headers: { a: 'b' } })),
-        field(
-          'appRole, jwt and kubernetes',
-          'the same fields as in VaultAuth',
-          global({ appRole: { roleId: 'r-3', secretRef: 'login' } }),
+        field('appRole.roleId', '`auth.roleId`', global({ appRole: { roleId: 'r-3', secretRef: 'login' } })),
+        changed(
+          'appRole.secretRef',
+          '`auth.secretId`, from a copy of this Secret',
+          global({ appRole: { roleId: 'r-1', secretRef: 'other' } }),
+        ),
+        changed(
+          'appRole.secretIDPath',
+          '`auth.secretId`, a file that you mount into the pod of secretbridge',
+          global({ appRole: { roleId: 'r-1', secretIDPath: '/run/id' } }),
+        ),
+        changed(
+          'appRole.params',
+          'not sent with the login',
+          global({ appRole: { roleId: 'r-1', secretRef: 'login', params: { a: 'b' } } }),
+        ),
+        changed(
+          'appRole.headers',
+          'not sent',
+          global({ appRole: { roleId: 'r-1', secretRef: 'login', headers: { a: 'b' } } }),
         ),
         field(
           'appRole.mount',
@@ -429,6 +471,18 @@ export const VAULT_SECRETS_OPERATOR_FIELDS: FieldTable = {
           '`auth.namespace`',
           global({ appRole: { roleId: 'r-1', secretRef: 'login', namespace: 'n' } }),
         ),
+        ...ofAccount('kubernetes', {}),
+        ...ofAccount('jwt', { secretRef: 'token' }),
+        {
+          ...changed(
+            'jwt.secretRef',
+            '`auth.jwt`, from a copy of this Secret',
+            globalOf('jwt', { secretRef: 'token' }),
+          ),
+          base: globalOf('jwt', { serviceAccount: 'web' }),
+        },
+        lost('aws', 'secretbridge has no such login, so none of its fields', globalOf('aws', {})),
+        lost('gcp', 'secretbridge has no such login, so none of its fields', globalOf('gcp', {})),
       ],
     },
     {

@@ -77,6 +77,7 @@ export async function openExternalSecretsCluster(
       migration.allow(
         [
           { apiGroups: ['external-secrets.io'], resources: ['*'], verbs: ['list'] },
+          { apiGroups: [''], resources: ['configmaps'], verbs: ['get'] },
           ...(namespaceLimit === undefined
             ? [{ apiGroups: [''], resources: ['namespaces'], verbs: ['list'] }]
             : []),

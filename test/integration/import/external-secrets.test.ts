@@ -15,6 +15,8 @@ const COUNT = 30;
 
 interface Case {
   readonly spec: (key: string) => object;
+  /** Default: `FIELDS`. */
+  readonly fields?: Readonly<Record<string, unknown>>;
   /** The Secret data that the External Secrets Operator would create from `FIELDS`. */
   readonly data: Readonly<Record<string, string>>;
 }
@@ -56,12 +58,80 @@ const CASES: readonly Case[] = [
       auth: Buffer.from('x:{"password":"p@ss w/rd","pem":"LQo=","user":"ann"}').toString('base64'),
     },
   },
+  {
+    spec: (key) => ({
+      dataFrom: [{ extract: { key } }],
+      syncWindows: { kind: 'allow', windows: [{ schedule: '* * * * *', duration: '1h' }] },
+      target: {
+        template: {
+          templateFrom: [
+            {
+              configMap: {
+                name: 'texts',
+                items: [{ key: 'url' }, { key: 'pairs', templateAs: 'KeysAndValues' }],
+              },
+            },
+            { literal: 'role: "admin of {{ .user }}"\n' },
+            { literal: 'team: shop\n', target: 'Labels' },
+          ],
+        },
+      },
+    }),
+    data: { url: 'pg://ann@h', login: 'ANN', text: 'p@ss w/rd\n', role: 'admin of ann' },
+  },
+  {
+    spec: (key) => ({
+      dataFrom: [
+        {
+          extract: { key },
+          rewrite: [
+            { regexp: { source: '^db-(\\w+)-(\\w+)$', target: '$2.$1' } },
+            { transform: { template: '{{ .value | upper }}' } },
+          ],
+        },
+      ],
+    }),
+    fields: { 'db-name-main': 'a', 'db-user-main': 'b', other: 'c' },
+    data: { 'MAIN.NAME': 'a', 'MAIN.USER': 'b', OTHER: 'c' },
+  },
+  {
+    spec: (key) => ({
+      data: [
+        { secretKey: 'HOST', remoteRef: { key, property: 'hosts.#(role=="reader").name' } },
+        { secretKey: 'NAMES', remoteRef: { key, property: 'hosts.#.name' } },
+      ],
+    }),
+    fields: {
+      hosts: [
+        { role: 'writer', name: 'db-0' },
+        { role: 'reader', name: 'db-1' },
+      ],
+    },
+    data: { HOST: 'db-1', NAMES: '["db-0","db-1"]' },
+  },
 ];
 
+/** The ConfigMap with templates. */
+const TEXTS = {
+  url: 'pg://{{ .user }}@h',
+  pairs: 'login: "{{ .user | upper }}"\ntext: |\n  {{ .password }}\n',
+};
+
 async function fill(cluster: ExternalSecretsCluster): Promise<void> {
+  await cluster.post(`/api/v1/namespaces/${cluster.namespace}/configmaps`, {
+    metadata: { name: 'texts' },
+    data: TEXTS,
+  });
   for (let index = 0; index < COUNT; index += 1) {
-    const { spec, data } = CASES[index % CASES.length] ?? { spec: () => ({}), data: {} };
-    await cluster.vault.put(`app-${index}`, FIELDS);
+    const {
+      spec,
+      data,
+      fields = FIELDS,
+    }: Case = CASES[index % CASES.length] ?? {
+      spec: () => ({}),
+      data: {},
+    };
+    await cluster.vault.put(`app-${index}`, fields);
     await cluster.createExternalSecret(`app-${index}`, spec(`${cluster.vault.prefix}/app-${index}`), data);
   }
 }

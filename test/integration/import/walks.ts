@@ -5,6 +5,7 @@ import type { Tool } from '../../../src/import/tool.ts';
 import { VAULT_SECRETS_OPERATOR } from '../../../src/import/vault-secrets-operator/tool.ts';
 import { type Migration, secretsPath } from './migration.ts';
 
+const BYTES = 'ü✓ and a line\n';
 export const FIELDS = { user: 'ann', password: 'p@ss w/rd', port: '5432' };
 
 /** The move from one tool: its objects, and the Secrets that it would have created. */
@@ -135,11 +136,12 @@ const CSI: Walk = {
   async arrange(migration) {
     const { namespace, vault, post } = migration;
     const { api } = SECRETS_STORE_CSI;
-    await vault.put('db', FIELDS);
+    await vault.put('db', { ...FIELDS, hex: Buffer.from(BYTES).toString('hex') });
     const path = `secret/data/${vault.prefix}/db`;
     const objects = [
       `- { objectName: pw, secretPath: "${path}", secretKey: password }`,
       `- { objectName: user, secretPath: "${path}", secretKey: user }`,
+      `- { objectName: bytes, secretPath: "${path}", secretKey: hex, encoding: hex }`,
     ].join('\n');
     await post(pathOf(api, 'SecretProviderClass', namespace), {
       apiVersion: `${api.group}/v1`,
@@ -150,6 +152,7 @@ const CSI: Walk = {
         parameters: { roleName: 'shop', objects },
         secretObjects: [
           { secretName: 'db', type: 'Opaque', data: [{ objectName: 'pw', key: 'password' }] },
+          { secretName: 'bytes', type: 'Opaque', data: [{ objectName: 'bytes', key: 'bytes' }] },
           { secretName: 'names', type: 'Opaque', data: [{ objectName: 'user', key: 'USER' }] },
         ],
       },
@@ -169,7 +172,8 @@ const CSI: Walk = {
     const managed = { 'secrets-store.csi.k8s.io/managed': 'true' };
     await createSecret(migration, 'db', { data: { password: FIELDS.password }, owner, labels: managed });
     await createSecret(migration, 'names', { data: { USER: FIELDS.user }, owner, labels: managed });
-    return { secrets: ['db', 'names'], owners: [`${replicaSets}/web`] };
+    await createSecret(migration, 'bytes', { data: { bytes: BYTES }, owner, labels: managed });
+    return { secrets: ['bytes', 'db', 'names'], owners: [`${replicaSets}/web`] };
   },
 };
 

@@ -131,14 +131,15 @@ describe('the login methods of Key Vault', () => {
 
 describe('the Azure cloud', () => {
   it.each([
-    ['https://contoso.vault.azure.cn', 'login.chinacloudapi.cn'],
-    ['https://contoso.vault.usgovcloudapi.net', 'login.microsoftonline.us'],
-  ])('chooses the login authority of the Azure cloud of %s', async (vaultUrl, host) => {
+    ['https://contoso.vault.azure.cn', {}, 'login.chinacloudapi.cn'],
+    ['https://contoso.vault.usgovcloudapi.net', {}, 'login.microsoftonline.us'],
+    ['https://contoso.vault.azure.cn', { authorityHost: 'https://login.example.com' }, 'login.example.com'],
+  ])('chooses the login authority of the Azure cloud of %s with %j', async (vaultUrl, more, host) => {
     const { makeCredential } = await import('../../../src/providers/azure-key-vault/credential.ts');
     const identity = await import('@azure/identity');
     const { testDeps } = await import('../../conformance/provider-deps.ts');
     const env = { CLIENT_SECRET, AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.com' };
-    const config = AzureConfig.parse({ kind: 'azure-key-vault', vaultUrl, ...BY_SECRET });
+    const config = AzureConfig.parse({ kind: 'azure-key-vault', vaultUrl, ...BY_SECRET, ...more });
     const hosts: string[] = [];
     const httpClient = {
       sendRequest: (request: { url: string }) => {
