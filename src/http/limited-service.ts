@@ -60,6 +60,11 @@ export function limitService(
       onMapping(name, () => service.unpin(name, request, limitedBy(by), requestId)),
     release: async (id, by, requestId) =>
       limits.syncAnswer(await onAll(() => service.release(id, limitedBy(by), requestId))),
+    async plan(namespace, by, requestId) {
+      if (!namespaces.has(namespace)) return { namespace, changes: 0, targets: [] };
+      const answer = await service.plan(namespace, limitedBy(by), requestId);
+      return { ...answer, targets: limits.targets(answer.targets) };
+    },
     orphans: async (by, requestId) =>
       limits.orphans(await onAll(() => service.orphans(limitedBy(by), requestId))),
     approvals: async () => limits.targets(await service.approvals()),

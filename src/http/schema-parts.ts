@@ -37,3 +37,15 @@ export const pinned = {
   ...integer,
   description: 'The sequence of the record whose source versions the target is pinned to.',
 } as const;
+
+/** The targets that an answer about orphans leaves out. */
+export const skipped = {
+  waiting: {
+    ...list(object({ ...target, until: object({ namespace: text, secret: text }) })),
+    description: 'Targets that are kept until their mapping has created the replacement.',
+  },
+  unseen: {
+    ...list(object({ what: text, code: text })),
+    description: 'Targets or namespaces that could not be read, and may hold orphans.',
+  },
+} as const;

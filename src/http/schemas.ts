@@ -1,6 +1,7 @@
 import { RUN_OUTCOMES } from '../core/target.ts';
 import { changeSchemas } from './change-schemas.ts';
 import { pictureSchemas } from './picture-schemas.ts';
+import { planSchemas } from './plan-schemas.ts';
 import { recordSchemas } from './record-schemas.ts';
 import {
   boolean,
@@ -13,6 +14,7 @@ import {
   oneOf,
   pinned,
   reference,
+  skipped,
   target,
   text,
 } from './schema-parts.ts';
@@ -21,18 +23,6 @@ import { signInSchemas } from './sign-in-schemas.ts';
 
 // The JSON Schemas of API responses, which are only used for the OpenAPI document. Fields may be added, but never
 // renamed.
-
-/** The targets that an answer about orphans leaves out. */
-const skipped = {
-  waiting: {
-    ...list(object({ ...target, until: object({ namespace: text, secret: text }) })),
-    description: 'Targets that are kept until their mapping has created the replacement.',
-  },
-  unseen: {
-    ...list(object({ what: text, code: text })),
-    description: 'Targets or namespaces that could not be read, and may hold orphans.',
-  },
-} as const;
 
 export const SCHEMAS = {
   Error: object(
@@ -51,6 +41,7 @@ export const SCHEMAS = {
   ...serviceSchemas,
   ...signInSchemas,
   ...recordSchemas,
+  ...planSchemas,
   ...changeSchemas,
   ...pictureSchemas,
   RunTarget: object(
@@ -68,18 +59,6 @@ export const SCHEMAS = {
   }),
   ApproveAnswer: extended('SyncAnswer', { approval: reference('Approval') }),
   PruneAnswer: extended('SyncAnswer', skipped, Object.keys(skipped)),
-  LeftAnswer: object(
-    {
-      changes: integer,
-      targets: list(object({ ...target, action: oneOf(['delete']), keys: list(reference('Key')) })),
-      held: {
-        ...list(reference('Held')),
-        description: 'Always empty in a listing: only deletions can be held.',
-      },
-      ...skipped,
-    },
-    Object.keys(skipped),
-  ),
   Accepted: object({
     requestId: text,
     targets: { ...integer, description: 'The number of targets that are checked because of this event.' },

@@ -116,7 +116,7 @@ export class ReadRecorder {
   /** Queries the audit only if this process does not know the latest read for certain. */
   async #previousRead(
     source: StoreRef,
-    { read, createdAt, lookup }: Pick<FoundDetails, 'read' | 'lookup'> & Pick<FoundRead, 'createdAt'>,
+    { read, createdAt, lookup }: PreviousReadQuery,
   ): Promise<PreviousRead> {
     const { version, after } = read;
     const known = lookup?.compare(read, createdAt);
@@ -238,6 +238,11 @@ interface FoundDetails {
   readonly read: KnownRead;
   readonly lookup: ReadLookup | undefined;
   readonly tookMs: number;
+}
+
+interface PreviousReadQuery extends Pick<FoundDetails, 'read' | 'lookup'> {
+  /** When the store made the version, if it says so. */
+  readonly createdAt: number | undefined;
 }
 
 /** The latest recorded read of a source. */

@@ -219,6 +219,13 @@ export interface LoopState {
   readonly stalled: boolean;
 }
 
+/** What a run of the targets of one namespace would change. `changes` is the number of targets that would change. */
+export interface PlanAnswer extends Pick<OrphansAnswer, 'changes'> {
+  readonly namespace: string;
+  readonly targets: readonly (OrphansAnswer['targets'][number] &
+    Partial<Pick<TargetStatus, 'code' | 'message' | 'remedy' | 'pinned'>> & { readonly how?: string })[];
+}
+
 /** The running service, as the HTTP API uses it. */
 export interface Service {
   status(): Promise<Status>;
@@ -254,6 +261,8 @@ export interface Service {
   ): Promise<SyncAnswer | undefined>;
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
+  /** Returns what a run of each target of a namespace would change now, without deletions of orphans. */
+  plan(namespace: string, by: Requester, requestId: string): Promise<PlanAnswer>;
   /** Returns the orphaned targets: those that no mapping wants. */
   orphans(by: Requester, requestId: string): Promise<OrphansAnswer>;
   /** Deletes the orphaned targets. The brake applies as for all other deletions. */

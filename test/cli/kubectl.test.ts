@@ -30,6 +30,24 @@ const STATUS = {
     { mapping: 'other.x', namespace: 'other', secret: 'x', state: 'failed', ...NEVER, code: 'TIMEOUT' },
   ],
 };
+const PLAN = {
+  namespace: 'shop',
+  changes: 1,
+  targets: [
+    {
+      ...{ mapping: 'shop.db', namespace: 'shop', secret: 'db', action: 'update' },
+      keys: [{ name: 'PASSWORD', action: 'change', before: 'k:1', after: 'k:2' }],
+    },
+    {
+      ...{ mapping: 'shop.api', namespace: 'shop', secret: 'api', action: 'refuse', keys: [] },
+      ...{ code: 'NOT_OWNED', message: 'shop/api: a Secret with this name exists', remedy: 'Adopt it.' },
+    },
+    {
+      ...{ mapping: 'shop.new', namespace: 'shop', secret: 'new', action: 'fail', keys: [] },
+      ...{ code: 'FROM_THE_FUTURE', message: 'a new problem' },
+    },
+  ],
+};
 const RECORD = {
   ...{
     sequence: 7,
@@ -59,6 +77,8 @@ async function runKubectl(...args: readonly string[]): Promise<Result> {
   await using bench = await openBench();
   await using service = await openService({
     'GET /api/v1/status': { body: STATUS },
+    'GET /api/v1/plan?namespace=shop': { body: PLAN },
+    'GET /api/v1/plan?namespace=quiet': { body: { namespace: 'quiet', changes: 0, targets: [] } },
     'GET /api/v1/mappings/shop.db': { body: { mapping: 'shop.db', sources: [{ store: 's', key: 'k' }] } },
     'GET /api/v1/audit/records?mapping=shop.db&namespace=shop&limit=5': { body: { records: [RECORD] } },
     'GET /api/v1/audit/records?namespace=shop&limit=20': { body: { records: [RECORD] } },
@@ -82,11 +102,18 @@ describe('the commands of the kubectl plugin', () => {
     });
   });
 
-  it('`plan` leaves out what is in sync', async () => {
+  it('`plan` shows what the service would change, as `secretbridge plan` does', async () => {
+    const { code, stdout, stderr } = await runKubectl('plan', '-n', 'shop');
+    expect(code).toBe(4);
+    expect(stdout).toContain('PASSWORD');
+    expect(stdout).toContain('Adopt it.');
+    expect(stdout).toContain('FROM_THE_FUTURE: a new problem');
+    expect(stdout).toContain('Plan for 3 targets: 1 to update, 1 refused, 1 failing.');
+    expect(stderr).toContain('line 3, column 5: CONFIG_INVALID: bad');
     const { json } = await runKubectl('plan', '-n', 'shop', '--output', 'json');
-    expect(json).toMatchObject({ targets: [{ mapping: 'shop.api' }] });
-    const { code, stdout } = await runKubectl('plan', '-n', 'quiet');
-    expect([code, stdout]).toEqual([0, 'No change waits in the namespace quiet.\n']);
+    expect(json).toMatchObject({ changes: 1, targets: [{ mapping: 'shop.db', action: 'update' }, {}, {}] });
+    const quiet = await runKubectl('plan', '-n', 'quiet');
+    expect([quiet.code, quiet.stdout]).toEqual([0, 'Plan for 0 targets: nothing to do.\n']);
   });
 
   it('`explain` finds a mapping by the name in its ConfigMap', async () => {

@@ -46,6 +46,7 @@ const ROUTES = [
   ['GET', '/api/v1/graph', 'viewer'],
   ['GET', '/api/v1/stream', 'viewer'],
   ['GET', '/api/v1/prune', 'viewer'],
+  ['GET', '/api/v1/plan', 'viewer'],
   ['POST', '/api/v1/prune', 'operator'],
 ] as const;
 

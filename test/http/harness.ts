@@ -223,6 +223,10 @@ function fakeService(calls: { what: string; by: Requester; requestId: string }[]
       calls.push({ what: `release ${id}`, by, requestId });
       return done(requestId);
     },
+    async plan(namespace, by, requestId) {
+      calls.push({ what: `plan ${namespace}`, by, requestId });
+      return { namespace, changes: 0, targets: [] };
+    },
     orphans: async () => ORPHANS,
     async prune(by, requestId) {
       calls.push({ what: 'prune', by, requestId });

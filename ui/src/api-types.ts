@@ -149,6 +149,17 @@ export interface paths {
          */
         post: operations["prune"];
     };
+    "/api/v1/plan": {
+        parameters: {
+            query?: never;
+        };
+        /**
+         * Show what a run of the targets of a namespace would change now, without deletions of targets that no mapping wants. The service makes one plan at a time, and answers requests within 15 seconds with the same plan.
+         * @description Requires the role viewer.
+         */
+        get: operations["planNamespace"];
+        post?: never;
+    };
     "/api/v1/approvals": {
         parameters: {
             query?: never;
@@ -854,6 +865,54 @@ export interface components {
             unchecked: number;
             unverifiable?: number;
         };
+        Plan: {
+            namespace: string;
+            /** @description The number of targets that would change. */
+            changes: number;
+            targets: {
+                mapping: string;
+                namespace: string;
+                secret: string;
+                /** @enum {string} */
+                action: "create" | "update" | "delete" | "unchanged" | "refuse" | "hold" | "fail";
+                /** @enum {string} */
+                how?: "adopt" | "recreate" | "merge";
+                code?: string;
+                message?: string;
+                remedy?: string;
+                keys: components["schemas"]["Key"][];
+                /** @description The sequence of the record whose source versions the target is pinned to. */
+                pinned?: number;
+            }[];
+        };
+        LeftAnswer: {
+            changes: number;
+            targets: {
+                mapping: string;
+                namespace: string;
+                secret: string;
+                /** @enum {string} */
+                action: "delete";
+                keys: components["schemas"]["Key"][];
+            }[];
+            /** @description Always empty in a listing: only deletions can be held. */
+            held: components["schemas"]["Held"][];
+            /** @description Targets that are kept until their mapping has created the replacement. */
+            waiting?: {
+                mapping: string;
+                namespace: string;
+                secret: string;
+                until: {
+                    namespace: string;
+                    secret: string;
+                };
+            }[];
+            /** @description Targets or namespaces that could not be read, and may hold orphans. */
+            unseen?: {
+                what: string;
+                code: string;
+            }[];
+        };
         Cause: {
             /** @enum {string} */
             kind: "schedule" | "event" | "drift" | "person" | "configuration" | "recovery" | "unknown";
@@ -1170,34 +1229,6 @@ export interface components {
                 code: string;
             }[];
         };
-        LeftAnswer: {
-            changes: number;
-            targets: {
-                mapping: string;
-                namespace: string;
-                secret: string;
-                /** @enum {string} */
-                action: "delete";
-                keys: components["schemas"]["Key"][];
-            }[];
-            /** @description Always empty in a listing: only deletions can be held. */
-            held: components["schemas"]["Held"][];
-            /** @description Targets that are kept until their mapping has created the replacement. */
-            waiting?: {
-                mapping: string;
-                namespace: string;
-                secret: string;
-                until: {
-                    namespace: string;
-                    secret: string;
-                };
-            }[];
-            /** @description Targets or namespaces that could not be read, and may hold orphans. */
-            unseen?: {
-                what: string;
-                code: string;
-            }[];
-        };
         Accepted: {
             requestId: string;
             /** @description The number of targets that are checked because of this event. */
@@ -1472,6 +1503,22 @@ export interface operations {
             200: {
                 content: {
                     "application/json": components["schemas"]["PruneAnswer"];
+                };
+            };
+        };
+    };
+    planNamespace: {
+        parameters: {
+            query: {
+                /** @description The namespace. */
+                namespace: string;
+            };
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                content: {
+                    "application/json": components["schemas"]["Plan"];
                 };
             };
         };

@@ -5,12 +5,12 @@ import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode, UsageError } from '../errors.ts';
 import { nonEmpty, outputOption, positiveInteger, type Run, withServer } from '../options.ts';
-import { type Held, StatusAnswer, type StatusTarget } from '../service/answers.ts';
+import { type Held, PlanAnswer, StatusAnswer, type StatusTarget } from '../service/answers.ts';
 import type { Client } from '../service/client.ts';
 import { safeText } from '../service/error.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { NEEDS_PERSON, RETRYABLE, withHelp } from '../texts/help.ts';
-import { count, type Paint, print, printErrorHint, table } from '../texts/output.ts';
+import { count, type Paint, print, printErrorHint, printNotice, table } from '../texts/output.ts';
 import { listText } from '../texts/record.ts';
 import { needsNoAction } from '../texts/status.ts';
 
@@ -30,7 +30,7 @@ export function addKubectl(program: Command, context: Context, run: Run): void {
   sub(kubectl, 'status', 'Show the ConfigMaps and Secrets of a namespace.').action((options: Options) =>
     run(async () => statusCommand(context, options)),
   );
-  sub(kubectl, 'plan', 'Show the changes that wait: for a person, a window, or a correction.').action(
+  sub(kubectl, 'plan', 'Show what the service would change now, and what waits for a person.').action(
     (options: Options) => run(async () => planCommand(context, options)),
   );
   sub(kubectl, 'explain', 'Explain the state of a mapping, with its last records.')
@@ -49,7 +49,12 @@ function sub(kubectl: Command, name: string, description: string): Command {
   const example = `kubectl secretbridge ${name}${name === 'explain' ? ' payments-db' : ''} --namespace shop`;
   const added = withHelp(kubectl.command(name), {
     examples: [example],
-    exits: [[0, 'everything is in sync'], RETRYABLE, NEEDS_PERSON],
+    exits: [
+      [0, name === 'plan' ? 'nothing would change' : 'everything is in sync'],
+      ...(name === 'plan' ? [[2, 'there are changes to make'] as const] : []),
+      RETRYABLE,
+      NEEDS_PERSON,
+    ],
     see: SEE,
   })
     .description(description)
@@ -119,17 +124,14 @@ function statusCommand(context: Context, options: Options): Promise<number> {
 
 function planCommand(context: Context, options: Options): Promise<number> {
   return withService(context, options, async (client, namespace) => {
-    const all = await statusOf(client, namespace);
-    const waiting = { ...all, targets: all.targets.filter((target) => !needsNoAction(target)), warnings: [] };
-    const isEmpty = waiting.targets.length + waiting.held.length === 0 && !waiting.includes.some(isBroken);
-    print(context, options.output, {
-      data: { namespace, targets: waiting.targets, held: waiting.held },
-      human: (paint) =>
-        isEmpty
-          ? `No change waits in the namespace ${safeText(namespace)}.`
-          : namespaceText(namespace, waiting, paint),
-    });
-    return codeOf(waiting);
+    const [{ includes, held }, plan] = await Promise.all([
+      statusOf(client, namespace),
+      client.get(`/api/v1/plan?namespace=${encodeURIComponent(namespace)}`, PlanAnswer),
+    ]);
+    const broken = includes.filter(isBroken);
+    for (const line of problemTexts(broken)) printNotice(context, line.trim());
+    const { printNamespacePlan } = await import('./kubectl-plan.ts');
+    return printNamespacePlan(context, options, { plan, held, isBroken: broken.length > 0 });
   });
 }
 

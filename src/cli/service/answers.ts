@@ -126,6 +126,20 @@ export const OrphansAnswer = SkippedOrphans.extend({
 });
 export type OrphansAnswer = z.output<typeof OrphansAnswer>;
 
+export const PlanAnswer = z.looseObject({
+  namespace: z.string(),
+  changes: z.number(),
+  targets: z.array(
+    Target.extend({
+      action: z.enum(['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail']),
+      how: z.enum(['adopt', 'recreate', 'merge']).optional(),
+      keys: z.array(PlannedKey),
+      pinned: z.number().optional(),
+    }),
+  ),
+});
+export type PlanAnswer = z.output<typeof PlanAnswer>;
+
 export const PruneResult = SyncResult.extend(SkippedOrphans.shape);
 export type PruneResult = z.output<typeof PruneResult>;
 

@@ -61,6 +61,7 @@ export function serviceOf(opened: OpenedParts): Service {
     rollback: async (...args) => service().rollback(...args),
     unpin: async (...args) => service().unpin(...args),
     release: async (...args) => service().release(...args),
+    plan: async (...args) => service().plan(...args),
     orphans: async (...args) => service().orphans(...args),
     prune: async (...args) => service().prune(...args),
     approvals: async () => service().approvals(),

@@ -37,6 +37,7 @@ import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
 import { actorOf, commandContext, mayUse, ServiceApprovals } from './approvals.ts';
 import { createAuditStatus, QUERY_TIMEOUT_MS } from './audit-trust.ts';
 import { auditWarnings, type ChainState } from './audit-warnings.ts';
+import { NamespacePlans } from './namespace-plans.ts';
 import { type Notifications, notifyStatus } from './notifications.ts';
 import { clusterState, stateOf, storeStatuses, unverifiableCount } from './part-states.ts';
 import { requireAgreement } from './presence.ts';
@@ -72,6 +73,7 @@ export class RunningService implements Service {
   readonly #auditStatus: () => Promise<Status['audit']>;
   readonly #kept: KeptTargets;
   readonly #approvals: ServiceApprovals;
+  readonly #plans: NamespacePlans;
 
   constructor(app: App, controller: Controller, options: RunningServiceDeps) {
     this.#app = app;
@@ -80,6 +82,7 @@ export class RunningService implements Service {
     this.#auditStatus = createAuditStatus(app, controller);
     this.#kept = new KeptTargets(app);
     this.#approvals = new ServiceApprovals(app, this);
+    this.#plans = new NamespacePlans(app);
     // Start the search, so that the first answer contains its result.
     this.#kept.rows();
   }
@@ -123,6 +126,8 @@ export class RunningService implements Service {
   mapping(name: string): MappingStatus | undefined {
     return this.mappings().find(({ mapping }) => mapping === name);
   }
+
+  readonly plan: Service['plan'] = (...request) => this.#plans.plan(...request);
 
   held(): readonly HeldStatus[] {
     return heldStatuses({ states: this.#controller.states, idOf: (state) => heldId(this.#app, state) });

@@ -12,6 +12,7 @@ import { addHistoryRoutes } from './history.ts';
 import { addMappingRoutes } from './mappings.ts';
 import { addPage } from './page.ts';
 import { addPictureRoutes } from './pictures.ts';
+import { addPlanRoute } from './plan.ts';
 import { addReviewRoutes } from './review.ts';
 import { addSignInRoutes } from './sign-in.ts';
 import { addHealthRoutes, addMetricsRoute, addStatusRoutes } from './status.ts';
@@ -28,6 +29,7 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   addHeldRoutes(app);
   addBulkReleaseRoute(app);
   addPruneRoutes(app);
+  addPlanRoute(app);
   addApprovalRoutes(app);
   addAuditRoutes(app, deps);
   addReviewRoutes(app, deps);
