@@ -203,7 +203,13 @@ export function secretRefsOf(config: object): readonly string[] {
 }
 
 /** Sections that contain no credentials, and may be long. */
-const WITHOUT_CREDENTIALS: ReadonlySet<string> = new Set(['mappings', 'bounds', 'includes', 'configMapOf']);
+const WITHOUT_CREDENTIALS: ReadonlySet<string> = new Set([
+  'mappings',
+  'bounds',
+  'includes',
+  'configMapOf',
+  'withStatus',
+]);
 
 function collectNames(config: object): readonly string[] {
   const names = new Set<string>();

@@ -3,7 +3,7 @@ import type { LabelSelector } from '../core/label-selector.ts';
 import type { LiveSecret, MergeManifest, OwnedFields, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
-import type { ObjectEvents, SelectedConfigMaps } from './team-ports.ts';
+import type { ConfigMapAnnotations, ObjectEvents, SelectedConfigMaps } from './team-ports.ts';
 import type { WorkloadKind, Workloads } from './workloads.ts';
 
 export type { LiveSecret, MergeManifest, SecretChange, SecretManifest };
@@ -118,6 +118,8 @@ export interface Cluster extends AsyncDisposable {
   readonly selectedConfigMaps: SelectedConfigMaps | undefined;
   /** `undefined` if this cluster has no events. */
   readonly objectEvents: ObjectEvents | undefined;
+  /** `undefined` if this cluster has no ConfigMaps. */
+  readonly configMapAnnotations: ConfigMapAnnotations | undefined;
   /** The address or path of the cluster, for display. */
   readonly address: string;
   /** Whether the process runs in this cluster with the service account of its pod. */

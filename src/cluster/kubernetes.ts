@@ -14,6 +14,7 @@ import {
   type WriteOptions,
   type WriteResult,
 } from './cluster.ts';
+import { createConfigMapAnnotations } from './config-map-annotations.ts';
 import { createConfigMaps } from './config-maps.ts';
 import {
   conflictingKeys,
@@ -41,7 +42,7 @@ import { createObjectEvents } from './object-events.ts';
 import { isTerminating, listAll, nameOf } from './pages.ts';
 import type { KubeRequest } from './request.ts';
 import { createSelectedConfigMaps } from './selected-config-maps.ts';
-import type { ObjectEvents, SelectedConfigMaps } from './team-ports.ts';
+import type { ConfigMapAnnotations, ObjectEvents, SelectedConfigMaps } from './team-ports.ts';
 import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
 import type { Workloads } from './workloads.ts';
@@ -68,6 +69,7 @@ class KubernetesCluster implements Cluster {
   readonly configMaps: ConfigMaps;
   readonly selectedConfigMaps: SelectedConfigMaps;
   readonly objectEvents: ObjectEvents;
+  readonly configMapAnnotations: ConfigMapAnnotations;
   readonly #client: KubeClient;
   readonly #onWrite: OnWrite | undefined;
   readonly #tuning: WatchTuning | undefined;
@@ -86,6 +88,7 @@ class KubernetesCluster implements Cluster {
     this.workloads = new ApiWorkloads(client, (request) => this.#mutate(request));
     this.configMaps = createConfigMaps(client);
     this.objectEvents = createObjectEvents(client);
+    this.configMapAnnotations = createConfigMapAnnotations(client);
     this.selectedConfigMaps = createSelectedConfigMaps(
       client,
       (watch) => this.#watches.add(watch),

@@ -96,13 +96,15 @@ export const NAMESPACES_RULE: PolicyRule = {
 /**
  * For ConfigMaps of teams. Kubernetes cannot limit rights to objects with a label. `get` of the namespace tells a removed
  * ConfigMap from a namespace that is ending. The service writes events about ConfigMaps and Secrets.
+ *
+ * @param annotates Whether the service writes its answers to annotations of the ConfigMaps.
  */
-export function teamRules({ watch }: Pick<Scope, 'watch'>): readonly PolicyRule[] {
+export function teamRules({ watch }: Pick<Scope, 'watch'>, annotates: boolean): readonly PolicyRule[] {
   return [
     {
       apiGroups: [''],
       resources: ['configmaps'],
-      verbs: watch ? ['get', 'list', 'watch'] : ['get', 'list'],
+      verbs: ['get', 'list', ...(watch ? ['watch', ...(annotates ? ['patch'] : [])] : [])],
     },
     { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
     ...(watch ? [{ apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }] : []),

@@ -15,6 +15,7 @@ import {
   sortedUnique,
   teamRules,
 } from './rbac-rules.ts';
+import { WORKLOAD_APIS } from './workloads.ts';
 
 export type RbacTarget = RbacSecret & TargetId;
 
@@ -39,6 +40,8 @@ export interface RbacTeams {
   readonly namespaces: readonly string[];
   /** Whether a pattern selects other namespaces too. */
   readonly findsNamespaces: boolean;
+  /** Where the service writes annotations: the named namespaces, and whether also those of a pattern. */
+  readonly annotated?: { readonly namespaces: readonly string[]; readonly findsNamespaces: boolean };
 }
 
 interface Metadata {
@@ -75,7 +78,7 @@ export type RbacObject = RbacRole | RbacBinding;
  */
 export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   const name = `secretbridge-${input.instance}`;
-  const { namespaces: teams = [], findsNamespaces = false } = input.teams ?? {};
+  const { namespaces: teams = [], findsNamespaces = false, annotated } = input.teams ?? {};
   const targets = [
     ...input.targets,
     ...teams.flatMap((namespace) => anySecrets(input).map((secret) => ({ ...secret, namespace }))),
@@ -86,7 +89,14 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
     return role(input, name, namespace, rulesFor(own, input));
   });
   for (const namespace of sortedUnique(teams))
-    roles.push(role(input, `${name}-config-maps`, namespace, teamRules(input)));
+    roles.push(
+      role(
+        input,
+        `${name}-config-maps`,
+        namespace,
+        teamRules(input, annotated?.namespaces.includes(namespace) === true),
+      ),
+    );
   const refs = sortedUnique(input.secretRefs);
   if (refs.length > 0) {
     roles.push(role(input, `${name}-credentials`, input.ownNamespace, [secretsRule(['get'], refs)]));
@@ -110,7 +120,16 @@ function clusterRoles(input: RbacInput, name: string, findsNamespaces: boolean):
     ...(selected.length > 0 || findsNamespaces
       ? [role(input, `${name}-namespaces`, undefined, [NAMESPACES_RULE])]
       : []),
-    ...(findsNamespaces ? [role(input, `${name}-config-maps`, undefined, teamRules(input))] : []),
+    ...(findsNamespaces
+      ? [
+          role(
+            input,
+            `${name}-config-maps`,
+            undefined,
+            teamRules(input, input.teams?.annotated?.findsNamespaces === true),
+          ),
+        ]
+      : []),
     ...(selected.length > 0 ? [role(input, `${name}-selected`, undefined, rulesFor(selected, input))] : []),
     ...(input.reviews ? [role(input, `${name}-reviews`, undefined, REVIEW_RULES)] : []),
   ];
@@ -156,6 +175,8 @@ function printObject(object: RbacObject): string {
   return `---\n${lines.map((line) => `# ${line}\n`).join('')}${stringify(object, KUBECTL_YAML)}`;
 }
 
+const WORKLOADS: readonly string[] = Object.values(WORKLOAD_APIS).map(({ plural }) => plural);
+
 function roleComments({ metadata, rules }: RbacRole): readonly string[] {
   const where =
     metadata.namespace === undefined
@@ -166,7 +187,7 @@ function roleComments({ metadata, rules }: RbacRole): readonly string[] {
   const patched = unlimited
     .filter(({ verbs }) => verbs.includes('patch'))
     .flatMap(({ resources }) => resources);
-  const workloads = patched.filter((resource) => resource !== 'secrets');
+  const workloads = patched.filter((resource) => WORKLOADS.includes(resource));
   const readsConfigMaps = unlimited.some(
     ({ resources, verbs }) => resources.includes('configmaps') && verbs.includes('list'),
   );
@@ -175,6 +196,12 @@ function roleComments({ metadata, rules }: RbacRole): readonly string[] {
       ? [
           `This allows secretbridge to read every ConfigMap in ${where}, not only those with the labels of \`include\`:`,
           'Kubernetes cannot limit rights to labels.',
+        ]
+      : []),
+    ...(patched.includes('configmaps')
+      ? [
+          `\`statusAnnotation\` allows secretbridge to change every ConfigMap in ${where}. secretbridge changes only its`,
+          'annotations under `status.secretbridge.dev/`. Kubernetes cannot limit rights to annotations.',
         ]
       : []),
     ...secretComments(ofSecrets, where),

@@ -74,3 +74,24 @@ export interface ObjectEvents {
   /** Sets how often the event has occurred. Returns false if the event no longer exists. */
   repeat(event: WrittenEvent, count: number, time: number): Promise<boolean>;
 }
+
+/** The annotations on a ConfigMap with which the service tells GitOps tools what became of the mappings. */
+export interface ConfigMapAnnotations {
+  /** Returns all annotations with our prefix. Undefined if the ConfigMap does not exist. */
+  read(place: ConfigMapPlace): Promise<AnnotatedConfigMap | undefined>;
+  /**
+   * Replaces our annotations, and changes nothing else. Without annotations, removes ours. Returns false if the ConfigMap
+   * was deleted, or deleted and created again, since it was read.
+   */
+  write(read: AnnotatedConfigMap, annotations: Readonly<Record<string, string>>): Promise<boolean>;
+}
+
+export interface ConfigMapPlace {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface AnnotatedConfigMap extends ConfigMapPlace {
+  readonly uid: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}

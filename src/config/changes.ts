@@ -41,7 +41,14 @@ interface Parts {
   readonly bounds: Config['bounds'];
 }
 
-function partsOf({ mappings, includes, bounds, configMapOf: _, ...config }: Config): Parts {
+function partsOf({
+  mappings,
+  includes,
+  bounds,
+  configMapOf: _of,
+  withStatus: _status,
+  ...config
+}: Config): Parts {
   const include = Object.fromEntries(includes.map(({ path, state }) => [path, state]));
   return { sections: { ...config, include }, mappings, bounds };
 }

@@ -226,7 +226,7 @@ function usableConfig(main: Sections, { root, own, settled, problems, paths }: U
   const mappings = included.length === 0 ? own : [...own, ...included];
   const config = {
     ...resolveConfig(main, root, { ...paths, mappings, includes: states }),
-    ...configMapsOf(included),
+    ...configMapsOf(settled),
   };
   const { refused, warnings: ofLimits } = limitFindings(included);
   const ofService = findWarnings(config).map((warning) => toProblem(warning, locate(root, warning.path)));

@@ -63,9 +63,12 @@ export interface Config {
     readonly selector: LabelSelector;
     /** Globs of their namespaces. */
     readonly namespaces: readonly string[];
+    readonly statusAnnotation?: true;
   }[];
   /** Maps the name of each mapping from a ConfigMap to the path of the ConfigMap, as in `includes`. */
   readonly configMapOf?: ReadonlyMap<string, string>;
+  /** Maps the path of each ConfigMap with `statusAnnotation` to its newest text. */
+  readonly withStatus?: ReadonlyMap<string, string>;
   /** The state of each included file and ConfigMap. */
   readonly includes: readonly IncludeState[];
 }

@@ -41,6 +41,7 @@ type LiveSection =
   | 'bounds'
   | 'selectedConfigMaps'
   | 'configMapOf'
+  | 'withStatus'
   | 'includes'
   | 'events';
 export type Section = Exclude<keyof Config, LiveSection>;

@@ -1,6 +1,6 @@
 import { append } from '../core/lists.ts';
 import type { IncludeState } from './config.ts';
-import { parsePath } from './files/config-maps.ts';
+import { parsePath, parseShown } from './files/config-maps.ts';
 import type { SourceFile } from './files/files.ts';
 import type { Bound, IncludedFile } from './files/include.ts';
 import type { Located } from './files/yaml.ts';
@@ -34,6 +34,8 @@ export interface SettledIncludes {
   readonly mappings: readonly IncludedMapping[];
   readonly states: readonly IncludeState[];
   readonly inForce: FilesInForce;
+  /** The newest text of each ConfigMap with `statusAnnotation`, by its path. */
+  readonly withStatus: ReadonlyMap<string, string>;
 }
 
 /** A version of a file that was checked against the main files. */
@@ -89,6 +91,7 @@ export async function settleIncludes(
   );
   return {
     inForce,
+    withStatus: textsWithStatus(files),
     states: candidates.map(({ file, current, newest, problems, bound }) => ({
       path: file.source.shown,
       state: current === undefined ? 'disabled' : current === newest ? 'valid' : 'outdated',
@@ -102,6 +105,19 @@ export async function settleIncludes(
       ),
     ),
   };
+}
+
+function textsWithStatus(files: readonly IncludedFile[]): SettledIncludes['withStatus'] {
+  const texts = new Map<string, string>();
+  // The text of a ConfigMap that cannot be listed is unknown. If two entries match a ConfigMap, the first one reads it.
+  for (const { source, text, bound } of files)
+    if (
+      bound?.rule.statusAnnotation === true &&
+      parseShown(source.shown) !== undefined &&
+      !texts.has(source.shown)
+    )
+      texts.set(source.shown, text);
+  return texts;
 }
 
 interface Version extends Pick<FileInForce, 'mappings' | 'text'>, CheckedVersion {}

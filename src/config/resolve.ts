@@ -126,8 +126,10 @@ function folderIn(root: Located, { absolute }: ResolveDeps): (path: Path) => str
 }
 
 function selectedConfigMaps({ include }: Sections): Pick<Config, 'selectedConfigMaps'> {
-  const selected = include.flatMap(({ configMaps, namespaces }) =>
-    configMaps === undefined ? [] : [{ selector: configMaps, namespaces }],
+  const selected = include.flatMap(({ configMaps, namespaces, statusAnnotation }) =>
+    configMaps === undefined
+      ? []
+      : [{ selector: configMaps, namespaces, ...(statusAnnotation === true ? { statusAnnotation } : {}) }],
   );
   return selected.length === 0 ? {} : { selectedConfigMaps: selected };
 }

@@ -31,10 +31,16 @@ function selectionsIn(root: Located): readonly Selection[] {
   });
 }
 
-/** Returns the ConfigMap of each mapping that comes from one. */
-export function configMapsOf(included: SettledIncludes['mappings']): Pick<Config, 'configMapOf'> {
-  const places = included.flatMap(({ mapping, node: { place } }): [string, string][] =>
+/** Returns the ConfigMap of each mapping that comes from one, and the ConfigMaps that get annotations. */
+export function configMapsOf({
+  mappings,
+  withStatus,
+}: SettledIncludes): Pick<Config, 'configMapOf' | 'withStatus'> {
+  const places = mappings.flatMap(({ mapping, node: { place } }): [string, string][] =>
     parseShown(place.file) === undefined ? [] : [[mapping.name, place.file]],
   );
-  return places.length === 0 ? {} : { configMapOf: new Map(places) };
+  return {
+    ...(places.length === 0 ? {} : { configMapOf: new Map(places) }),
+    ...(withStatus.size === 0 ? {} : { withStatus }),
+  };
 }

@@ -313,6 +313,31 @@ describe("the RBAC permissions for teams' ConfigMaps", () => {
     ]);
   });
 
+  it('may patch ConfigMaps only where `statusAnnotation` is set, and says what that allows', () => {
+    const annotated = { namespaces: ['web'], findsNamespaces: false };
+    const roles = rolesOf({ scope: 'namespace', watch: true, targets: [], teams: { ...teams, annotated } });
+    const verbs = roles.flatMap(({ metadata: { namespace }, rules }) =>
+      rules
+        .filter(({ resources }) => resources.includes('configmaps'))
+        .map((rule) => `${namespace} ${rule.verbs.join(' ')}`),
+    );
+    expect(verbs).toEqual(['shop get list watch', 'web get list watch patch']);
+    const text = printRbac(rbacObjects({ ...input, targets: [], teams: { ...teams, annotated } }));
+    expect(text).toContain(
+      '`statusAnnotation` allows secretbridge to change every ConfigMap in the namespace web.',
+    );
+    expect(text).not.toContain('change every ConfigMap in the namespace shop');
+    expect(text).not.toContain('change all events');
+    const found = {
+      namespaces: [],
+      findsNamespaces: true,
+      annotated: { namespaces: [], findsNamespaces: true },
+    };
+    expect(printRbac(rbacObjects({ ...input, targets: [], teams: found }))).toContain(
+      'change every ConfigMap in every namespace where it is bound',
+    );
+  });
+
   it('says that every ConfigMap can be read', () => {
     const text = printRbac(rbacObjects({ ...input, targets: [], teams }));
     expect(text).toContain(

@@ -206,6 +206,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     configMaps: options.configMaps,
     selectedConfigMaps: undefined,
     objectEvents: undefined,
+    configMapAnnotations: undefined,
     watch: watches.watch,
     watchNamespaces: watches.watchNamespaces,
     interrupt: watches.interrupt,

@@ -23,6 +23,8 @@ export interface WatchedNamespaceDeps {
   readonly onChange: (name?: string) => void;
   /** Called when a ConfigMap was removed, and its namespace is not ending. */
   readonly onRemoved: (name: string) => void;
+  /** Called for each change of a ConfigMap, also if its mappings are the same. */
+  readonly onSeen: (name: string) => void;
 }
 
 /** The delays before the namespace of a missing ConfigMap is read again. */
@@ -84,6 +86,7 @@ export class WatchedNamespace implements NamespaceFolder, AsyncDisposable {
       listed: (items) => this.#listed(items),
       changed: (item) => {
         if (this.#keep(item)) this.#throttle.note(item.name);
+        this.#deps.onSeen(item.name);
       },
       deleted: ({ name }) => {
         this.#miss(name);

@@ -18,6 +18,7 @@ export interface WatchedSelectionDeps {
   /** Called without a name when all ConfigMaps of the namespace may have changed, and without both for all namespaces. */
   readonly onChange: (namespace?: string, name?: string) => void;
   readonly onRemoved: (namespace: string, name: string) => void;
+  readonly onSeen: (namespace: string, name: string) => void;
 }
 
 export interface Wanted {
@@ -123,13 +124,14 @@ export class WatchedSelection implements AsyncDisposable {
   }
 
   #open(namespace: string): WatchedNamespace {
-    const { maps, timers, selector, onChange, onRemoved } = this.#deps;
+    const { maps, timers, selector, onChange, onRemoved, onSeen } = this.#deps;
     return new WatchedNamespace({
       ...{ maps, timers },
       scope: { namespace, selector },
       maxBytes: this.#wanted.maxBytes,
       onChange: (name) => onChange(namespace, name),
       onRemoved: (name) => onRemoved(namespace, name),
+      onSeen: (name) => onSeen(namespace, name),
     });
   }
 

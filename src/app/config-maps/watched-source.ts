@@ -31,6 +31,8 @@ export type OnRemovedConfigMap = (
 
 export interface WatchedSourceDeps extends ClusterDeps {
   readonly onRemoved?: OnRemovedConfigMap;
+  /** Called for each change of a ConfigMap, also if its mappings are the same. */
+  readonly onSeen?: (place: { readonly namespace: string; readonly name: string }) => void;
 }
 
 /** ConfigMaps that a running service follows. */
@@ -150,6 +152,7 @@ class WatchedSource implements ConfigMapSource, Folders, AsyncDisposable {
         timers: { now: () => this.#deps.clock.now(), wake: startBackgroundTimer },
         onChange: (namespace, name) => this.#notify(id, namespace, name),
         onRemoved: (namespace, name) => void this.#reportRemoved({ namespace, name }),
+        onSeen: (namespace, name) => this.#deps.onSeen?.({ namespace, name }),
       });
     this.#selections.set(id, watched);
     return watched.follow({

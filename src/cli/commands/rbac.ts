@@ -88,8 +88,12 @@ export async function rbacCommand(
 
 /** Returns the namespaces of teams' ConfigMaps. A team may add a Secret there at any time. */
 function teamsOf({ selectedConfigMaps = [] }: Config): RbacTeams {
-  const globs = selectedConfigMaps.flatMap(({ namespaces }) => namespaces);
-  return { namespaces: globs.filter(isNamed), findsNamespaces: !globs.every(isNamed) };
+  const found = (entries: typeof selectedConfigMaps) => {
+    const globs = entries.flatMap(({ namespaces }) => namespaces);
+    return { namespaces: globs.filter(isNamed), findsNamespaces: !globs.every(isNamed) };
+  };
+  const annotated = selectedConfigMaps.filter(({ statusAnnotation }) => statusAnnotation === true);
+  return { ...found(selectedConfigMaps), annotated: found(annotated) };
 }
 
 /** The output has the rights to read the ConfigMaps, but not those that only their mappings show. */

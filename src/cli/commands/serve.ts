@@ -64,6 +64,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
   await using teams = watchConfigMaps({
     ...{ env, clock: context.clock, stop: context.signal },
     onRemoved: (place, cause) => service.configMapRemoved(place, cause),
+    onSeen: (place) => service.configMapSeen(place),
   });
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) =>
@@ -146,7 +147,11 @@ class RunningService {
     const diff = diffConfig(current, loaded.config);
     this.#config = loaded.config;
     this.filesInForce = loaded.inForce;
-    if (isEmptyDiff(diff)) return wasInvalid ? this.#reportValidAgain(loaded.config) : undefined;
+    if (isEmptyDiff(diff)) {
+      // A comment may have changed.
+      this.#server?.followStatus(loaded.config);
+      return wasInvalid ? this.#reportValidAgain(loaded.config) : undefined;
+    }
     if (diff.restart.length > 0 || this.#server === undefined) this.#changed.resolve(undefined);
     else await this.#applyOrReopen(this.#server, loaded.config, diff);
   }
@@ -167,6 +172,10 @@ class RunningService {
       logger.info('a ConfigMap no longer has the labels of its `include`; its mappings end', fields);
       this.#server?.configMapLostLabels({ namespace, name });
     }
+  }
+
+  configMapSeen(place: Parameters<OnRemovedConfigMap>[0]): void {
+    this.#server?.configMapSeen(place);
   }
 
   checkCredentials(): void {

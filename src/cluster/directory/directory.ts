@@ -52,6 +52,7 @@ class DirectoryCluster implements Cluster {
   readonly configMaps = undefined;
   readonly selectedConfigMaps = undefined;
   readonly objectEvents = undefined;
+  readonly configMapAnnotations = undefined;
   readonly #options: DirectoryClusterOptions;
   readonly #root: string;
   readonly #files: SecretFiles;

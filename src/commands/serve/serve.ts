@@ -24,6 +24,7 @@ import { startService } from './service.ts';
 import { openServiceApp } from './service-app.ts';
 import { openSignIn } from './sign-in.ts';
 import { openTeamEvents, type TeamEvents } from './team-events.ts';
+import { openTeamStatus } from './team-status.ts';
 import { watchAppCredentials } from './watched-credentials.ts';
 
 export interface ServeDeps extends AppDeps, HttpFrontendDeps {
@@ -117,6 +118,7 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
       metrics.syncDone({ mapping, namespace, outcome: kind, seconds }),
     onCycle: () => metrics.lastCycle(deps.clock.now()),
   });
+  const teamStatus = stack.use(openTeamStatus(app, controller, service));
   app.stores.onRecovered((store) => controller.storeRecovered(store));
   const { loops, takeHints: take } = controller;
   const { random } = deps;
@@ -126,6 +128,6 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   stack.use(runRetentionPeriodically(app));
   const owned = stack.move();
   const { env } = deps;
-  const parts = { env, app, queue, presence, service, controller, intakes, credentials, teamEvents };
-  return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const parts = { env, app, queue, presence, service, controller, intakes, credentials };
+  return { ...parts, teamEvents, teamStatus, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -23,6 +23,7 @@ import type { HttpFrontend } from './http-frontend.ts';
 import type { Intakes } from './intakes.ts';
 import type { Presence } from './presence.ts';
 import type { TeamEvents } from './team-events.ts';
+import type { TeamStatus } from './team-status.ts';
 
 /** The parts of the running service, in the order in which they were opened. */
 export interface ServerParts extends AsyncDisposable {
@@ -36,6 +37,8 @@ export interface ServerParts extends AsyncDisposable {
   readonly credentials: CredentialWatch;
   /** Undefined if the cluster has no events. */
   readonly teamEvents: TeamEvents | undefined;
+  /** Undefined if the cluster has no ConfigMaps. */
+  readonly teamStatus: TeamStatus | undefined;
 }
 
 /** The check of the configuration files counts as stalled after this time. The files are checked every few seconds. */
@@ -74,6 +77,7 @@ export class Server {
     if (last?.isKept !== true) await keepConfiguration(app, previous);
     app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
     await this.#reportIncludes(previous?.includes ?? []);
+    this.followStatus(app.config);
   }
 
   /** Applies a new configuration. Sections in `diff.restart` need a new server. */
@@ -101,6 +105,17 @@ export class Server {
     await keepConfiguration(app, before);
     app.logger.info('the new configuration is active', { count: app.targets.length });
     await this.#reportIncludes(before.includes);
+    this.followStatus(next);
+  }
+
+  /** Writes the status of these ConfigMaps from now on. */
+  followStatus(config: Pick<Config, 'withStatus'>): void {
+    this.#parts.teamStatus?.follow(config);
+  }
+
+  /** Called for each change of a ConfigMap, also if its mappings are the same. */
+  configMapSeen(place: { readonly namespace: string; readonly name: string }): void {
+    this.#parts.teamStatus?.configMapChanged(place);
   }
 
   /** Reports the included files that are broken now and were not broken in the same way before. */
@@ -131,6 +146,7 @@ export class Server {
   /** Reports that the mappings of a ConfigMap end, because it no longer has the labels. */
   configMapLostLabels(place: { readonly namespace: string; readonly name: string }): void {
     this.#parts.teamEvents?.lostLabels(place);
+    void this.#parts.teamStatus?.lostLabels(place);
   }
 
   /** Reports that the configuration files were checked, whether or not the check succeeded. */

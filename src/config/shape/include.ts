@@ -58,12 +58,20 @@ export const Include = z
           'Secret types that the mappings may write, besides `Opaque` and the built-in types for TLS, logins and registries.',
         examples: [['helm.sh/release.v1']],
       }),
+    statusAnnotation: z.boolean().optional().meta({
+      description:
+        'Only for `configMaps`: write the state of the mappings to annotations of the ConfigMap, for health checks of GitOps tools. This needs the right to patch ConfigMaps. Default: false.',
+    }),
     limits: Limits.prefault({}).meta({
       description: 'Limits for all mappings together. A mapping beyond them fails with `LIMIT_REACHED`.',
     }),
   })
   .refine(({ path, configMaps }) => (path === undefined) !== (configMaps === undefined), {
     error: 'either `path` or `configMaps`',
+  })
+  .refine(({ path, statusAnnotation }) => path === undefined || statusAnnotation !== true, {
+    path: ['statusAnnotation'],
+    error: '`statusAnnotation` needs `configMaps`',
   })
   // The ConfigMaps of each namespace have a `path` of their own; see `boundsIn`.
   .transform(({ path = '', ...rest }) => ({ ...rest, path }))

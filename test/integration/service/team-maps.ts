@@ -24,7 +24,11 @@ const LABEL = 'secretbridge.dev/mappings';
 
 export async function openTeamWorld(
   namespaces: readonly string[],
-  { globs, ...options }: Partial<WorldOptions> & { readonly globs?: readonly string[] } = {},
+  {
+    globs,
+    statusAnnotation = false,
+    ...options
+  }: Partial<WorldOptions> & { readonly globs?: readonly string[]; readonly statusAnnotation?: boolean } = {},
 ): Promise<TeamWorld> {
   const world = await openWorld({
     namespaces,
@@ -35,7 +39,7 @@ include:
     namespaces: [ ${(globs ?? namespaces).map(ns).join(', ')} ]
     stores: [vault]
     keys: [ '${prefix}/{namespace}/**' ]
-`,
+${statusAnnotation ? '    statusAnnotation: true\n' : ''}`,
     ...options,
   });
   const { request } = kubernetes();
