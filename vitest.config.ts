@@ -83,6 +83,9 @@ const ON_VAULT = [
   'test/integration/vault/*.test.ts',
 ];
 
+/** Measures times of the service, so it runs alone. */
+const GAME_DAY = ['test/game-day/full-size.test.ts'];
+
 /** The machine may be busy, so a test waits long for a condition. */
 const PATIENT = { poll: { timeout: 30_000 } };
 
@@ -112,7 +115,11 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{browser,integration}/**', 'test/attacks/*/**', ...PROGRAMS, ...THOROUGH, ...LONG],
+          exclude: [
+            'test/{browser,integration}/**',
+            'test/attacks/*/**',
+            ...[...PROGRAMS, ...THOROUGH, ...LONG, ...GAME_DAY],
+          ],
           ...inOneModuleGraph,
         },
       },
@@ -146,6 +153,7 @@ export default defineConfig({
         },
       },
       { test: { name: 'integration-long', include: LONG_INTEGRATION, ...servers } },
+      { test: { name: 'game-day', include: GAME_DAY, ...servers } },
       {
         // Building Vault takes minutes, once.
         test: {

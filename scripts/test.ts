@@ -9,7 +9,8 @@ import type { TestResult } from './setup/test-reporter.ts';
 // npm test: runs the same tests as CI. The run continues after a failure, so that it shows all failures. The last lines
 // list the failures and `N passed, N failed`.
 //
-// npm run test:long: also runs the variants that `npm test` skips. Runs each randomized test ten thousand times.
+// npm run test:long: also runs the variants that `npm test` skips. Runs each randomized test ten thousand times. At the
+// end, plays a game day at full size. It measures times, so nothing else runs beside it.
 
 const LONG_RUNS = '10000';
 const SLOWEST_SHOWN = 10;
@@ -69,6 +70,8 @@ const results: TestResult[] = [];
 for (const check of CHECKS) results.push(await runCheck(check));
 results.push(await runTests('tests without servers', [...FAST_TESTS, '--project', 'programs']));
 results.push(await runTests('tests with servers, processes and a browser', serverTests));
+if (isLong && !signal.aborted)
+  results.push(await runTests('a game day', ['vitest', 'run', '--project', 'game-day']));
 await rm(reports, { recursive: true, force: true });
 if (signal.aborted) {
   console.log('\nStopped. Every server and process of the run has ended.');

@@ -42,7 +42,7 @@ function isUse({ module, names }: Import, component: Component): boolean {
   return module === `test/${component.module}`;
 }
 
-const LONG_PROJECTS = ['long', 'integration-long'];
+const LONG_PROJECTS = ['long', 'integration-long', 'game-day'];
 const longPatterns = (config.test?.projects ?? []).flatMap((project) => {
   const test = typeof project === 'object' && 'test' in project ? project.test : undefined;
   return LONG_PROJECTS.includes(String(test?.name)) ? (test?.include ?? []) : [];

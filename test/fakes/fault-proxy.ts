@@ -30,6 +30,8 @@ export interface FaultProxy extends AsyncDisposable {
   readonly address: string;
   /** Sets or removes the fault for requests whose path matches. */
   set(fault: Fault | undefined, path?: RegExp): void;
+  /** The extra delay of each request that gets a real answer. */
+  delayMs: number;
   /** All received requests, with their headers. */
   readonly requests: readonly {
     readonly method: string;
@@ -96,16 +98,21 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     else if (applies) {
       const exchange = { incoming, outgoing, onHang: () => proxy.onHang() };
       void applyFault(fault, exchange, () => new Promise(forwarded).then(wholeOf));
-    } else
-      forwarded((answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(outgoing);
-      });
+    } else {
+      const pass = () =>
+        forwarded((answer) => {
+          outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(outgoing);
+        });
+      if (proxy.delayMs > 0) setTimeout(pass, proxy.delayMs);
+      else pass();
+    }
   });
   const port = await listen(server);
 
   const proxy: FaultProxy = {
     onHang: () => undefined,
+    delayMs: 0,
     address: `http://127.0.0.1:${port}`,
     requests,
     set(next, path) {
