@@ -102,7 +102,7 @@ export async function openGame(options: GameOptions): Promise<Game> {
       namespaces: shorts,
       scope: 'namespace',
       vaultAddress: routes.vault.gate.address,
-      timeout: '2s',
+      timeout: '5s',
       config: ({ prefix, ns }) =>
         configText({ prefix, ns, shorts, second: routes.second.gate.address }, options),
     }),
@@ -216,7 +216,7 @@ function configText(
     kind: vault
     address: ${second}
     auth: { method: appRole, mountPath: ${prefix}, roleId: { env: ROLE_ID }, secretId: { env: SECRET_ID } }
-    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: 2s }
+    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: 5s }
 `;
   const sections = {
     brake: { share },

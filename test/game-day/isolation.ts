@@ -63,7 +63,7 @@ export function findForeignReads(
 }
 
 /** How long the service may take to notice that a ConfigMap is back. */
-const NOTICE_MS = 10_000;
+const NOTICE_MS = 30_000;
 
 /** Finds deletions by the service of Secrets whose mapping had not ended, or that had to be kept. */
 export function findWrongDeletions(
@@ -84,13 +84,22 @@ export function findWrongDeletions(
       const wanting = until(at)
         .filter(({ since }) => since < at - NOTICE_MS)
         .find((mapState) => lastMappings(mapState).some((mapping) => mapping.secret === secret));
-      if (wanting !== undefined) return [`${target}: deleted while ${wanting.name} wants it`];
+      if (wanting !== undefined) {
+        const versions = (history.get(wanting.name) ?? []).filter((version) => version.at < at);
+        const past = versions.slice(-4).map((version) => describeVersion(version, at, rules));
+        return [`${target}: deleted while ${wanting.name} wants it (${past.join(', ')})`];
+      }
       const past = [...history.values()].flat().filter((version) => version.at < at);
       const wasToBeDeleted = past
         .flatMap((version) => mappingsOf(version, rules))
         .some((mapping) => mapping.secret === secret && mapping.whenRemoved === 'delete');
       return wasToBeDeleted ? [] : [`${target}: deleted, and every mapping said \`keep\``];
     });
+}
+
+function describeVersion(version: MapVersion, at: number, rules: Rules): string {
+  const secrets = mappingsOf(version, rules).map(({ secret, whenRemoved }) => `${secret} ${whenRemoved}`);
+  return `${((at - version.at) / 1_000).toFixed(1)} s before: ${secrets.join(' and ') || 'no mapping'}`;
 }
 
 /** Returns the mappings of the current version, or of the last valid one if the ConfigMap is broken. */

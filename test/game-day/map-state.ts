@@ -1,17 +1,10 @@
-import {
-  entriesFor,
-  type Judgement,
-  judge,
-  type MapVersion,
-  type ModelMapping,
-  type Rules,
-} from './model.ts';
+import { type Judgement, judge, type MapVersion, type ModelMapping, type Rules } from './model.ts';
 
 /** A removal that is shorter than this may escape the service. */
-const SHORT_MS = 15_000;
+const SHORT_MS = 60_000;
 
 /** A service that was killed, or that is busy, notices a version only if the version lasts longer than this. */
-const UNNOTICED_MS = 90_000;
+const UNNOTICED_MS = 120_000;
 
 /** What is known of one ConfigMap at one time. */
 export interface MapState {
@@ -21,8 +14,6 @@ export interface MapState {
   readonly since: number;
   /** The valid versions before the current one. One of them may still be in force. Oldest first. */
   readonly earlier: readonly EarlierVersion[];
-  /** The number of entries that select it. */
-  readonly entries: number;
 }
 
 interface EarlierVersion {
@@ -47,9 +38,7 @@ export function mapStateOf(versions: readonly MapVersion[], rules: Rules): MapSt
     current = next;
   }
   const recent = earlier.filter(({ until }, n) => n === earlier.length - 1 || until > since - UNNOTICED_MS);
-  const last = versions.at(-1);
-  const entries = last === undefined ? 0 : entriesFor(last, rules).length;
-  return { name: last?.name ?? '', current, since, earlier: recent, entries };
+  return { name: versions[0]?.name ?? '', current, since, earlier: recent };
 }
 
 /** Returns the names and Secrets of mappings. Two ConfigMaps must not have the same. */

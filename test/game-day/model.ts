@@ -62,8 +62,10 @@ export type Judgement =
 const BROKEN: Judgement = { kind: 'broken' };
 
 export function judge(version: MapVersion, rules: Rules): Judgement {
-  const [entry] = entriesFor(version, rules);
-  if (entry === undefined) return { kind: 'ignored' };
+  const entry = rules.entries.find(
+    ({ isFor, selector }) => isFor(version.namespace) && selects(selector, version.labels),
+  );
+  if (version.isDeleted || entry === undefined) return { kind: 'ignored' };
   const { 'mappings.yaml': text, ...others } = version.data;
   if (text === undefined || Object.keys({ ...others, ...version.binaryData }).length > 0) return BROKEN;
   const document = parseDocument(text);
@@ -79,15 +81,6 @@ export function judge(version: MapVersion, rules: Rules): Judgement {
     isUnique(valid.map(({ name }) => name)) &&
     isUnique(valid.map(({ secret }) => secret));
   return areAllUsable ? { kind: 'valid', mappings: valid } : BROKEN;
-}
-
-/** Returns the entries that select a ConfigMap. The first one reads it, and the others report it as disabled. */
-export function entriesFor(
-  { namespace, labels, isDeleted }: MapVersion,
-  { entries }: Rules,
-): Rules['entries'] {
-  if (isDeleted) return [];
-  return entries.filter(({ isFor, selector }) => isFor(namespace) && selects(selector, labels));
 }
 
 /** Returns undefined for a mapping that breaks its ConfigMap. */

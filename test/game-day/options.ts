@@ -35,7 +35,7 @@ export const SMALL: Size = {
   refresh: '3s',
   share: 0.03,
   outages: { storeSeconds: [2, 5], storePauseSeconds: [6, 12], killPauseSeconds: [20, 30] },
-  settleMs: 120_000,
+  settleMs: 300_000,
   // The machine may be busy with other tests, so this only finds what is wrong by far.
   applyMs: 20_000,
 };

@@ -70,15 +70,16 @@ async function readFolder(folder: Folder, { main, readAt }: SeenFiles, deps: Inc
   for (const failure of failures) files.push(unusable(folder, source, failure));
   const unread: SourceFile[] = [];
   for (const file of listed) {
-    // Two selectors may match one ConfigMap.
     const id = namespace === undefined ? file.absolute : file.shown;
     const twice = `${quoted(file.shown)} is read twice: also `;
     const earlier = readAt.get(id);
     // The operator expects bounds for this file, but the main configuration reads it without bounds.
     if (main.has(file.absolute))
       findings.push(refusal(at.place, at.path, `${twice}as a main file, without bounds`));
-    else if (earlier !== undefined) refuse(file, `${twice}by the \`include\` at ${formatPlace(earlier)}`);
-    else {
+    else if (earlier !== undefined) {
+      // Two selectors may match one ConfigMap. Only the first entry reads it.
+      if (namespace === undefined) refuse(file, `${twice}by the \`include\` at ${formatPlace(earlier)}`);
+    } else {
       const message = await room.refuse(file, source, deps.fs);
       if (message === undefined) unread.push(file);
       else refuse(file, message);

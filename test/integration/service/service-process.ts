@@ -30,7 +30,7 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Starts the service. By default, waits until `/readyz` succeeds. */
+/** Starts the service. By default, waits until `/readyz` succeeds. The wait is long, because the machine may be busy. */
 export async function startServiceProcess({
   cwd,
   env,
@@ -115,7 +115,7 @@ export async function startServiceProcess({
         const { status } = await send('GET', '/readyz');
         if (status !== 200) throw new Error(`not ready: ${status}`);
       },
-      { timeout: 30_000, interval: 100 },
+      { timeout: 120_000, interval: 100 },
     );
     if (hasEnded) throw new Error(`the process exited: ${stderr}`);
   } catch (error) {
