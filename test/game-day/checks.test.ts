@@ -205,7 +205,7 @@ const CHANGE: SecretChange = {
   type: 'ADDED',
   ...{ namespace: 'a', name: 'app', at: 5_000, keys: ['A', 'NEW_1'], hasForeignValue: false },
 };
-const write = (verb: string, target: string, at = 60_000) => ({ verb, target, at });
+const write = (verb: string, target: string, at = 100_000) => ({ verb, target, at });
 const of = (...versions: readonly MapVersion[]) => new Map([['a', new Map([['map', versions]])]]);
 const deletable = version(mapping('app', 'p/a/db', ', onMappingRemoved: delete'));
 
@@ -230,7 +230,7 @@ describe('the separation of teams', () => {
 
   it('finds a deletion of a Secret that is wanted, or that had to be kept', () => {
     const deleted = [write('delete', 'a/app')];
-    const deletedAt = { isDeleted: true, at: 55_000 };
+    const deletedAt = { isDeleted: true, at: 95_000 };
     expect(findWrongDeletions(deleted, of(deletable, { ...deletable, ...deletedAt }), RULES)).toEqual([]);
     expect(findWrongDeletions(deleted, of(deletable), RULES)).toHaveLength(1);
     expect(findWrongDeletions(deleted, of(deletable, broken(2_000)), RULES)).toHaveLength(1);

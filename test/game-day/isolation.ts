@@ -62,8 +62,8 @@ export function findForeignReads(
   return [...new Set(keys)].filter((key) => !named.has(key)).map((key) => `${key}: read for another team`);
 }
 
-/** How long the service may take to notice that a ConfigMap is back. */
-const NOTICE_MS = 30_000;
+/** How long the service may take to notice a ConfigMap, on a busy machine and after a kill too. */
+const NOTICE_MS = 60_000;
 
 /** Finds deletions by the service of Secrets whose mapping had not ended, or that had to be kept. */
 export function findWrongDeletions(

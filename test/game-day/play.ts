@@ -5,11 +5,10 @@ import type { GameOptions } from './options.ts';
 
 /** Plays a game day. The environment can repeat the order of a run, and change its length. */
 export async function play(size: Omit<GameOptions, 'seed' | 'report'>): Promise<void> {
-  const { SECRETBRIDGE_TEST_GAME_SEED, SECRETBRIDGE_TEST_GAME_MINUTES } = process.env;
   const { checks, title } = await gameDay({
     ...size,
-    minutes: Number(SECRETBRIDGE_TEST_GAME_MINUTES ?? size.minutes),
-    seed: Number(SECRETBRIDGE_TEST_GAME_SEED ?? randomBytes(4).readUInt32BE(0)),
+    minutes: Number(process.env.SECRETBRIDGE_TEST_GAME_MINUTES ?? size.minutes),
+    seed: Number(process.env.SECRETBRIDGE_TEST_GAME_SEED ?? randomBytes(4).readUInt32BE(0)),
     report: (line) => console.log(line),
   });
   const failed = checks.filter(({ ok }) => ok === false).map(({ name, says }) => `${name}: ${says}`);
