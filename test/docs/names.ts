@@ -44,7 +44,11 @@ export interface KnownNames {
 export async function collectKnownNames(): Promise<KnownNames> {
   const config = schemaAt('docs/reference/secretbridge.schema.json');
   const chart = schemaAt('deploy/chart/values.schema.json');
-  const sources = textOf('src/**/*.{ts,sql,js,html}', 'scripts/**/*.ts', 'test/{integration/services,game-day}/*.ts');
+  const sources = textOf(
+    'src/**/*.{ts,sql,js,html}',
+    'scripts/**/*.ts',
+    'test/{integration/services,game-day}/*.ts',
+  );
   return {
     words: new Set(sources.match(/[A-Za-z_][A-Za-z0-9_]*/g)),
     options: new Set(optionsOf(await buildProgram(helpContext([]), async () => undefined))),
