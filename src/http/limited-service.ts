@@ -61,7 +61,7 @@ export function limitService(
     release: async (id, by, requestId) =>
       limits.syncAnswer(await onAll(() => service.release(id, limitedBy(by), requestId))),
     async plan(namespace, by, requestId) {
-      if (!namespaces.has(namespace)) return { namespace, changes: 0, targets: [] };
+      if (!namespaces.has(namespace)) return { changes: 0, targets: [] };
       const answer = await service.plan(namespace, limitedBy(by), requestId);
       return { ...answer, targets: limits.targets(answer.targets) };
     },

@@ -13,7 +13,6 @@ const planned = {
 
 export const planSchemas = {
   Plan: object({
-    namespace: text,
     changes: { ...integer, description: 'The number of targets that would change.' },
     targets: list(object(planned, ['how', 'code', 'message', 'remedy', 'pinned'])),
   }),

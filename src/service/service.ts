@@ -221,7 +221,6 @@ export interface LoopState {
 
 /** What a run of the targets of one namespace would change. `changes` is the number of targets that would change. */
 export interface PlanAnswer extends Pick<OrphansAnswer, 'changes'> {
-  readonly namespace: string;
   readonly targets: readonly (OrphansAnswer['targets'][number] &
     Partial<Pick<TargetStatus, 'code' | 'message' | 'remedy' | 'pinned'>> & { readonly how?: string })[];
 }

@@ -225,7 +225,7 @@ function fakeService(calls: { what: string; by: Requester; requestId: string }[]
     },
     async plan(namespace, by, requestId) {
       calls.push({ what: `plan ${namespace}`, by, requestId });
-      return { namespace, changes: 0, targets: [] };
+      return { changes: 0, targets: [] };
     },
     orphans: async () => ORPHANS,
     async prune(by, requestId) {

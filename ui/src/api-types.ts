@@ -866,7 +866,6 @@ export interface components {
             unverifiable?: number;
         };
         Plan: {
-            namespace: string;
             /** @description The number of targets that would change. */
             changes: number;
             targets: {

@@ -127,7 +127,6 @@ export const OrphansAnswer = SkippedOrphans.extend({
 export type OrphansAnswer = z.output<typeof OrphansAnswer>;
 
 export const PlanAnswer = z.looseObject({
-  namespace: z.string(),
   changes: z.number(),
   targets: z.array(
     Target.extend({

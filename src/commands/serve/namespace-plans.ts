@@ -53,13 +53,13 @@ export class NamespacePlans {
         remedy: 'Run `secretbridge plan` with the configuration.',
       });
     // A namespace without targets costs nothing, and leaves no record.
-    if (wanted.length === 0) return { namespace, changes: 0, targets: [] };
+    if (wanted.length === 0) return { changes: 0, targets: [] };
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const context = await this.#app.createContext({ ...commandContext(by, requestId), signal });
     await context.recorder.command(commandOf('plan', undefined, '--namespace', namespace));
     const planned = await previewTargets(wanted, context, { concurrency: CONCURRENCY, signal });
     const changes = planned.filter(({ action }) => CHANGES.includes(action)).length;
-    return { namespace, changes, targets: planned.map(answerOf) };
+    return { changes, targets: planned.map(answerOf) };
   }
 }
 
