@@ -72,6 +72,7 @@ const LONG_INTEGRATION = [
   'test/integration/queue/redis-topologies.test.ts',
   'test/integration/rollouts/**/*.test.ts',
   'test/integration/sign-in/*.test.ts',
+  'test/integration/gitops/health.test.ts',
   'test/integration/vault/*.test.ts',
   'test/integration/audit/{crashes,failover,retention,prepared-statements,orphan-rows,loss,pgbouncer,readiness}.test.ts',
 ];

@@ -91,6 +91,12 @@ export const COMPONENTS: readonly Component[] = [
     kind: 'real',
     module: `${SERVICES}/argo-rollouts.ts`,
   },
+  {
+    part: 'cluster',
+    name: 'the health checks of Flux, and the Lua library of Argo CD',
+    kind: 'real',
+    module: `${SERVICES}/gitops-health.ts`,
+  },
   { part: 'cluster', name: 'an API server in memory', kind: 'double', module: 'fakes/memory-cluster.ts' },
   { part: 'cluster', name: 'ConfigMaps with faults', kind: 'double', module: 'fakes/config-map-server.ts' },
   {
