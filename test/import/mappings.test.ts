@@ -666,16 +666,16 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it.each([
-    { regexp: { source: '^db-(.*)$', target: '$1' } },
-    { regexp: { source: '-', target: '_' } },
-  ])('a template reads a renamed key by its new name, after %j', async (step) => {
-    const dataFrom = [{ extract: { key: 'a' }, rewrite: [step] }];
-    const { mapping } = await withTemplate({ data: { url: 'pg://{{ .user }}' } }, { dataFrom });
-    expect(mapping?.data).toBeUndefined();
-    expect(mapping?.dataFrom).toMatchObject([{ key: 'a', rename: { prefix: 'source_' } }]);
-    expect(mapping?.template?.data).toEqual({ url: 'pg://{{ source_user }}' });
-  });
+  it.each([{ regexp: { source: '^db-(.*)$', target: '$1' } }, { regexp: { source: '-', target: '_' } }])(
+    'a template reads a renamed key by its new name, after %j',
+    async (step) => {
+      const dataFrom = [{ extract: { key: 'a' }, rewrite: [step] }];
+      const { mapping } = await withTemplate({ data: { url: 'pg://{{ .user }}' } }, { dataFrom });
+      expect(mapping?.data).toBeUndefined();
+      expect(mapping?.dataFrom).toMatchObject([{ key: 'a', rename: { prefix: 'source_' } }]);
+      expect(mapping?.template?.data).toEqual({ url: 'pg://{{ source_user }}' });
+    },
+  );
 
   it('a template that reads several objects renames the keys of these objects, so that they do not collide with the keys that the template writes', async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
