@@ -9,12 +9,18 @@ import { TOKENS } from '../test/http/harness.ts';
 // compares them.
 
 const WIDE = { width: 1440, height: 900, theme: 'light' } as const;
+const DARK = { width: 1440, height: 900, theme: 'dark' } as const;
+const PHONE = { width: 390, height: 844, theme: 'light' } as const;
+const DARK_PHONE = { width: 390, height: 844, theme: 'dark' } as const;
 const TABLET = { width: 820, height: 1_000, theme: 'light' } as const;
 
 const PICTURES = [
   { name: 'overview', at: '/', look: WIDE },
   { name: 'review', at: '/review', look: WIDE },
   { name: 'changes', at: '/changes', look: WIDE },
+  { name: 'changes', at: '/changes', look: DARK },
+  { name: 'changes', at: '/changes', look: PHONE },
+  { name: 'overview', at: '/', look: DARK_PHONE },
   { name: 'target', at: '/targets/payments/payments-db', look: WIDE },
   { name: 'pinned', at: '/targets/shop/redis-auth', look: TABLET },
   { name: 'holds', at: '/holds', look: TABLET },
