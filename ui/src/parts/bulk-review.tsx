@@ -66,12 +66,17 @@ export async function review(
   done();
   await page.reload();
   page.say('good', `${pluralize(sequences.length, 'change')} ${mark.state}.`);
-  requestAnimationFrame(restoreFocus);
+  // The view is drawn in the next frame.
+  requestAnimationFrame(() => requestAnimationFrame(restoreFocus));
 }
 
-/** Moves the focus to the first row, if the element that had the focus disappeared with the review. */
+/**
+ * Moves the focus to the first row, if the element that had the focus disappeared with the review. The focus is then at
+ * the heading, or nowhere.
+ */
 function restoreFocus(): void {
-  if (document.activeElement !== document.body && document.activeElement !== null) return;
+  const focused = document.activeElement;
+  if (focused !== null && focused !== document.body && focused.tagName !== 'H1') return;
   const row = document.querySelector<HTMLElement>('[data-row] input[type="checkbox"]');
   (row ?? document.querySelector('h1'))?.focus();
 }
