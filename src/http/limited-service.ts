@@ -7,6 +7,7 @@ import type {
   ApprovingRequester,
   MappingStatus,
   OrphansAnswer,
+  PlanAnswer,
   Requester,
   Service,
   SkippedTargets,
@@ -60,11 +61,8 @@ export function limitService(
       onMapping(name, () => service.unpin(name, request, limitedBy(by), requestId)),
     release: async (id, by, requestId) =>
       limits.syncAnswer(await onAll(() => service.release(id, limitedBy(by), requestId))),
-    async plan(namespace, by, requestId) {
-      if (!namespaces.has(namespace)) return { changes: 0, targets: [] };
-      const answer = await service.plan(namespace, limitedBy(by), requestId);
-      return { ...answer, targets: limits.targets(answer.targets) };
-    },
+    plan: async (namespace, by, requestId) =>
+      limits.plan(namespaces.has(namespace) && (await service.plan(namespace, by, requestId))),
     orphans: async (by, requestId) =>
       limits.orphans(await onAll(() => service.orphans(limitedBy(by), requestId))),
     approvals: async () => limits.targets(await service.approvals()),
@@ -128,6 +126,12 @@ class Limits {
       ...answer,
       ...{ targets: this.targets(targets), held: this.targets(held), warnings: this.warnings(warnings) },
     };
+  }
+
+  /** @param answer False for a namespace that does not exist for this person. */
+  plan(answer: PlanAnswer | false): PlanAnswer {
+    if (answer === false) return { changes: 0, targets: [] };
+    return { ...answer, targets: this.targets(answer.targets) };
   }
 
   orphans(answer: OrphansAnswer): OrphansAnswer {

@@ -103,7 +103,7 @@ describe('the commands of the kubectl plugin', () => {
 
   it('`plan` shows what the service would change, as `secretbridge plan` does', async () => {
     const { code, stdout, stderr } = await runKubectl('plan', '-n', 'shop');
-    // A failure that may mend itself comes first.
+    // A temporary failure comes first.
     expect(code).toBe(1);
     expect(stdout).toContain('PASSWORD');
     expect(stdout).toContain('Adopt it.');

@@ -21,10 +21,11 @@ export interface WatchedNamespaceDeps {
   readonly timers: Timers;
   /** Called when a ConfigMap has changed, or without a name when all of them may have. */
   readonly onChange: (name?: string) => void;
-  /** Called when a ConfigMap was removed, and its namespace is not ending. */
-  readonly onRemoved: (name: string) => void;
-  /** Called for each change of a ConfigMap, also if its mappings are the same. */
-  readonly onSeen: (name: string) => void;
+  /**
+   * `removed`: a ConfigMap was removed, and its namespace is not ending. `seen`: a ConfigMap has changed, also if its
+   * mappings are the same.
+   */
+  readonly onMap: (what: 'removed' | 'seen', name: string) => void;
 }
 
 /** The delays before the namespace of a missing ConfigMap is read again. */
@@ -86,7 +87,7 @@ export class WatchedNamespace implements NamespaceFolder, AsyncDisposable {
       listed: (items) => this.#listed(items),
       changed: (item) => {
         if (this.#keep(item)) this.#throttle.note(item.name);
-        this.#deps.onSeen(item.name);
+        this.#deps.onMap('seen', item.name);
       },
       deleted: ({ name }) => {
         this.#miss(name);
@@ -180,7 +181,7 @@ export class WatchedNamespace implements NamespaceFolder, AsyncDisposable {
     this.#missing.delete(name);
     this.contents.delete(name);
     this.#throttle.note(name);
-    if (state === 'active') this.#deps.onRemoved(name);
+    if (state === 'active') this.#deps.onMap('removed', name);
     this.#resize(this.#bytes - sizeOf(content));
   }
 

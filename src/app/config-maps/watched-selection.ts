@@ -1,5 +1,5 @@
 import type { Cluster } from '../../cluster/cluster.ts';
-import type { SelectedConfigMaps } from '../../cluster/team-ports.ts';
+import type { ConfigMapPlace, SelectedConfigMaps } from '../../cluster/team-ports.ts';
 import { isNamed } from '../../config/files/config-maps.ts';
 import { type AppError, toAppError } from '../../core/errors.ts';
 import { matches } from '../../core/glob.ts';
@@ -17,8 +17,7 @@ export interface WatchedSelectionDeps {
   readonly selector: LabelSelector;
   /** Called without a name when all ConfigMaps of the namespace may have changed, and without both for all namespaces. */
   readonly onChange: (namespace?: string, name?: string) => void;
-  readonly onRemoved: (namespace: string, name: string) => void;
-  readonly onSeen: (namespace: string, name: string) => void;
+  readonly onMap: (what: 'removed' | 'seen', place: ConfigMapPlace) => void;
 }
 
 export interface Wanted {
@@ -124,14 +123,13 @@ export class WatchedSelection implements AsyncDisposable {
   }
 
   #open(namespace: string): WatchedNamespace {
-    const { maps, timers, selector, onChange, onRemoved, onSeen } = this.#deps;
+    const { maps, timers, selector, onChange, onMap } = this.#deps;
     return new WatchedNamespace({
       ...{ maps, timers },
       scope: { namespace, selector },
       maxBytes: this.#wanted.maxBytes,
       onChange: (name) => onChange(namespace, name),
-      onRemoved: (name) => onRemoved(namespace, name),
-      onSeen: (name) => onSeen(namespace, name),
+      onMap: (what, name) => onMap(what, { namespace, name }),
     });
   }
 

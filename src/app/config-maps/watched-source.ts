@@ -151,8 +151,10 @@ class WatchedSource implements ConfigMapSource, Folders, AsyncDisposable {
         ...{ cluster, maps, selector: first.selector },
         timers: { now: () => this.#deps.clock.now(), wake: startBackgroundTimer },
         onChange: (namespace, name) => this.#notify(id, namespace, name),
-        onRemoved: (namespace, name) => void this.#reportRemoved({ namespace, name }),
-        onSeen: (namespace, name) => this.#deps.onSeen?.({ namespace, name }),
+        onMap: (what, place) => {
+          if (what === 'seen') this.#deps.onSeen?.(place);
+          else void this.#reportRemoved(place);
+        },
       });
     this.#selections.set(id, watched);
     return watched.follow({

@@ -40,7 +40,8 @@ export class NamespacePlans {
     if (known !== undefined && Math.abs(now - known.at) < REUSE_MS) return known.answer;
     const answer = this.#semaphore.run(() => this.#make(namespace, by, requestId));
     this.#known.set(namespace, { at: now, answer });
-    answer.catch(() => this.#known.delete(namespace));
+    // A failed plan is made again. The caller gets the error.
+    void answer.then(undefined, () => this.#known.delete(namespace));
     return answer;
   }
 
