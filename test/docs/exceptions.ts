@@ -38,6 +38,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, stri
     'dataFrom.extract': 'External Secrets',
     'target.manifest': 'External Secrets',
   },
+  'docs/how-to/gitops.md': { healthCheckExprs: 'Flux' },
   'docs/how-to/restart-workloads.md': {
     podManagementPolicy: 'Kubernetes',
     progressDeadlineSeconds: 'Kubernetes',

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { SYNC_STATES } from '../../../src/core/words.ts';
 import { observedText } from '../../../src/service/config-map-status.ts';
-import { SYNC_STATES } from '../../../src/service/service.ts';
 import { argoHealths, fluxHealths, type Health } from '../services/gitops-health.ts';
 
 // Evaluates the health checks in `deploy/gitops` for each state of a ConfigMap: with the code of Flux, and with the Lua

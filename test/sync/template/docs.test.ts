@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { checkTemplate } from '../../../src/sync/template/compile.ts';
@@ -17,12 +18,14 @@ const rows = tableOf(page, 'filter', 'example', 'gives').map((row) =>
 const root = createAuthority('Root');
 const middle = root.intermediate('Middle');
 const { cert, key } = middle.issue();
+const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const values = {
   LINES: 'a\r\nb\r\n',
   QUOTE: 'say "hi"',
   OBJECT: '{ "id": 123456789012345678, "list": ["a"] }',
   CHAIN: `${root.ca}${cert}${key}${middle.ca}`,
   P12: Buffer.from(AES, 'base64'),
+  JWK: JSON.stringify(jwk.privateKey.export({ format: 'jwk' })),
 };
 
 /** The expected output of filters that the page describes in words only. */
@@ -32,6 +35,8 @@ const MEANT: Readonly<Record<string, string>> = {
   pem_intermediates: middle.ca,
   pem_root: root.ca,
   pem_key: key,
+  jwk_public_pem: jwk.publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+  jwk_private_pem: jwk.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
 };
 
 describe('table of filters in the documentation', () => {
