@@ -52,7 +52,7 @@ export interface TeamVerdict {
 }
 
 /** An earlier version that lasted this long in a running service was in force. */
-const NOTICED_MS = 60_000;
+const NOTICED_MS = 30_000;
 
 /** Compares the state of one team with what the model says. */
 export function compareTeam(input: TeamInput): TeamVerdict {

@@ -144,7 +144,7 @@ async function judge(game: Game, player: Player, settled: Settled): Promise<Resu
     found('no value outside of Secrets', leaks),
     {
       name: 'apply to Secret',
-      ok: applied.p95 < options.applyMs,
+      ok: times.length > 0 && applied.p95 < options.applyMs,
       says: `${showDistribution(applied)}; ${disturbed} more during outages`,
     },
   ];

@@ -63,7 +63,7 @@ export function findForeignReads(
 }
 
 /** How long the service may take to notice a ConfigMap, on a busy machine and after a kill too. */
-const NOTICE_MS = 60_000;
+const NOTICE_MS = 20_000;
 
 /** Finds deletions by the service of Secrets whose mapping had not ended, or that had to be kept. */
 export function findWrongDeletions(
