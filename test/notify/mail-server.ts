@@ -29,7 +29,7 @@ export async function startMailServer({ tls = true } = {}): Promise<MailServer> 
   const received: Mail[] = [];
   const refusal = (code: number) => Object.assign(new Error('said by the server'), { responseCode: code });
   const server = new SMTPServer({
-    ...{ cert, key, logger: false, authOptional: true },
+    ...{ cert, key, logger: false, authOptional: true, disableReverseLookup: true },
     disabledCommands: tls ? [] : ['STARTTLS', 'AUTH'],
     onAuth({ username, password }, _, done) {
       if (password === 'right') done(null, { user: username ?? '' });

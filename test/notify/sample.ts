@@ -61,6 +61,8 @@ export interface Receiver extends AsyncDisposable {
   readonly received: Received[];
   /** The answer to each request. */
   answer: { readonly status: number; readonly headers?: Readonly<Record<string, string>> };
+  /** Called after a request has arrived, before its answer. */
+  onRequest: () => void;
 }
 
 /** Starts a server that collects the messages of webhooks. */
@@ -71,6 +73,7 @@ export async function startReceiver(): Promise<Receiver> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       received.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
+      receiver.onRequest();
       const { status, headers } = receiver.answer;
       response.writeHead(status, headers).end('an answer that is ignored');
     });
@@ -82,6 +85,7 @@ export async function startReceiver(): Promise<Receiver> {
     port,
     received,
     answer: { status: 200 },
+    onRequest: () => undefined,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
