@@ -68,7 +68,7 @@ const LONG_INTEGRATION = [
   'test/integration/deploy/{image,image-compose,image-root,image-run,release,outage-alerts,chart-values,chart-network}.test.ts',
   'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application,vault-identities}.test.ts',
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
-  'test/integration/service/{collector,stalls,replicas-sqlite,many-team-config-maps}.test.ts',
+  'test/integration/service/{collector,stalls,replicas-sqlite,many-team-config-maps,notify-crashes}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
   'test/integration/rollouts/**/*.test.ts',
   'test/integration/sign-in/*.test.ts',
