@@ -9,7 +9,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Channel } from './channel.ts';
 import { type Facts, newFacts } from './facts.ts';
 import { type Message, messageOf } from './message.ts';
-import { TroubleLog } from './trouble-log.ts';
+import { type Decision, TroubleLog } from './trouble-log.ts';
 
 export interface NotifierDeps {
   readonly audit: Pick<
@@ -84,6 +84,7 @@ export class Notifier {
     if (waitMs > 0 && waitMs <= MAX_RETRY_MS) return waitMs;
     const log = await this.#read();
     await this.#recordFacts(log, facts);
+    await this.#recordBeginning(log, channel);
     if (log.decide(channel, clock.now()) === undefined) {
       await this.#recordCursor(log, channel);
       return undefined;
@@ -122,10 +123,9 @@ export class Notifier {
     await audit.checkWritable();
     const failedMs = await this.#attempt(channel, message, signal);
     if (failedMs !== undefined) return failedMs;
-    const { until, at, afterMs, rules } = decision;
-    const counts = { until, at, after: afterMs, rules, from };
     const size = { opened: notification.opened.length, closed: notification.closed.length };
-    await audit.append([entryOf(channel.name, { outcome: 'ok', counts: { ...counts, ...size } })]);
+    const counts = { ...countsOf(decision, from), ...size };
+    await audit.append([entryOf(channel.name, { outcome: 'ok', counts })]);
     log.apply(decision, this.#deps.channels());
     return undefined;
   }
@@ -172,6 +172,23 @@ export class Notifier {
     await this.#read();
   }
 
+  /**
+   * Records that a channel is new. So it hears of everything that ends after this, even if a crash prevents its first
+   * message. The time 0 says that it had no message yet.
+   */
+  async #recordBeginning(log: TroubleLog, channel: Channel): Promise<void> {
+    const { name } = channel;
+    if (this.#cursors.has(name)) return;
+    const { audit } = this.#deps;
+    await audit.exclusively(`notify-${name}`, async () => {
+      const known = await this.#latestFrom(name);
+      const counts = countsOf(log.decisionOf(channel, 0).decision, log.beginning);
+      if (known === undefined) await audit.append([entryOf(name, { outcome: 'ok', counts })]);
+      this.#cursors.set(name, known ?? log.beginning);
+    });
+    await this.#read();
+  }
+
   /** Records from where the next process must read, if that is far behind otherwise. */
   async #recordCursor(log: TroubleLog, channel: Channel): Promise<void> {
     const { audit, clock } = this.#deps;
@@ -180,9 +197,13 @@ export class Notifier {
     const { decision, from } = log.decisionOf(channel, clock.now());
     this.#cursors.set(channel.name, log.position);
     if (from <= last) return;
-    const { until, at, afterMs, rules } = decision;
-    const counts = { until, at, after: afterMs, rules, from };
-    await audit.append([entryOf(channel.name, { outcome: 'ok', counts })]);
+    await audit.append([entryOf(channel.name, { outcome: 'ok', counts: countsOf(decision, from) })]);
+  }
+
+  /** Returns from where to read for a channel, if that is recorded. */
+  async #latestFrom(name: string): Promise<number | undefined> {
+    const filter = { request: requestIdOf(name), outcome: 'ok' } as const;
+    return (await this.#deps.audit.latest(filter, ['notify']))?.counts?.from;
   }
 
   /** Reads the records that are new. */
@@ -213,14 +234,12 @@ export class Notifier {
     const oldest = Math.max(base.sequence, head.sequence - MAX_RECORDS);
     const starts = await Promise.all(
       channels().map(async ({ name }) => {
-        const filter = { request: requestIdOf(name), outcome: 'ok' } as const;
-        const last = await audit.latest(filter, ['notify']);
-        const from = last?.counts?.from;
+        const from = await this.#latestFrom(name);
         if (from !== undefined) this.#cursors.set(name, from);
         return from ?? head.sequence - FIRST_RECORDS;
       }),
     );
-    return new TroubleLog(Math.max(oldest, smallest([head.sequence, ...starts])), head.sequence);
+    return new TroubleLog(Math.max(oldest, smallest([head.sequence, ...starts])));
   }
 
   /** A review names no target, so take it from the record that it is about. */
@@ -235,6 +254,11 @@ export class Notifier {
       ...(secret === undefined ? {} : { secret }),
     };
   }
+}
+
+/** Returns a decision as a record has it, with the record after which the next process must read. */
+function countsOf({ until, at, afterMs, rules }: Decision, from: number): Readonly<Record<string, number>> {
+  return { until, at, after: afterMs, rules, from };
 }
 
 function requestIdOf(channel: string): string {

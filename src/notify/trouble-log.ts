@@ -48,15 +48,13 @@ export class TroubleLog {
   readonly #ended: Tracked[] = [];
   /** The last record that the messages of each channel cover. */
   readonly #notifiedUntil = new Map<string, number>();
-  readonly #firstUntil: number;
+  /** The log has read the records after this one. */
+  readonly beginning: number;
 
-  /**
-   * @param position The log reads the records after this one.
-   * @param firstUntil A channel without any message gets none about troubles that ended up to this record.
-   */
-  constructor(position: number, firstUntil = position) {
+  /** @param position The log reads the records after this one. */
+  constructor(position: number) {
     this.#position = position;
-    this.#firstUntil = firstUntil;
+    this.beginning = position;
   }
 
   /** The sequence of the last record that was read. */
@@ -98,7 +96,7 @@ export class TroubleLog {
 
   /** Returns the troubles that lasted long enough, but ended before a message about them could be delivered. */
   #missed(rules: ChannelRules): readonly Tracked[] {
-    const notifiedUntil = this.#notifiedUntil.get(rules.name) ?? this.#firstUntil;
+    const notifiedUntil = this.#notifiedUntil.get(rules.name) ?? this.beginning;
     return this.#ended.filter((trouble) => {
       const { notified, ended } = trouble;
       if (ended === undefined || ended.sequence <= notifiedUntil || notified.has(rules.name)) return false;
@@ -119,6 +117,7 @@ export class TroubleLog {
 
   /** Notes that a message was sent. May be called several times for one decision. */
   apply({ channel, until, at, afterMs, rules: hash }: Decision, channels: readonly ChannelRules[]): void {
+    this.#notifiedUntil.set(channel, Math.max(until, this.#notifiedUntil.get(channel) ?? 0));
     const rules = channels.find(({ name }) => name === channel);
     // With other rules, the channel had messages about other troubles. So it gets messages about all that are open.
     if (rules === undefined || hashOf(rules) !== hash) return;
@@ -128,7 +127,6 @@ export class TroubleLog {
     for (const trouble of known)
       if ((trouble.ended?.sequence ?? Number.POSITIVE_INFINITY) <= until || isPast(trouble, at))
         trouble.notified.delete(channel);
-    this.#notifiedUntil.set(channel, Math.max(until, this.#notifiedUntil.get(channel) ?? 0));
   }
 
   #follow(event: Event, { sequence, time }: AuditRecord): void {

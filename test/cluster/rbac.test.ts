@@ -322,7 +322,9 @@ describe("the RBAC permissions for teams' ConfigMaps", () => {
         .map((rule) => `${namespace} ${rule.verbs.join(' ')}`),
     );
     expect(verbs).toEqual(['shop get list watch', 'web get list watch patch']);
-    const text = printRbac(rbacObjects({ ...input, targets: [], teams: { ...teams, annotated } }));
+    const text = printRbac(
+      rbacObjects({ ...input, watch: true, targets: [], teams: { ...teams, annotated } }),
+    );
     expect(text).toContain(
       '`statusAnnotation` allows secretbridge to change every ConfigMap in the namespace web.',
     );
@@ -333,13 +335,13 @@ describe("the RBAC permissions for teams' ConfigMaps", () => {
       findsNamespaces: true,
       annotated: { namespaces: [], findsNamespaces: true },
     };
-    expect(printRbac(rbacObjects({ ...input, targets: [], teams: found }))).toContain(
+    expect(printRbac(rbacObjects({ ...input, watch: true, targets: [], teams: found }))).toContain(
       'change every ConfigMap in every namespace where it is bound',
     );
   });
 
   it('says that every ConfigMap can be read', () => {
-    const text = printRbac(rbacObjects({ ...input, targets: [], teams }));
+    const text = printRbac(rbacObjects({ ...input, watch: true, targets: [], teams }));
     expect(text).toContain(
       '# This allows secretbridge to read every ConfigMap in the namespace shop, not only those with the labels of `include`:',
     );

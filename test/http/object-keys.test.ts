@@ -46,7 +46,7 @@ const SERVICE: Partial<Service> = {
 };
 
 async function openAudit(kind: string, stack: AsyncDisposableStack): Promise<AuditStore> {
-  if (kind === 'memory') return createMemoryAudit();
+  if (kind === 'memory') return createMemoryAudit({ clock: systemClock });
   const path = join(stack.use(await temporaryFolder()).path, 'audit.db');
   return stack.use(await openSqliteAudit({ path, instance: 'test', replica: 'a', clock: systemClock }));
 }

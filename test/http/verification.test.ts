@@ -101,7 +101,7 @@ describe('the verification of the audit log', () => {
       problem: { kind: 'checkpoint', sequence: 3, unknownKey: true },
     });
     expect((await api.get('/api/openapi.json')).json).toHaveProperty(
-      'components.schemas.Verification.properties.problem.properties.unknownKey',
+      'components.schemas.Damage.properties.unknownKey',
     );
   });
 

@@ -80,7 +80,8 @@ describe('the notifier', () => {
     await start().run();
     expect(taken()).toEqual([[1, 0]]);
     expect(audit.records.filter(({ action }) => action === 'notify')).toMatchObject([
-      { outcome: 'ok', note: 'ops', counts: { opened: 1, closed: 0, from: 0, until: 1 } },
+      { outcome: 'ok', note: 'ops', counts: { at: 0, from: 0, until: 1 } },
+      { outcome: 'ok', note: 'ops', counts: { opened: 1, closed: 0, from: 0, until: 2 } },
     ]);
     await append(targetEntry('db'));
     await Promise.all([start().run(), one.run(), other.run()]);
@@ -102,6 +103,17 @@ describe('the notifier', () => {
       [1, 0],
       [1, 0],
     ]);
+  });
+
+  it('a crash before the first message of a channel loses nothing, even if the trouble ends before the next start', async () => {
+    const { clock, append, start, taken } = open();
+    await start().run();
+    await append(targetEntry('db', 'TIMEOUT'));
+    await clock.advance(5 * MINUTE);
+    await append(targetEntry('db'));
+    await start().run();
+    await start().run();
+    expect(taken()).toEqual([[1, 1]]);
   });
 
   it('nothing is sent before its records are durable', async () => {
@@ -127,6 +139,7 @@ describe('the notifier', () => {
       { name: 'ops', kind: 'webhook', state: 'degraded', code: 'NOTIFY_FAILED' },
     ]);
     expect(audit.records.filter(({ action }) => action === 'notify')).toMatchObject([
+      { outcome: 'ok', note: 'ops', counts: { at: 0 } },
       { outcome: 'failed', code: 'NOTIFY_FAILED', note: 'ops' },
     ]);
     state.failure = undefined;
@@ -262,7 +275,7 @@ describe('the notifier', () => {
     for (let index = 0; index < 41; index += 1)
       await append(...Array.from({ length: 500 }, (_, n) => targetEntry(`t${n}`)));
     await run();
-    const [cursor] = audit.records.filter(({ action }) => action === 'notify');
-    expect(cursor?.counts).toMatchObject({ from: 20_500, until: 20_500 });
+    const [, cursor] = audit.records.filter(({ action }) => action === 'notify');
+    expect(cursor?.counts).toMatchObject({ from: 20_501, until: 20_501 });
   });
 });
