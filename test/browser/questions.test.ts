@@ -209,6 +209,7 @@ describe.skipIf(skipReason !== undefined)(
 
     question('which values are older than 90 days?', async (person, page) => {
       await person.press(page.locator('table.heat a[href*="olderThan=90d"]').first());
+      await person.press(page.getByRole('link', { name: 'Show older ones too' }));
       await page.getByRole('heading', { level: 1, name: /older than 90d$/ }).waitFor();
       const days = (await column(page, 'Age')).map((text) => Number.parseInt(text, 10));
       expect(days.length).toBeGreaterThan(10);

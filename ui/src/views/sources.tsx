@@ -5,6 +5,7 @@ import { Empty } from '../parts/notice.tsx';
 import { SourceLink } from '../parts/subject.tsx';
 import { type Column, Table } from '../parts/table.tsx';
 import { Pages } from '../parts/timeline.tsx';
+import { link } from '../router.ts';
 import type { SourceAge, SourceList } from '../types.ts';
 import { defineView } from '../view.ts';
 
@@ -29,7 +30,17 @@ export const sourcesView = defineView<SourceList>({
     get('/api/v1/sources', { query: { store, olderThan, newerThan, cursor, limit: PAGE }, signal }),
   Show: ({ data: { sources, next }, route: { query } }) => (
     <>
-      <p class="lead muted">The versions that were read last, the oldest first.</p>
+      <p class="lead muted">
+        The versions that were read last, the oldest first.
+        {query.olderThan !== undefined && query.newerThan !== undefined && (
+          <>
+            {' '}
+            <a href={link(['sources'], { store: query.store, olderThan: query.olderThan })}>
+              Show older ones too
+            </a>
+          </>
+        )}
+      </p>
       {sources.length === 0 ? (
         <Empty text="No source version has this age. Each source that a mapping reads appears here." />
       ) : (
