@@ -29,6 +29,8 @@ const THOROUGH = [
   'test/commands/rollback.prop.test.ts',
   'test/audit/{verify,sqlite-queries}.prop.test.ts',
   'test/config/{load,parsed-files}.prop.test.ts',
+  // Thousands of messages to real receivers.
+  'test/notify/messages-leak.test.ts',
   // All routes with all roles; a server for each of many events.
   'test/http/{access,events-azure}.test.ts',
   // It measures the memory of its process.

@@ -106,7 +106,10 @@ describe('an approved release', () => {
     await expectCarriedOutOnce(scene);
   }, 180_000);
 
-  it('is carried out after `kill -9` while the request to delete is on its way', async () => {
+  it('is carried out after `kill -9` while the request to delete is on its way', {
+    tags: ['long'],
+    timeout: 180_000,
+  }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using scene = await openRequested({ apiAddress: gate.address });
     const { world, served } = scene;
@@ -126,7 +129,7 @@ describe('an approved release', () => {
     gate.restore();
     expect(await world.secret('app')).toBeDefined();
     await expectCarriedOutOnce(scene);
-  }, 180_000);
+  });
 
   it('is not carried out again after `kill -9` at the moment of the deletion', async () => {
     await using scene = await openRequested();
@@ -139,7 +142,7 @@ describe('an approved release', () => {
     await expectCarriedOutOnce(scene);
   }, 180_000);
 
-  it('keeps its approval while the API server is away', async () => {
+  it('keeps its approval while the API server is away', { tags: ['long'], timeout: 180_000 }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using scene = await openRequested({ apiAddress: gate.address });
     const { world, served } = scene;
@@ -150,5 +153,5 @@ describe('an approved release', () => {
     await within(90_000, async () => expect(await world.secret('app')).toBeUndefined());
     await served.stop();
     await expectCarriedOutOnce(scene);
-  }, 180_000);
+  });
 });
