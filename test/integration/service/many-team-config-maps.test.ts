@@ -16,7 +16,7 @@ async function processorMs(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-it('5,000 ConfigMaps stay under 280 MiB, and a change applies within two seconds', async () => {
+it('5,000 ConfigMaps stay under 310 MiB, and a change applies within two seconds', async () => {
   const shorts = Array.from({ length: NAMESPACES }, (_, index) => `t${index}`);
   await using program = await installProgram();
   await using world = await openTeamWorld(shorts, { program });
@@ -52,5 +52,5 @@ it('5,000 ConfigMaps stay under 280 MiB, and a change applies within two seconds
   // The machine of the test may be busy with other work. Then only the processor time is comparable.
   expect(Math.min(changed.ms, changed.processorMs)).toBeLessThan(2_000);
   expect(Math.min(beside.ms, beside.processorMs)).toBeLessThan(2_000);
-  expect(peak).toBeLessThan(280);
+  expect(peak).toBeLessThan(310);
 });
