@@ -1,10 +1,11 @@
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Plugin, UserConfig } from 'vite';
 import { PAGE_PACKAGES } from '../scripts/build/page-packages.ts';
 
 const UI = import.meta.dirname;
-const PACKAGES = join(UI, '../node_modules/');
+/** Vite resolves links, so the paths of the modules begin with the real path. */
+const PACKAGES = `${realpathSync(join(UI, '../node_modules'))}/`;
 
 /** Writes the licenses of the packages in the page, and refuses other packages. */
 function licenses(): Plugin {
@@ -41,7 +42,8 @@ const config: UserConfig = {
   root: UI,
   base: './',
   logLevel: 'warn',
-  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  // In development, the page would contain the paths of its source files. NODE_ENV must not decide that.
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact', development: false } },
   plugins: [licenses()],
   build: {
     emptyOutDir: true,
