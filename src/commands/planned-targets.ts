@@ -1,6 +1,7 @@
 import { AppError, assertNever } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import { formatTarget, type Instances, type TargetId } from '../core/target.ts';
+import type { PLAN_ACTIONS, UPDATE_KINDS } from '../core/words.ts';
 import { type Decision, isPresentAndOurs } from '../reconcile/decide.ts';
 import { closedFor } from '../reconcile/destroy.ts';
 import { isMergeMissing } from '../reconcile/drift-check.ts';
@@ -14,17 +15,13 @@ import { heldByOthers } from '../sync/merge-checks.ts';
 import { agesOf, ageWarning } from '../sync/policies.ts';
 import { createWorkloadWarnings } from './missing-workloads.ts';
 
-export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
+export type PlanAction = (typeof PLAN_ACTIONS)[number];
 
 export interface PlannedTarget {
   readonly mapping: string;
   readonly target: TargetId;
   readonly action: PlanAction;
-  /**
-   * The kind of a special update: it adopts an existing Secret, recreates the Secret, or merges into a Secret of
-   * another owner.
-   */
-  readonly how?: 'adopt' | 'recreate' | 'merge';
+  readonly how?: (typeof UPDATE_KINDS)[number];
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
   /** Whether the target exists at the end of the run, when deletions begin. */

@@ -3,6 +3,7 @@ import { configHash } from '../config/changes.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
+import { CHANGING_ACTIONS, PLAN_ACTIONS, UPDATE_KINDS } from '../core/words.ts';
 import type { Decision } from '../reconcile/decide.ts';
 import { outcomeDetails, type Proposal } from '../reconcile/outcome.ts';
 import type { PlanReport } from './plan.ts';
@@ -17,8 +18,8 @@ const SavedTarget = z.strictObject({
   mapping: z.string(),
   namespace: z.string(),
   secret: z.string(),
-  action: z.enum(['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail']),
-  how: z.enum(['adopt', 'recreate', 'merge']).optional(),
+  action: z.enum(PLAN_ACTIONS),
+  how: z.enum(UPDATE_KINDS).optional(),
   code: z.string().optional(),
   /** The `resourceVersion` of the Secret. Absent if the Secret does not exist. */
   resourceVersion: z.string().optional(),
@@ -259,13 +260,13 @@ export interface PlanGuard {
   allows(proposal: Proposal): boolean;
 }
 
-const CHANGES: readonly SavedTarget['action'][] = ['create', 'update', 'delete'];
-
 export function guardOf({ targets }: SavedPlan): PlanGuard {
   const planned = new Map(targets.map((target) => [idOf(target), target]));
   const plannedChange = (mapping: string, id: TargetId): SavedTarget | undefined => {
     const target = planned.get(idOf({ mapping, ...id }));
-    return target && (CHANGES.includes(target.action) || mayHaveApproval(target)) ? target : undefined;
+    return target && (CHANGING_ACTIONS.includes(target.action) || mayHaveApproval(target))
+      ? target
+      : undefined;
   };
   return {
     refusal(mapping, id, { plan, live, desired }) {

@@ -45,6 +45,18 @@ export const SYNC_STATES = [
   'synced',
 ] as const;
 
+/** What a plan says of a target. */
+export const PLAN_ACTIONS = ['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail'] as const;
+
+/** The actions of a plan that change the target. */
+export const CHANGING_ACTIONS: readonly (typeof PLAN_ACTIONS)[number][] = ['create', 'update', 'delete'];
+
+/**
+ * The kinds of special updates in a plan: adopt an existing Secret, recreate the Secret, or merge into a Secret of
+ * another owner.
+ */
+export const UPDATE_KINDS = ['adopt', 'recreate', 'merge'] as const;
+
 /** The roles of people. A role includes all roles before it in this list. */
 export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
 

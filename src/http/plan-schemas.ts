@@ -1,11 +1,12 @@
+import { PLAN_ACTIONS, UPDATE_KINDS } from '../core/words.ts';
 import { integer, list, object, oneOf, pinned, reference, skipped, target, text } from './schema-parts.ts';
 
 // The JSON Schemas of plans, and of what `prune` lists.
 
 const planned = {
   ...target,
-  action: oneOf(['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail']),
-  how: oneOf(['adopt', 'recreate', 'merge']),
+  action: oneOf(PLAN_ACTIONS),
+  how: oneOf(UPDATE_KINDS),
   ...{ code: text, message: text, remedy: text },
   keys: list(reference('Key')),
   pinned,

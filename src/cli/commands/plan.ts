@@ -6,6 +6,7 @@ import type { PlannedTarget } from '../../commands/planned-targets.ts';
 import { skippedOrphans, warningsData } from '../../commands/serve/answers.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
+import { CHANGING_ACTIONS, PLAN_ACTIONS } from '../../core/words.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
 import { command, nonEmpty, type Run } from '../options.ts';
@@ -48,8 +49,6 @@ interface PlanOptions extends GlobalOptions {
   readonly adopt?: boolean;
   readonly out?: string;
 }
-
-const CHANGES: readonly string[] = ['create', 'update', 'delete'];
 
 export async function planCommand(context: Context, options: PlanOptions): Promise<number> {
   // `sync` would refuse such a plan, because it is the plan of another configuration.
@@ -115,7 +114,7 @@ function printNextStep(context: Context, { targets }: PlanReport, { adopt }: { a
   const foreign = targets.some(({ error }) => error?.code === 'NOT_OWNED');
   if (foreign)
     printNotice(context, '`secretbridge plan --adopt` shows what taking over these Secrets would change.');
-  else if (!adopt && targets.some(({ action }) => CHANGES.includes(action)))
+  else if (!adopt && targets.some(({ action }) => CHANGING_ACTIONS.includes(action)))
     printNotice(context, '`secretbridge sync` applies these changes.');
 }
 
@@ -136,7 +135,7 @@ export function printPlan(
   report: PrintablePlan,
   summary = planSummary(report.targets),
 ): number {
-  const changes = report.targets.filter(({ action }) => CHANGES.includes(action)).length;
+  const changes = report.targets.filter(({ action }) => CHANGING_ACTIONS.includes(action)).length;
   print(context, output, {
     data: {
       changes,
@@ -187,9 +186,10 @@ function targetText(
 }
 
 function planSummary(targets: readonly PlannedTarget[]): string {
-  const kinds = ['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail'] as const;
-  const parts = kinds
-    .map((word) => ({ word, number: targets.filter(({ action }) => action === word).length }))
+  const parts = PLAN_ACTIONS.map((word) => ({
+    word,
+    number: targets.filter(({ action }) => action === word).length,
+  }))
     .filter(({ number }) => number > 0)
     .map(({ word, number }) => `${number} ${word === 'unchanged' ? word : `to ${word}`}`)
     .map((part) =>

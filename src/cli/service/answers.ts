@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SYNC_STATES } from '../../core/words.ts';
+import { PLAN_ACTIONS, SYNC_STATES, UPDATE_KINDS } from '../../core/words.ts';
 
 // The parts of API responses that the commands read. All other fields are printed unchanged.
 
@@ -130,8 +130,8 @@ export const PlanAnswer = z.looseObject({
   changes: z.number(),
   targets: z.array(
     Target.extend({
-      action: z.enum(['create', 'update', 'delete', 'unchanged', 'refuse', 'hold', 'fail']),
-      how: z.enum(['adopt', 'recreate', 'merge']).optional(),
+      action: z.enum(PLAN_ACTIONS),
+      how: z.enum(UPDATE_KINDS).optional(),
       keys: z.array(PlannedKey),
       pinned: z.number().optional(),
     }),

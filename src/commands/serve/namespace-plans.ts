@@ -3,6 +3,7 @@ import type { App } from '../../app/app.ts';
 import { commandOf } from '../../audit/entry.ts';
 import { AppError } from '../../core/errors.ts';
 import { createSemaphore } from '../../core/semaphore.ts';
+import { CHANGING_ACTIONS } from '../../core/words.ts';
 import type { PlanAnswer, Requester } from '../../service/service.ts';
 import { type PlannedTarget, previewTargets } from '../planned-targets.ts';
 import { commandContext } from './approvals.ts';
@@ -59,12 +60,10 @@ export class NamespacePlans {
     const context = await this.#app.createContext({ ...commandContext(by, requestId), signal });
     await context.recorder.command(commandOf('plan', undefined, '--namespace', namespace));
     const planned = await previewTargets(wanted, context, { concurrency: CONCURRENCY, signal });
-    const changes = planned.filter(({ action }) => CHANGES.includes(action)).length;
+    const changes = planned.filter(({ action }) => CHANGING_ACTIONS.includes(action)).length;
     return { changes, targets: planned.map(answerOf) };
   }
 }
-
-const CHANGES: readonly PlannedTarget['action'][] = ['create', 'update', 'delete'];
 
 function answerOf({ mapping, target, action, how, error, keys, pinned }: PlannedTarget) {
   return {
