@@ -14,7 +14,10 @@ export interface ConfigMapStatus {
   readonly message: string;
 }
 
-/** From worst to best. The state of a ConfigMap is the first one that any of its targets has. */
+/**
+ * From worst to best. The state of a ConfigMap is the first one that any of its targets has. Other than in `SYNC_STATES`,
+ * `held` comes late: a health check waits for a held change, and reports the others as failures.
+ */
 const WORST_FIRST: readonly SyncState[] = [
   'failed',
   'refused',

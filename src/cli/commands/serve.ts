@@ -4,6 +4,7 @@ import type { Server } from '../../commands/serve/server.ts';
 import type { LoadResult, UsableConfig } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
+import { shownPath } from '../../config/files/config-maps.ts';
 import type { FilesInForce } from '../../config/includes.ts';
 import type { Problem } from '../../config/problem.ts';
 import type { ConfigWatch } from '../../config/watch/watch.ts';
@@ -163,14 +164,14 @@ class RunningService {
   }
 
   /** Says why the mappings of a ConfigMap end. */
-  configMapRemoved(...[{ namespace, name }, cause]: Parameters<OnRemovedConfigMap>): void {
+  configMapRemoved(...[place, cause]: Parameters<OnRemovedConfigMap>): void {
     if (this.#config === undefined) return;
     const logger = this.#logger(this.#config);
-    const fields = { name: `configmap:${namespace}/${name}` };
+    const fields = { name: shownPath(place) };
     if (cause === 'deleted') logger.info('a ConfigMap was deleted; its mappings end', fields);
     else {
       logger.info('a ConfigMap no longer has the labels of its `include`; its mappings end', fields);
-      this.#server?.configMapLostLabels({ namespace, name });
+      this.#server?.configMapLostLabels(place);
     }
   }
 

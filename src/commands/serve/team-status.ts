@@ -2,12 +2,12 @@ import type { App } from '../../app/app.ts';
 import { STATUS_PREFIX } from '../../cluster/config-map-annotations.ts';
 import type { AnnotatedConfigMap, ConfigMapAnnotations, ConfigMapPlace } from '../../cluster/team-ports.ts';
 import type { Config, IncludeState } from '../../config/config.ts';
-import { parseShown } from '../../config/files/config-maps.ts';
+import { parseShown, shownPath } from '../../config/files/config-maps.ts';
 import { formatPlace } from '../../config/problem.ts';
 import { toAppError } from '../../core/errors.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { createCoalescer } from '../../core/serial-executor.ts';
-import { instancesOf } from '../../core/target.ts';
+import { compareText, instancesOf } from '../../core/target.ts';
 import { startBackgroundTimer, type Timers } from '../../core/timer.ts';
 import {
   type ConfigMapStatus,
@@ -100,7 +100,8 @@ export class TeamStatus implements AsyncDisposable {
 
   /** Follows these ConfigMaps. Called when their mappings are in force. */
   follow({ withStatus = new Map() }: Pick<Config, 'withStatus'>): void {
-    for (const path of this.#known.keys()) if (!withStatus.has(path)) this.#known.delete(path);
+    for (const paths of [this.#known, this.#changedMaps, this.#waitingSince])
+      for (const path of paths.keys()) if (!withStatus.has(path)) paths.delete(path);
     this.#texts = new Map(withStatus);
     this.changed();
   }
@@ -112,7 +113,7 @@ export class TeamStatus implements AsyncDisposable {
 
   /** Called when a ConfigMap has changed, also by our own write. */
   configMapChanged(place: ConfigMapPlace): void {
-    const path = pathOf(place);
+    const path = shownPath(place);
     if (!this.#texts.has(path)) return;
     this.#changedMaps.add(path);
     this.changed();
@@ -120,7 +121,7 @@ export class TeamStatus implements AsyncDisposable {
 
   /** Removes the annotations of a ConfigMap whose mappings have ended. */
   async lostLabels(place: ConfigMapPlace): Promise<void> {
-    this.#texts.delete(pathOf(place));
+    this.#texts.delete(shownPath(place));
     try {
       const read = await this.#deps.annotations.read(place);
       const isAnnotated = read !== undefined && read.annotations[INSTANCE] !== undefined;
@@ -255,13 +256,9 @@ export class TeamStatus implements AsyncDisposable {
   }
 }
 
-function pathOf({ namespace, name }: ConfigMapPlace): string {
-  return `configmap:${namespace}/${name}`;
-}
-
 const INSTANCE = `${STATUS_PREFIX}instance`;
 const NO_PAUSE = { pauseMs: MIN_PAUSE_MS, notBefore: 0 };
 
 function textOf(annotations: Readonly<Record<string, string>>): string {
-  return JSON.stringify(Object.entries(annotations).sort(([one], [other]) => (one < other ? -1 : 1)));
+  return JSON.stringify(Object.entries(annotations).sort(([one], [other]) => compareText(one, other)));
 }

@@ -85,6 +85,17 @@ export function parsePath(path: string): ConfigMapPath | undefined {
   };
 }
 
+/** Returns the path of a ConfigMap as users see it, such as `configmap:shop/app`. */
+export function shownPath({
+  namespace,
+  name,
+}: {
+  readonly namespace: string;
+  readonly name: string;
+}): string {
+  return `${ROOT}${namespace}/${name}`;
+}
+
 /** Returns the ConfigMap of a path as users see it, such as `configmap:shop/app`. Undefined for files. */
 export function parseShown(path: string): { readonly namespace: string; readonly name: string } | undefined {
   const [, namespace = '', name = ''] = /^configmap:([^/]+)\/([^/]+)$/.exec(path) ?? [];
