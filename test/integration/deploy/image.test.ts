@@ -117,6 +117,8 @@ mappings:
       'node_modules/@azure/msal-common/package.json: ./dist-browser/index-browser.mjs',
       'node_modules/axios/package.json: ./dist/browser/axios.cjs',
       'node_modules/bowser/package.json: ./README.md',
+      // This package is optional and only adds color to debug output.
+      'node_modules/debug/src/node.js: supports-color',
       // This native code is optional. Without it, the files are the same for every platform.
       'node_modules/msgpackr/dist/node.cjs: msgpackr-extract',
       'node_modules/msgpackr/node-index.js: msgpackr-extract',
