@@ -25,6 +25,10 @@ export function configChanges(before: Config | ConfigTexts, after: Config): read
   const now = partsOf(after);
   const changes: FieldChange[] = [];
   compare('', plain(old.sections), plain(now.sections), changes);
+  // There may be thousands of included files, so compare only those with another state.
+  const paths = [...new Set([...old.states.keys(), ...now.states.keys()])];
+  const others = paths.filter((path) => old.states.get(path) !== now.states.get(path));
+  compare('include', statesOf(old, others), statesOf(now, others), changes);
   // Most mappings are the same objects in both, so compare only the others.
   const { removed, added } = difference(old.mappings, now.mappings);
   compare('mappings', plain(removed.map(withoutPolicies)), plain(added.map(withoutPolicies)), changes);
@@ -35,8 +39,10 @@ export function configChanges(before: Config | ConfigTexts, after: Config): read
 
 /** The parts of a configuration that have an effect. */
 interface Parts {
-  /** All sections besides the mappings. */
+  /** All sections besides the mappings and included files. */
   readonly sections: object;
+  /** The states of the included files, by path. */
+  readonly states: ReadonlyMap<string, string>;
   readonly mappings: readonly Pick<Mapping, 'name' | 'include' | 'policies'>[];
   readonly bounds: Config['bounds'];
 }
@@ -49,8 +55,12 @@ function partsOf({
   withStatus: _status,
   ...config
 }: Config): Parts {
-  const include = Object.fromEntries(includes.map(({ path, state }) => [path, state]));
-  return { sections: { ...config, include }, mappings, bounds };
+  return {
+    sections: config,
+    states: new Map(includes.map(({ path, state }) => [path, state])),
+    mappings,
+    bounds,
+  };
 }
 
 /** Returns what the parts have in JSON, so that parts of a text and of a configuration can be compared. */
@@ -58,14 +68,21 @@ function plain(part: object): unknown {
   return JSON.parse(sortedJson(part));
 }
 
+function statesOf({ states }: Parts, paths: readonly string[]): object {
+  return Object.fromEntries(paths.flatMap((path) => (states.has(path) ? [[path, states.get(path)]] : [])));
+}
+
 function boundsOf({ bounds }: Parts, names: readonly string[]): object {
   return Object.fromEntries(names.flatMap((name) => (bounds.has(name) ? [[name, bounds.get(name)]] : [])));
 }
 
 /** Returns the texts of a configuration one by one, because together they are large. They do not depend on the files. */
-export function* configTexts(config: Config): Iterable<readonly [string, string]> {
-  yield [SECTIONS, sectionsText(partsOf(config))];
-  for (const mapping of config.mappings) yield [mapping.name, mappingText(mapping)];
+export function* configTexts(
+  config: Config,
+  mappings: readonly Mapping[] = config.mappings,
+): Iterable<readonly [string, string]> {
+  yield [SECTIONS, sectionsText(config)];
+  for (const mapping of mappings) yield [mapping.name, mappingText(mapping)];
 }
 
 function mappingText(mapping: Mapping): string {
@@ -85,21 +102,37 @@ export function changedTexts(
   const { removed, added } = difference(before.mappings, after.mappings);
   const names = new Set(added.map(({ name }) => name));
   return {
-    parts: [...configTexts({ ...after, mappings: added })],
+    parts: [...configTexts(after, added)],
     removed: removed.map(({ name }) => name).filter((name) => !names.has(name)),
   };
 }
 
+const sectionsTexts = new WeakMap<Config, string>();
+
 /** Each mapping of an `include` names it, and the mappings of one `include` share their bounds. */
-function sectionsText({ sections, bounds }: Parts): string {
-  const rules = Object.fromEntries([...bounds.values()].map((rule) => [rule.path, rule]));
-  return sortedJson({ ...sections, bounds: rules });
+function sectionsText(config: Config): string {
+  const known = sectionsTexts.get(config);
+  if (known !== undefined) return known;
+  const { sections, states, bounds } = partsOf(config);
+  const rules = new Map([...bounds.values()].map((rule) => [rule.path, rule]));
+  const text = sortedJson({
+    ...sections,
+    include: Object.fromEntries(states),
+    bounds: Object.fromEntries(rules),
+  });
+  sectionsTexts.set(config, text);
+  return text;
 }
 
 /** Parses only the texts of mappings that differ from those of a configuration. */
 function partsIn(texts: ConfigTexts, now: Config): Parts {
-  const { bounds: byPath, ...sections } = JSON.parse(texts.get(SECTIONS) ?? '') as {
+  const {
+    bounds: byPath,
+    include,
+    ...sections
+  } = JSON.parse(texts.get(SECTIONS) ?? '') as {
     readonly bounds: Readonly<Record<string, Include>>;
+    readonly include: Readonly<Record<string, string>>;
   };
   const rules = new Map(Object.entries(byPath));
   const byName = new Map(now.mappings.map((mapping) => [mapping.name, mapping]));
@@ -116,7 +149,7 @@ function partsIn(texts: ConfigTexts, now: Config): Parts {
       return rule === undefined ? [] : [[name, rule]];
     }),
   );
-  return { sections, mappings, bounds };
+  return { sections, states: new Map(Object.entries(include)), mappings, bounds };
 }
 
 const hashes = new WeakMap<Config, string>();
@@ -124,8 +157,7 @@ const hashOfMappings = createListHash<Mapping>(mappingText);
 
 /** Returns the hash of `configTexts` in hex. It does not depend on their order. */
 export function configHash(config: Config): string {
-  const hash =
-    hashes.get(config) ?? combinedHash(sectionsText(partsOf(config)), hashOfMappings(config.mappings));
+  const hash = hashes.get(config) ?? combinedHash(sectionsText(config), hashOfMappings(config.mappings));
   hashes.set(config, hash);
   return hash;
 }

@@ -113,7 +113,7 @@ export async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Prom
   await pause();
   const budgetOf = createBudgets();
   const settled = await settleIncludes(included.files, {
-    mainClaims: included.files.length === 0 ? new Map() : claimsOf(valid),
+    mainClaims: included.files.length === 0 ? [] : claimsOf(valid),
     previous,
     check: (file, bound) => checkFile(file, bound, { ...checkDeps, budget: budgetOf(bound) }),
     redact: checked.redact,

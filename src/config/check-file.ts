@@ -22,12 +22,16 @@ export interface CheckFileDeps {
   readonly parseEntries: MappingCheckDeps['parseEntries'];
 }
 
-export function mappingDeps(
-  { root, parsed, isWhole, pause, resolve, parseEntries }: CheckFileDeps,
+export function mappingDeps(main: CheckFileDeps, include: Include | undefined): MappingCheckDeps {
+  const { pause, resolve, parseEntries } = main;
+  return { pause, resolve, parseEntries, context: contextIn(main, include) };
+}
+
+function contextIn(
+  { root, parsed, isWhole }: CheckFileDeps,
   include: Include | undefined,
-): MappingCheckDeps {
-  const isUsable = parsed.whole !== undefined && isWhole;
-  return { pause, resolve, parseEntries, context: isUsable ? contextOf(root.value, include) : undefined };
+): string | undefined {
+  return parsed.whole !== undefined && isWhole ? contextOf(root.value, include) : undefined;
 }
 
 /**
@@ -41,20 +45,30 @@ const cleanChecks = new WeakMap<
 
 type FileToCheck = Pick<IncludedFile, 'source' | 'mappings' | 'problems' | 'text'>;
 
-/** Checks an included file, together with the stores and rules of the main files. */
-export async function checkFile(
+/**
+ * Checks an included file, together with the stores and rules of the main files. Returns a known result directly, because
+ * thousands of promises cost as much as all other work.
+ */
+export function checkFile(
+  file: FileToCheck,
+  bound: Bound,
+  deps: CheckFileDeps & { readonly budget: CheckBudget },
+): CheckedVersion | Promise<CheckedVersion> {
+  const before = cleanChecks.get(file.mappings);
+  if (before === undefined || file.problems.length > 0 || before.context !== contextIn(deps, bound.rule))
+    return checkAnew(file, bound, deps);
+  chargeAll(before.checked.valid, deps.budget);
+  return before.checked;
+}
+
+async function checkAnew(
   file: FileToCheck,
   bound: Bound,
   { budget, ...main }: CheckFileDeps & { readonly budget: CheckBudget },
 ): Promise<CheckedVersion> {
-  const { mappings, problems } = file;
+  const { mappings } = file;
   const deps = mappingDeps(main, bound.rule);
   const { context } = deps;
-  const before = cleanChecks.get(mappings);
-  if (before !== undefined && problems.length === 0 && before.context === context) {
-    chargeAll(before.checked.valid, budget);
-    return before.checked;
-  }
   const checked = await checkVersion(file, bound, { ...main, budget, deps });
   const isClean =
     checked.problems.length === 0 && mappings.every(({ entry }) => entry?.verdict?.context === context);
@@ -106,5 +120,5 @@ async function checkVersion(
   };
   const valid = await checkMappings(ofFile, deps);
   const checked = unit.checked();
-  return { ...checked, valid, claims: checked.isUsable ? claimsOf(valid) : new Map() };
+  return { ...checked, valid, claims: checked.isUsable ? claimsOf(valid) : [] };
 }

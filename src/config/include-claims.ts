@@ -1,20 +1,21 @@
 import { matches } from '../core/glob.ts';
+import { formatTarget } from '../core/target.ts';
 import { claimedMessage } from './checks/mapping.ts';
 import { claimsIn, placeIn } from './files/divided.ts';
-import { formatPlace, type Path, type Place, type Problem, quoted, toProblem } from './problem.ts';
+import { formatPlace, type Place, type Problem, quoted, toProblem } from './problem.ts';
 import type { ValidMapping } from './resolve.ts';
 
-interface Claim {
-  /** The name of the mapping. */
-  readonly mapping: string;
-  readonly path: Path;
-  readonly place: Place;
-  /** Several mappings may merge into one target. Only one may own it. */
-  readonly isShared: boolean;
+/** The name or a target of a mapping. There are thousands of claims, so their places are computed only for a problem. */
+export interface Claim {
+  /** The name, or the target as `<namespace>/<secret>`. Names contain no slash. */
+  readonly id: string;
+  readonly valid: ValidMapping;
+  /** The index of the mapping in its file. */
+  readonly index: number;
 }
 
-/** The mapping names and targets that a file claims, by an id for each name and each target. */
-export type Claims = ReadonlyMap<string, Claim>;
+/** The names and targets that a file claims. Each appears once. */
+export type Claims = readonly Claim[];
 
 /**
  * A target outside the bounds of its mapping is not claimed.
@@ -25,45 +26,52 @@ export function claimsOf(mappings: readonly (ValidMapping | undefined)[]): Claim
   const claims = new Map<string, Claim>();
   for (const [index, valid] of mappings.entries()) {
     if (valid === undefined) continue;
-    const { node, mapping, include } = valid;
+    const { mapping, include } = valid;
     const { name, target } = mapping;
-    const { nameLine, nameColumn, targetLine, targetColumn } = claimsIn(node);
-    const add = (id: string, at: 'name' | 'target', isShared: boolean) =>
-      claims.set(id, {
-        mapping: name,
-        path: ['mappings', index, at],
-        place: at === 'name' ? placeIn(node, nameLine, nameColumn) : placeIn(node, targetLine, targetColumn),
-        isShared,
-      });
-    add(`name ${name}`, 'name', false);
-    for (const namespace of target.namespaces)
-      if (include?.namespaces.some((glob) => matches(glob, namespace)) ?? true)
-        add(`target ${namespace}/${target.secret}`, 'target', target.mode === 'merge');
+    claims.set(name, { id: name, valid, index });
+    for (const namespace of target.namespaces) {
+      if (include?.namespaces.some((glob) => matches(glob, namespace)) === false) continue;
+      const id = formatTarget({ namespace, secret: target.secret });
+      claims.set(id, { id, valid, index });
+    }
   }
-  return claims;
+  return [...claims.values()];
 }
 
 /** Returns a problem for each claim that another file has too. */
-export function conflictsIn(claims: Claims, others: (id: string) => readonly Claims[]): readonly Problem[] {
-  return [...claims].flatMap(([id, claim]) => {
-    const conflicting = others(id)
-      .flatMap((other) => other.get(id) ?? [])
-      .find(({ isShared }) => !(isShared && claim.isShared));
-    return conflicting === undefined ? [] : [conflictProblem(id, claim, conflicting)];
+export function conflictsIn(claims: Claims, others: (id: string) => readonly Claim[]): readonly Problem[] {
+  return claims.flatMap((claim) => {
+    const conflicting = others(claim.id).find((other) => !(isShared(other) && isShared(claim)));
+    return conflicting === undefined ? [] : [conflictProblem(claim, conflicting)];
   });
 }
 
-function conflictProblem(id: string, { path, place }: Claim, conflicting: Claim): Problem {
-  const [kind, name = ''] = id.split(' ');
-  const finding =
-    kind === 'name'
-      ? {
-          code: 'CONFIG_INVALID' as const,
-          message: `the name ${quoted(name)} is used twice, first at ${formatPlace(conflicting.place)}`,
-        }
-      : {
-          code: 'TARGET_CLAIMED' as const,
-          message: claimedMessage(name, conflicting.mapping, conflicting.place),
-        };
-  return toProblem({ path, ...finding }, place);
+function isTarget({ id }: Claim): boolean {
+  return id.includes('/');
+}
+
+/** Several mappings may merge into one target. Only one may own it. */
+function isShared(claim: Claim): boolean {
+  return isTarget(claim) && claim.valid.mapping.target.mode === 'merge';
+}
+
+function placeOf(claim: Claim): Place {
+  const { node } = claim.valid;
+  const { nameLine, nameColumn, targetLine, targetColumn } = claimsIn(node);
+  return isTarget(claim) ? placeIn(node, targetLine, targetColumn) : placeIn(node, nameLine, nameColumn);
+}
+
+function conflictProblem(claim: Claim, conflicting: Claim): Problem {
+  const { id, index } = claim;
+  const finding = isTarget(claim)
+    ? {
+        code: 'TARGET_CLAIMED' as const,
+        message: claimedMessage(id, conflicting.valid.mapping.name, placeOf(conflicting)),
+      }
+    : {
+        code: 'CONFIG_INVALID' as const,
+        message: `the name ${quoted(id)} is used twice, first at ${formatPlace(placeOf(conflicting))}`,
+      };
+  const path = ['mappings', index, isTarget(claim) ? 'target' : 'name'];
+  return toProblem({ path, ...finding }, placeOf(claim));
 }

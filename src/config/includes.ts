@@ -1,10 +1,10 @@
 import { append } from '../core/lists.ts';
 import type { IncludeState } from './config.ts';
-import { parsePath, parseShown } from './files/config-maps.ts';
+import { isConfigMapPath, parseShown } from './files/config-maps.ts';
 import type { SourceFile } from './files/files.ts';
 import type { Bound, IncludedFile } from './files/include.ts';
 import type { Located } from './files/yaml.ts';
-import { type Claims, conflictsIn } from './include-claims.ts';
+import { type Claim, type Claims, conflictsIn } from './include-claims.ts';
 import { type Problem, sortProblems } from './problem.ts';
 import type { ValidMapping } from './resolve.ts';
 import type { CheckedUnit } from './unit.ts';
@@ -55,7 +55,7 @@ export interface SettleDeps {
   readonly check: (
     file: Pick<IncludedFile, 'source' | 'mappings' | 'text' | 'problems'>,
     bound: Bound,
-  ) => Promise<CheckedVersion>;
+  ) => CheckedVersion | Promise<CheckedVersion>;
 }
 
 /**
@@ -68,25 +68,28 @@ export async function settleIncludes(
 ): Promise<SettledIncludes> {
   const candidates: Candidate[] = [];
   const known = new Set<string>();
-  for (const file of files)
-    for (const candidate of await candidatesOf(file, deps)) {
+  for (const listed of files) {
+    const { bound } = listed;
+    if (bound === undefined) continue;
+    for (const file of filesOf(listed, deps.previous)) {
       // Two entries of `include` may select ConfigMaps in a namespace that cannot be listed now.
-      const id = idOf(candidate.file);
-      if (known.has(id) && isUnlisted(file) && parsePath(file.from) !== undefined) continue;
+      const id = idOf(file);
+      if (known.has(id) && isUnlisted(listed) && isConfigMapPath(file.from)) continue;
       known.add(id);
-      candidates.push(candidate);
+      candidates.push(await candidateOf({ id, file, bound }, deps));
     }
+  }
   // Each round withdraws a version, so the rounds end.
   while (!(await settleClaims(candidates, deps.mainClaims)));
   const inForce = new Map(
-    candidates.flatMap(({ current, before, file }): [string, FileInForce][] => {
+    candidates.flatMap(({ id, current, before, file }): [string, FileInForce][] => {
       const { source, from } = file;
       if (current !== undefined) {
         const { mappings, text, claims } = current;
-        return [[idOf(file), { source, from, mappings, text, claims }]];
+        return [[id, { source, from, mappings, text, claims }]];
       }
       // A change of the main files may make the last valid version usable again.
-      return before === undefined ? [] : [[idOf(file), { ...before, claims: new Map() }]];
+      return before === undefined ? [] : [[id, { ...before, claims: [] }]];
     }),
   );
   return {
@@ -123,6 +126,7 @@ function textsWithStatus(files: readonly IncludedFile[]): SettledIncludes['withS
 interface Version extends Pick<FileInForce, 'mappings' | 'text'>, CheckedVersion {}
 
 interface Candidate {
+  readonly id: string;
   readonly file: IncludedFile;
   readonly bound: Bound;
   /** The version that the file contains, if it is usable by itself. */
@@ -135,14 +139,10 @@ interface Candidate {
 }
 
 /** The members of an unlisted folder are unknown, so all files that came from it keep their last version. */
-async function candidatesOf(file: IncludedFile, deps: SettleDeps): Promise<readonly Candidate[]> {
-  const { bound } = file;
-  if (bound === undefined) return [];
-  const earlier = isUnlisted(file)
-    ? [...deps.previous.values()].filter(({ from }) => from === file.from)
-    : [];
-  if (earlier.length === 0) return [await candidateOf(file, bound, deps)];
-  return Promise.all(earlier.map(({ source }) => candidateOf({ ...file, source }, bound, deps)));
+function filesOf(file: IncludedFile, previous: FilesInForce): readonly IncludedFile[] {
+  if (!isUnlisted(file)) return [file];
+  const earlier = [...previous.values()].filter(({ from }) => from === file.from);
+  return earlier.length === 0 ? [file] : earlier.map(({ source }) => ({ ...file, source }));
 }
 
 function isUnlisted({ problems, source, from }: IncludedFile): boolean {
@@ -150,24 +150,21 @@ function isUnlisted({ problems, source, from }: IncludedFile): boolean {
 }
 
 async function candidateOf(
-  file: IncludedFile,
-  bound: Bound,
+  { id, file, bound }: Pick<Candidate, 'id' | 'file' | 'bound'>,
   { previous, check }: SettleDeps,
 ): Promise<Candidate> {
-  const version = async (content: Pick<IncludedFile, 'mappings' | 'text' | 'problems'>): Promise<Version> => {
-    const checked = await check({ source: file.source, ...content }, bound);
-    const { mappings, text } = content;
-    return { ...checked, mappings, text };
-  };
-  const read = await version(file);
-  const before = previous.get(idOf(file));
+  const { source, mappings, text } = file;
+  const read: Version = { ...(await check(file, bound)), mappings, text };
+  const before = previous.get(id);
   const fallback = async (): Promise<Version | undefined> => {
-    if (before === undefined || before.text === file.text) return undefined;
-    const last = await version({ mappings: before.mappings, text: before.text, problems: [] });
-    return last.isUsable ? last : undefined;
+    if (before === undefined || before.text === text) return undefined;
+    const last = { source, mappings: before.mappings, text: before.text };
+    const checked = await check({ ...last, problems: [] }, bound);
+    return checked.isUsable ? { ...checked, ...last } : undefined;
   };
   const newest = read.isUsable ? read : undefined;
   return {
+    id,
     file,
     bound,
     newest,
@@ -180,35 +177,41 @@ async function candidateOf(
 
 /** Withdraws versions that conflict. Returns whether the remaining versions are free of conflicts. */
 async function settleClaims(candidates: readonly Candidate[], mainClaims: Claims): Promise<boolean> {
-  const owners = new Map<string, { readonly owner: Candidate | undefined; readonly claim: Claims }[]>();
-  const take = (owner: Candidate | undefined, claims: Claims, isTaken: (id: string) => boolean) => {
-    for (const id of claims.keys())
-      if (isTaken(id)) owners.set(id, [...(owners.get(id) ?? []), { owner, claim: claims }]);
+  const owners = new Map<string, { readonly owner: Candidate | undefined; readonly claim: Claim }[]>();
+  const take = (owner: Candidate | undefined, claims: Claims) => {
+    for (const claim of claims) owners.set(claim.id, [...(owners.get(claim.id) ?? []), { owner, claim }]);
   };
-  take(undefined, mainClaims, () => true);
-  for (const candidate of candidates)
-    if (candidate.current !== undefined)
-      take(candidate, candidate.current.claims, (id) => heldBefore(candidate, id));
+  take(undefined, mainClaims);
+  for (const candidate of candidates) take(candidate, claimsBy(candidate).held);
   for (const candidate of candidates) {
     const { current } = candidate;
     if (current === undefined) continue;
     const others = (id: string) =>
       (owners.get(id) ?? []).filter(({ owner }) => owner !== candidate).map(({ claim }) => claim);
     const conflicts = conflictsIn(current.claims, others);
-    if (conflicts.length === 0) take(candidate, current.claims, (id) => !heldBefore(candidate, id));
+    const { held, fresh } = claimsBy(candidate);
+    if (conflicts.length === 0) take(candidate, fresh);
     else {
       append(candidate.problems, conflicts.map(current.redact));
       candidate.current = current === candidate.newest ? await candidate.fallback() : undefined;
-      const hadClaims = [...current.claims.keys()].some((id) => heldBefore(candidate, id));
       // Other decisions of this round do not depend on a version that held nothing and has no replacement.
-      if (hadClaims || candidate.current !== undefined) return false;
+      if (held.length > 0 || candidate.current !== undefined) return false;
     }
   }
   return true;
 }
 
-function heldBefore({ before }: Candidate, id: string): boolean {
-  return before?.claims.has(id) === true;
+/** Divides the claims of the current version into those that the version in force before had too, and the others. */
+function claimsBy({ before, current }: Candidate): { readonly held: Claims; readonly fresh: Claims } {
+  const claims = current?.claims ?? [];
+  if (before === undefined) return { held: [], fresh: claims };
+  // Most files have not changed.
+  if (before.claims === claims) return { held: claims, fresh: [] };
+  const heldIds = new Set(before.claims.map(({ id }) => id));
+  return {
+    held: claims.filter(({ id }) => heldIds.has(id)),
+    fresh: claims.filter(({ id }) => !heldIds.has(id)),
+  };
 }
 
 function idOf({ from, source }: Pick<IncludedFile, 'from' | 'source'>): string {

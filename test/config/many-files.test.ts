@@ -48,7 +48,7 @@ it('a load and a check of files free the contents, and the contents of ConfigMap
       return bytes;
     },
   };
-  const content = Buffer.alloc(8_192, '# a comment\n');
+  const content = '# a comment\n'.repeat(1_000);
   const shown = configMapFiles(files, {
     namespaces: () => ['shop'],
     folder: () => ({ error: undefined, contents: new Map([['app', content]]) }),
@@ -60,7 +60,6 @@ it('a load and a check of files free the contents, and the contents of ConfigMap
   expect(read.map(({ byteLength }) => byteLength)).toEqual([0, 0]);
   const absolute = pathOf({ selector: 'a=b', namespace: 'shop', name: 'app' });
   const source = { shown: 'configmap:shop/app', absolute };
-  expect((await readSource(source, shown)).kind).toBe('text');
-  expect(content.byteLength).toBe(8_192);
+  for (const _ of [1, 2]) expect(await readSource(source, shown)).toEqual({ kind: 'text', text: content });
   await rm(folder, { recursive: true });
 });

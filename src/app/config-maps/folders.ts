@@ -3,8 +3,11 @@ import { type ConfigMapPath, parsePath, textIn } from '../../config/files/config
 import type { ConfigFs } from '../../config/files/files.ts';
 import { AppError } from '../../core/errors.ts';
 
-/** What is kept of a ConfigMap: its mappings as UTF-8, or what is wrong with it. */
-export type Content = Uint8Array | AppError;
+/**
+ * What is kept of a ConfigMap: the text of its mappings, or what is wrong with it. A short `Buffer` would keep 64 KiB in
+ * memory, because many buffers share one block.
+ */
+export type Content = string | AppError;
 
 /** A ConfigMap, reduced to what is kept. */
 export interface KeptConfigMap {
@@ -28,7 +31,7 @@ export interface Folders {
 
 export function kept({ name, data, binaryKeys }: SelectedConfigMap): KeptConfigMap {
   const found = textIn(data, binaryKeys);
-  return { name, content: 'text' in found ? Buffer.from(found.text) : invalid(found.problem) };
+  return { name, content: 'text' in found ? found.text : invalid(found.problem) };
 }
 
 /** The error of a single ConfigMap. */
@@ -57,7 +60,7 @@ export function endingNamespace(namespace: string): AppError {
 }
 
 export function sizeOf(content: Content | undefined): number {
-  return content === undefined || content instanceof AppError ? 0 : content.byteLength;
+  return typeof content === 'string' ? Buffer.byteLength(content) : 0;
 }
 
 /** Adds the ConfigMaps to a file system. */
@@ -95,10 +98,7 @@ export function configMapFiles(files: ConfigFs, folders: Folders): ConfigFs {
         () => files.staysInFolder(path),
         () => true,
       ),
-    // The contents of ConfigMaps are kept.
-    release(path, bytes) {
-      if (parsePath(path) === undefined) files.release?.(path, bytes);
-    },
+    release: (path, bytes) => files.release?.(path, bytes),
   };
 }
 
@@ -123,7 +123,7 @@ function contentOf({ selector, namespace = '', name = '' }: ConfigMapPath, folde
   const content = folders.folder(selector, namespace).contents.get(name);
   if (content === undefined) throw missing();
   if (content instanceof AppError) throw content;
-  return content;
+  return Buffer.from(content);
 }
 
 /** The error that a missing file on the disk has. */

@@ -236,6 +236,6 @@ function tooMuch(maxBytes: number): AppError {
 }
 
 function isSame(first: Content, second: Content): boolean {
-  if (first instanceof Uint8Array) return second instanceof Uint8Array && Buffer.compare(first, second) === 0;
-  return !(second instanceof Uint8Array) && first.message === second.message;
+  if (typeof first === 'string' || typeof second === 'string') return first === second;
+  return first.message === second.message;
 }

@@ -4,8 +4,8 @@ import type { Config } from '../../config/config.ts';
 import { isSame } from '../../config/diff.ts';
 import {
   type ConfigMapSource,
+  isConfigMapPath,
   isNamed,
-  parsePath,
   pathOf,
   type Selection,
 } from '../../config/files/config-maps.ts';
@@ -48,7 +48,7 @@ export function watchConfigMaps(deps: WatchedSourceDeps): WatchedConfigMaps {
     configMaps: source,
     readFs: configMapFiles(realFs, source),
     watchFolder: (path, onEvent) =>
-      parsePath(path) === undefined ? watchRealFolder(path, onEvent) : source.subscribe(path, onEvent),
+      isConfigMapPath(path) ? source.subscribe(path, onEvent) : watchRealFolder(path, onEvent),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   };
 }

@@ -74,9 +74,14 @@ export function pathOf({ selector, namespace, name }: ConfigMapPath): string {
   ].join('/');
 }
 
+/** Whether a path is a ConfigMap or a folder of ConfigMaps. */
+export function isConfigMapPath(path: string): boolean {
+  return path.startsWith(`${ROOT}/`);
+}
+
 /** Returns undefined for a path on the disk. */
 export function parsePath(path: string): ConfigMapPath | undefined {
-  if (!path.startsWith(`${ROOT}/`)) return undefined;
+  if (!isConfigMapPath(path)) return undefined;
   const [selector = '', namespace, name] = path.slice(ROOT.length + 1).split('/');
   return {
     selector: decodeURIComponent(selector),

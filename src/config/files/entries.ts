@@ -4,13 +4,12 @@ import type { Mapping } from '../../core/mapping.ts';
 /**
  * A compact form of parsed documents, about twice the size of their text. As objects, they take fifteen times the size
  * of the text. Sending such objects to another thread takes as long as parsing.
+ *
+ * It is the JSON of two lists. The first one contains the documents: a scalar is itself, a list is `[0, item…]`, an
+ * object is `[1, name, value…]`. The second one contains the line and column of each node and each name, in the same
+ * order.
  */
-export interface Packed {
-  /** JSON: a scalar is itself, a list is `[0, item…]`, an object is `[1, name, value…]`. */
-  readonly shape: string;
-  /** Line and column of each node and each name, in the order of `shape`. */
-  readonly places: Uint32Array<ArrayBuffer>;
-}
+export type Packed = string;
 
 /**
  * A mapping in the list of a file. As long as its text stays the same, all loads share this object. So the object keeps
@@ -123,7 +122,8 @@ export function divide(text: string, before?: DividedText): Division | undefined
     append(entries, moved(old.entries.slice(trailing.from), line));
   const tailAt = isWhole && trailing !== undefined ? text.length - (old?.tail.length ?? 0) : middle.end;
   takeFrom(text, start.at, entries);
-  return { head: text.slice(0, start.at), indent, entries, tail: text.slice(tailAt), listLine };
+  // A copy has no room for more entries, which would take more memory than a single entry.
+  return { head: text.slice(0, start.at), indent, entries: [...entries], tail: text.slice(tailAt), listLine };
 }
 
 /** Takes the text of each entry from the newest text, because a part of a text keeps the whole text in memory. */

@@ -1,6 +1,7 @@
 import { append } from '../../core/lists.ts';
 import { formatPlace, type Place, type Problem, quoted, toProblem } from '../problem.ts';
 import type { Include } from '../shape/include.ts';
+import { isConfigMapPath } from './config-maps.ts';
 import { type ConfigFs, leadsOut, type ReadFile, readSize, type SourceFile } from './files.ts';
 import { type Bound, type Failure, type Folder, type FolderDeps, includeFolders } from './include-folders.ts';
 import type { PlacedFinding } from './merge.ts';
@@ -113,10 +114,12 @@ const contents = new WeakMap<ReadFile, { readonly maxValues: number; readonly co
 
 function contentOf({ source, documents, problems, text = '' }: ReadFile, maxValues: number): FileContent {
   const parts = documents.map((document) => mappingsOf(document, maxValues));
+  const [part] = parts;
   const refused = parts.flatMap((part) => part.refused);
   return {
     source,
-    mappings: parts.flatMap(({ items }) => items),
+    // There are thousands of files, and the list of a single document needs no copy.
+    mappings: part !== undefined && parts.length === 1 ? part.items : parts.flatMap(({ items }) => items),
     problems: [...problems, ...refused.map((finding) => toProblem(finding, finding.place))],
     text,
   };
@@ -139,7 +142,8 @@ function roomOf(rule: Include | undefined) {
     files: Math.max(MIN_FILES, rule?.limits.mappings ?? 0),
     /** Returns why a file must not be read. A tenant could link to a file of another tenant or of the operator. */
     async refuse(file: SourceFile, from: SourceFile, fs: ConfigFs): Promise<string | undefined> {
-      if (file.absolute !== from.absolute && (await leadsOut(file, fs)))
+      const mayBeLink = file.absolute !== from.absolute && !isConfigMapPath(file.absolute);
+      if (mayBeLink && (await leadsOut(file, fs)))
         return `${quoted(file.shown)} is a link that leads out of the folder of the \`include\``;
       bytes += await readSize(file, fs);
       if (bytes <= maxBytes) return undefined;
@@ -166,10 +170,10 @@ function mappingsOf(
     if (name === 'mappings') {
       if (node.items !== undefined) {
         const message = `a mapping of an included file may have at most ${maxValues} values`;
-        items = node.items.filter((item) => !isLarge(item, maxValues));
-        for (const item of node.items)
-          if (isLarge(item, maxValues))
-            refused.push({ ...refusal(item.place, [name], message), code: 'LIMIT_REACHED' });
+        const large = node.items.filter((item) => isLarge(item, maxValues));
+        items = large.length === 0 ? node.items : node.items.filter((item) => !large.includes(item));
+        for (const { place } of large)
+          refused.push({ ...refusal(place, [name], message), code: 'LIMIT_REACHED' });
       } else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
     } else if (name !== 'apiVersion') {
       const message = `an included file may contain only \`mappings\`, not ${quoted(name)}`;

@@ -28,8 +28,8 @@ export function packNodes(nodes: readonly Located[]): Packed | undefined {
     }
     return parts;
   };
-  const shape = JSON.stringify(nodes.map(shapeOf));
-  return isJson ? { shape, places: Uint32Array.from(places) } : undefined;
+  const packed = JSON.stringify([nodes.map(shapeOf), places]);
+  return isJson ? packed : undefined;
 }
 
 /**
@@ -37,10 +37,11 @@ export function packNodes(nodes: readonly Located[]): Packed | undefined {
  * @param lineOf Returns the line in the file for a line of the packed text.
  */
 export function unpackNodes(
-  { shape, places }: Packed,
+  packed: Packed,
   file: string,
   lineOf: (line: number) => number = (line) => line,
 ): readonly Located[] {
+  const [shapes, places] = JSON.parse(packed) as [unknown[], number[]];
   let next = 0;
   const place = (): Place => {
     const at = { file, line: lineOf(places[next] ?? 0), column: places[next + 1] ?? 0 };
@@ -65,5 +66,5 @@ export function unpackNodes(
     }
     return { value, place: at, members };
   };
-  return (JSON.parse(shape) as unknown[]).map(nodeOf);
+  return shapes.map(nodeOf);
 }

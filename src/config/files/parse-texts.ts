@@ -32,6 +32,16 @@ interface ParsedEntry {
   readonly facts: EntryFacts;
 }
 
+/** Whether this is the result of a single mapping. */
+export function isEntry(parsing: Parsing): parsing is ParsedEntry {
+  return typeof parsing === 'object' && 'facts' in parsing;
+}
+
+/** Whether this is a text with problems. */
+export function isUnpacked(parsing: Parsing): parsing is ParsedYaml {
+  return typeof parsing === 'object' && 'documents' in parsing;
+}
+
 export interface Fresh {
   readonly parsing: Parsing;
   /** Whether another load would give the same result. */

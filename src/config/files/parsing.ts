@@ -7,6 +7,8 @@ import type { ReadFile, SourceFile } from './files.ts';
 import { unpackNodes } from './packed.ts';
 import {
   createParser,
+  isEntry,
+  isUnpacked,
   type ParseFresh,
   type ParserOptions,
   type Parsing,
@@ -61,9 +63,16 @@ type Kept =
       readonly parsed: ParsedYaml;
     };
 
-interface Cached {
+/** The files of one tenant, or of the operator. A file has other limits if a tenant writes it. */
+interface CachedFiles {
+  /** By the path that users see. */
   readonly kept: Map<string, Kept>;
+  /** By the absolute path. */
   readonly files: Map<string, ReadFile>;
+}
+
+interface Cached {
+  readonly byTenant: Map<string | undefined, CachedFiles>;
   /** The short texts without entries, by their content. */
   readonly rests: Map<string, Packed>;
 }
@@ -71,19 +80,20 @@ interface Cached {
 export function createParsedFiles(options: ParserOptions = {}): ParsedFiles {
   const parse = createParser(options);
   const claims = new ClaimIndex();
-  let cached: Cached = { kept: new Map(), files: new Map(), rests: new Map() };
+  let cached: Cached = { byTenant: new Map(), rests: new Map() };
   return {
     begin() {
       const before = cached;
-      cached = { kept: new Map(), files: new Map(), rests: before.rests };
+      cached = { byTenant: new Map(), rests: before.rests };
       return new Load({ parse, claims, before, next: cached });
     },
   };
 }
 
-/** A file has other limits if a tenant writes it. */
-function keyOf(file: string, tenant: string | undefined): string {
-  return JSON.stringify([file, tenant]);
+function filesOf({ byTenant }: Cached, tenant: string | undefined): CachedFiles {
+  const known = byTenant.get(tenant) ?? { kept: new Map(), files: new Map() };
+  byTenant.set(tenant, known);
+  return known;
 }
 
 interface LoadParts {
@@ -107,21 +117,24 @@ class Load implements Parse {
   }
 
   known({ absolute, shown }: SourceFile, tenant: string | undefined): ReadFile | undefined {
-    const file = this.#before.files.get(keyOf(absolute, tenant));
-    const kept = this.#before.kept.get(keyOf(shown, tenant));
+    const before = filesOf(this.#before, tenant);
+    const file = before.files.get(absolute);
+    const kept = before.kept.get(shown);
     if (file?.source.shown !== shown || kept === undefined) return undefined;
-    this.#next.kept.set(keyOf(shown, tenant), kept);
+    // Keep only one copy of the path.
+    filesOf(this.#next, tenant).kept.set(file.source.shown, kept);
     return file;
   }
 
   keep(file: ReadFile, tenant: string | undefined): void {
     const { shown, absolute } = file.source;
-    const kept = this.#next.kept.get(keyOf(shown, tenant));
+    const next = filesOf(this.#next, tenant);
+    const kept = next.kept.get(shown);
     // A result that may differ in the next load is not kept.
     if (kept === undefined) return;
     // The content of a file that is not divided takes fifteen times the size of its text.
     if (kept.kind === 'divided' || (file.text?.length ?? 0) <= MAX_KEPT_LENGTH)
-      this.#next.files.set(keyOf(absolute, tenant), file);
+      next.files.set(absolute, file);
   }
 
   async texts(texts: readonly YamlText[], tenant?: string): Promise<readonly ParsedYaml[]> {
@@ -144,10 +157,9 @@ class Load implements Parse {
 
   /** Returns the result of the previous load for the same text. */
   #parsedBefore({ text, file }: YamlText, budget: TenantBudget | undefined): ParsedYaml | undefined {
-    const key = keyOf(file, budget?.group);
-    const kept = this.#before.kept.get(key);
+    const kept = filesOf(this.#before, budget?.group).kept.get(file);
     if (kept?.kind !== 'whole' || kept.digest !== digestOf(text)) return undefined;
-    this.#next.kept.set(key, kept);
+    filesOf(this.#next, budget?.group).kept.set(file, kept);
     return contentOf(kept.parsing, file);
   }
 
@@ -156,9 +168,8 @@ class Load implements Parse {
     texts: readonly YamlText[],
     budget: TenantBudget | undefined,
   ): Promise<readonly (ParsedYaml | undefined)[]> {
-    const plans = texts.map((yamlText) =>
-      planOf(yamlText, this.#before.kept.get(keyOf(yamlText.file, budget?.group))),
-    );
+    const before = filesOf(this.#before, budget?.group);
+    const plans = texts.map((yamlText) => planOf(yamlText, before.kept.get(yamlText.file)));
     const pieces: YamlText[] = [];
     for (const plan of plans) append(pieces, plan?.pieces ?? []);
     const results = (await this.#parse(pieces, budget)).values();
@@ -168,30 +179,31 @@ class Load implements Parse {
       const fresh = plan.pieces.map(() => results.next().value);
       const parsings = fresh.map((result) => result?.parsing);
       const rest = kept?.rest ?? parsings.shift();
-      const refused = parsings.find((parsing) => parsing !== undefined && 'documents' in parsing);
-      if (refused !== undefined && 'documents' in refused) {
+      const refused = parsings.find(isUnpacked);
+      if (refused !== undefined) {
         this.#keepWhole({ text, file }, refused, { isFinal: fresh[0]?.isFinal === true, budget });
         return refused;
       }
-      if (rest === undefined || !('shape' in rest) || !keepEntries(unknown, parsings)) return undefined;
+      if (typeof rest !== 'string' || !keepEntries(unknown, parsings)) return undefined;
       const parsed = assemble(division, rest, file, plan.before);
       if (parsed !== undefined)
-        this.#next.kept.set(keyOf(file, budget?.group), {
+        filesOf(this.#next, budget?.group).kept.set(file, {
           kind: 'divided',
-          ...{ text, division, parsed },
+          text,
+          division,
+          parsed,
           rest: this.#shareRest(rest),
         });
       return parsed;
     });
   }
 
-  /** Thousands of ConfigMaps contain nothing but mappings. They share one object, to save memory. */
+  /** Thousands of ConfigMaps contain nothing but mappings. They share one text, to save memory. */
   #shareRest(rest: Packed): Packed {
     const { rests } = this.#next;
-    if (rest.shape.length > MAX_SHARED_LENGTH) return rest;
-    const id = `${rest.shape} ${rest.places.join(' ')}`;
-    const shared = rests.get(id) ?? rest;
-    if (rests.size < MAX_SHARED) rests.set(id, shared);
+    if (rest.length > MAX_SHARED_LENGTH) return rest;
+    const shared = rests.get(rest) ?? rest;
+    if (rests.size < MAX_SHARED) rests.set(shared, shared);
     return shared;
   }
 
@@ -202,7 +214,7 @@ class Load implements Parse {
     const fresh = await this.#parse(texts, budget);
     return texts.map((yamlText, index) => {
       const { parsing, isFinal = false } = fresh[index] ?? {};
-      if (parsing === undefined || 'facts' in parsing) return undefined;
+      if (parsing === undefined || isEntry(parsing)) return undefined;
       this.#keepWhole(yamlText, parsing, { isFinal, budget });
       return contentOf(parsing, yamlText.file);
     });
@@ -214,9 +226,9 @@ class Load implements Parse {
     { isFinal, budget }: { readonly isFinal: boolean; readonly budget: TenantBudget | undefined },
   ): void {
     // Documents with problems are not packed, and may need much memory.
-    const isCompact = 'shape' in parsing || parsing.documents.length === 0;
+    const isCompact = typeof parsing === 'string' || parsing.documents.length === 0;
     if (isFinal && isCompact)
-      this.#next.kept.set(keyOf(file, budget?.group), { kind: 'whole', digest: digestOf(text), parsing });
+      filesOf(this.#next, budget?.group).kept.set(file, { kind: 'whole', digest: digestOf(text), parsing });
   }
 }
 
@@ -238,7 +250,7 @@ function digestOf(text: string): string {
 }
 
 function contentOf(parsing: Packed | ParsedYaml, file: string): ParsedYaml {
-  if (!('shape' in parsing)) return parsing;
+  if (typeof parsing !== 'string') return parsing;
   return { documents: unpackNodes(parsing, file), problems: [], isWhole: true };
 }
 
@@ -274,7 +286,7 @@ function planOf({ text, file, namespace }: YamlText, kept: Kept | undefined): Pl
 function keepEntries(entries: readonly Entry[], parsings: readonly Parsing[]): boolean {
   for (const [index, entry] of entries.entries()) {
     const parsing = parsings[index];
-    if (parsing === undefined || !('facts' in parsing)) return false;
+    if (parsing === undefined || !isEntry(parsing)) return false;
     entry.packed = parsing.packed;
     entry.facts = compact(parsing.facts);
   }

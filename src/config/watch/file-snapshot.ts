@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { parsePath } from '../files/config-maps.ts';
+import { isConfigMapPath } from '../files/config-maps.ts';
 import { type ConfigFs, isConfigName, MAX_OPEN_FILES } from '../files/files.ts';
 
 /** The file system calls of one load, with a digest of each result. Equal digests mean an equal configuration. */
@@ -52,7 +52,7 @@ interface RecordedCall {
   readonly path: string;
   readonly digest: string;
   /** The result of `stat`. The results of other calls may be large. */
-  readonly info?: Info;
+  readonly info: Info | undefined;
 }
 
 export interface RecordingFs {
@@ -76,7 +76,7 @@ export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): Recor
     fs: {
       async stat(path) {
         // The content says everything about a ConfigMap. Other results would only take memory.
-        if (isConfigMap(path)) return fs.stat(path);
+        if (isConfigMapPath(path)) return fs.stat(path);
         const known = recorder.repeat('stat', path);
         if (known?.info !== undefined) return known.info;
         const answer = (info: Info) => DIGESTS.stat(path, { ...fs, stat: async () => info });
@@ -84,7 +84,7 @@ export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): Recor
           { verb: 'stat', path },
           () => fs.stat(path),
           answer,
-          (info) => ({ info }),
+          (info) => info,
         );
       },
       readdir(path) {
@@ -98,22 +98,30 @@ export function recordingFs(fs: ConfigFs, options: RecordingOptions = {}): Recor
       },
       // Asked in each load, because a link may lead elsewhere without an event in its folder.
       staysInFolder(path) {
-        if (isConfigMap(path)) return fs.staysInFolder(path);
+        if (isConfigMapPath(path)) return fs.staysInFolder(path);
         const answer = (isInside: boolean) =>
           DIGESTS.staysInFolder(path, { ...fs, staysInFolder: async () => isInside });
         return recorder.record({ verb: 'staysInFolder', path }, () => fs.staysInFolder(path), answer);
       },
       release: (path, bytes) => fs.release?.(path, bytes),
       isUnchanged: (path) =>
-        (isConfigMap(path) || recorder.repeat('stat', path) !== undefined) &&
+        (isConfigMapPath(path) || recorder.repeat('stat', path) !== undefined) &&
         recorder.repeat('readFile', path) !== undefined,
     },
     snapshot: () => snapshotOf(recorder.answers),
   };
 }
 
+type RecordedCalls = Readonly<Record<Verb, Map<string, RecordedCall>>>;
+
 class Recorder {
-  readonly answers = new Map<string, RecordedCall>();
+  /** By their path. */
+  readonly answers: RecordedCalls = {
+    stat: new Map(),
+    readdir: new Map(),
+    readFile: new Map(),
+    staysInFolder: new Map(),
+  };
   readonly #options: RecordingOptions;
 
   constructor(options: RecordingOptions) {
@@ -134,33 +142,34 @@ class Recorder {
     call: Pick<RecordedCall, 'verb' | 'path'>,
     run: () => Promise<T>,
     digestOf: (result: T) => Promise<string>,
-    more: (result: T) => Partial<RecordedCall> = () => ({}),
+    infoOf: (result: T) => Info | undefined = () => undefined,
   ): Promise<T> {
+    const { verb, path } = call;
     let result: T;
     try {
       result = await run();
     } catch (error) {
-      this.#add({ ...call, digest: failure(error) });
+      this.#add({ verb, path, digest: failure(error), info: undefined });
       throw error;
     } finally {
       this.#options.onAnswer?.();
     }
-    this.#add({ ...call, ...more(result), digest: await digestOf(result) });
+    this.#add({ verb, path, digest: await digestOf(result), info: infoOf(result) });
     return result;
   }
 
   #add(answer: RecordedCall): void {
-    const id = `${answer.verb} ${answer.path}`;
-    const earlier = this.answers.get(id);
-    const isConsistent = earlier === undefined || earlier.digest === answer.digest;
-    this.answers.set(id, isConsistent ? answer : { ...answer, digest: INCONSISTENT });
+    const { verb, path, digest } = answer;
+    const earlier = this.answers[verb].get(path);
+    const isConsistent = earlier === undefined || earlier.digest === digest;
+    this.answers[verb].set(path, isConsistent ? answer : { ...answer, digest: INCONSISTENT });
   }
 }
 
-function snapshotOf(answers: ReadonlyMap<string, RecordedCall>): FileSnapshot {
-  const requests = [...answers.values()];
+function snapshotOf(answers: RecordedCalls): FileSnapshot {
+  const requests = Object.values(answers).flatMap((byPath) => [...byPath.values()]);
   return {
-    answer: (verb, path) => answers.get(`${verb} ${path}`),
+    answer: (verb, path) => answers[verb].get(path),
     digest: sha256(
       requests
         .map(({ verb, path, digest }) => `${verb} ${path}\0${digest}`)
@@ -170,7 +179,7 @@ function snapshotOf(answers: ReadonlyMap<string, RecordedCall>): FileSnapshot {
     folders: foldersOf(requests),
     async isCurrent(now) {
       if (requests.some(({ digest }) => digest === INCONSISTENT)) return false;
-      const onDisk = requests.filter(({ path }) => !isConfigMap(path));
+      const onDisk = requests.filter(({ path }) => !isConfigMapPath(path));
       const digests = await mapConcurrently(onDisk, MAX_OPEN_FILES, ({ verb, path }) =>
         digestNow(verb, path, now),
       );
@@ -196,7 +205,7 @@ function failure(error: unknown): string {
 
 async function namesIn(path: string, fs: ConfigFs): Promise<readonly string[]> {
   const names = await fs.readdir(path);
-  return names.filter((name) => isConfigMap(path) || isConfigName(name)).sort();
+  return names.filter((name) => isConfigMapPath(path) || isConfigName(name)).sort();
 }
 
 /** Kubernetes updates a mounted ConfigMap by renaming `..data`, so names that start with `..` are always relevant. */
@@ -207,23 +216,20 @@ function foldersOf(
   const named = new Map<string, Set<string>>([...listed].map((path) => [path, new Set()]));
   for (const { path } of requests) {
     const names = named.get(dirname(path)) ?? new Set();
-    named.set(dirname(path), names.add(basename(path)));
+    named.set(dirname(path), names);
+    // Every name in a folder of ConfigMaps is relevant.
+    if (!isConfigMapPath(path)) names.add(basename(path));
   }
   return new Map(
     [...named].map(([folder, names]) => [
       folder,
       (name) =>
-        isConfigMap(folder) ||
+        isConfigMapPath(folder) ||
         names.has(name) ||
         name.startsWith('..') ||
         (listed.has(folder) && isConfigName(name)),
     ]),
   );
-}
-
-/** Whether a path is a ConfigMap or a folder of ConfigMaps. All of their names count. */
-function isConfigMap(path: string): boolean {
-  return parsePath(path) !== undefined;
 }
 
 function sha256(content: string | Uint8Array): string {

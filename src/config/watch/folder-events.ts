@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { parsePath } from '../files/config-maps.ts';
+import { isConfigMapPath } from '../files/config-maps.ts';
 
 /** The events of the watched folders since some time, and what they say about the files. */
 export class FolderEvents {
@@ -23,11 +23,11 @@ export class FolderEvents {
 
   /** Whether only ConfigMaps have changed. The API server never shows a part of a change. */
   get areConfigMaps(): boolean {
-    return this.areReplacements && [...this.#folders].every(isOfConfigMaps);
+    return this.areReplacements && [...this.#folders].every(isConfigMapPath);
   }
 
   get haveConfigMaps(): boolean {
-    return this.#folders.values().some(isOfConfigMaps);
+    return this.#folders.values().some(isConfigMapPath);
   }
 
   /** @param name The entry in the folder. Undefined if it is not known. */
@@ -52,8 +52,4 @@ export class FolderEvents {
       if (at === dirname(at)) return false;
     }
   }
-}
-
-function isOfConfigMaps(folder: string): boolean {
-  return parsePath(folder) !== undefined;
 }

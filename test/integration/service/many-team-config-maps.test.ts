@@ -16,7 +16,7 @@ async function processorMs(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-it('5,000 ConfigMaps stay under 310 MiB, and a change applies within two seconds', async () => {
+it('5,000 ConfigMaps stay under 256 MiB, and a change applies within two seconds', async () => {
   const shorts = Array.from({ length: NAMESPACES }, (_, index) => `t${index}`);
   await using program = await installProgram();
   await using world = await openTeamWorld(shorts, { program });
@@ -26,6 +26,8 @@ it('5,000 ConfigMaps stay under 310 MiB, and a change applies within two seconds
     for (let index = 0; index < MAPS; index += 1)
       await world.putMap(short, `map-${index}`, world.mapText(short, { name: `app-${index}` }));
   });
+  const hasLast = async (short: string) => expect(await world.secret(`app-${MAPS - 1}`, short)).toBeDefined();
+  for (const short of shorts) await within(180_000, () => hasLast(short), 500);
   // Each answer has more than a megabyte, so ask seldom.
   const isSynced = async () => {
     const { targets } = await served.status();
@@ -41,16 +43,22 @@ it('5,000 ConfigMaps stay under 310 MiB, and a change applies within two seconds
     );
     return { ms, processorMs: (await processorMs(served.pid)) - before };
   };
+  const sizeOf = async (name: string) => {
+    const status = await readFile(`/proc/${served.pid}/status`, 'utf8');
+    return Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024);
+  };
+  // The service created thousands of Secrets in some seconds. Then it returns the memory that only this needed.
+  await within(60_000, async () => expect(await sizeOf('VmRSS')).toBeLessThan(225), 1_000);
+  const peak = await sizeOf('VmHWM');
+  const quiet = await sizeOf('VmRSS');
   const changed = await add('t7', 'map-7', 'late');
   await world.putMap('t8', 'map-8', 'mappings: 1');
   const beside = await add('t9', 'map-9', 'beside');
-  const status = await readFile(`/proc/${served.pid}/status`, 'utf8');
-  const sizeOf = (name: string) =>
-    Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024);
-  const peak = sizeOf('VmHWM');
-  console.log({ peak, resident: sizeOf('VmRSS'), changed, beside });
+  const resident = await sizeOf('VmRSS');
+  console.log({ peak, quiet, resident, changed, beside });
   // The machine of the test may be busy with other work. Then only the processor time is comparable.
   expect(Math.min(changed.ms, changed.processorMs)).toBeLessThan(2_000);
   expect(Math.min(beside.ms, beside.processorMs)).toBeLessThan(2_000);
-  expect(peak).toBeLessThan(310);
+  expect(resident).toBeLessThan(256);
+  expect(peak).toBeLessThan(300);
 });
