@@ -197,7 +197,7 @@ describeInChromium('the page of a change', (visit) => {
     const { page } = tab;
     await page.getByRole('link', { name: 'CLUSTER_FORBIDDEN' }).first().click();
     await page.getByRole('heading', { level: 1, name: 'CLUSTER_FORBIDDEN' }).waitFor();
-    expect(await page.locator('main').innerText()).toMatch(/The code is also CLUSTER_FORBIDDEN if/);
+    await page.getByText('The code is also CLUSTER_FORBIDDEN if').waitFor();
     await go(page, '/codes/NO_SUCH_CODE');
     await page.getByText('secretbridge has no error with this code.').waitFor();
     expect(tab.complaints).toEqual([]);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createSerialExecutor } from '../../src/core/serial-executor.ts';
 import { kubernetes } from '../integration/services/inject.ts';
 import type { Apply } from './apply-times.ts';
 import { type Game, type LabelKind, PRIVATE, PROPERTIES, STORES, type Team } from './game.ts';
@@ -22,7 +23,8 @@ export class Player {
   readonly #maps: GameMap[] = [];
   readonly #removedKeys = new Set<Team>();
   #number = 0;
-  #releasing: Promise<void> = Promise.resolve();
+  /** Runs releases and kills one at a time. A kill during a release would leave open whether it was done. */
+  readonly inTurn = createSerialExecutor();
 
   constructor(game: Game, random: () => number) {
     this.#game = game;
@@ -55,15 +57,6 @@ export class Player {
     await Promise.all(actions);
   }
 
-  /** Resolves when no release is in progress. A kill would leave open whether it was done. */
-  async released(): Promise<void> {
-    let last: Promise<void>;
-    do {
-      last = this.#releasing;
-      await last;
-    } while (last !== this.#releasing);
-  }
-
   readonly #actions: readonly (readonly [name: string, weight: number, run: () => Promise<boolean>])[] = [
     ['a new ConfigMap', 3, () => this.#new()],
     ['change a mapping', 5, () => this.#with(['fine'], (map) => this.#apply(map, this.#changed(map)))],
@@ -78,7 +71,7 @@ export class Player {
     ['remove a key from the store', 0.2, () => this.#removeKey()],
     ['restore a key in the store', 0.5, () => this.#restoreKey()],
     ['edit a Secret', 2, () => this.#with(['fine'], (map) => this.#edit(map))],
-    ['release a deletion', 0.4, () => this.#release()],
+    ['release a deletion', 0.4, () => this.inTurn(() => this.#release())],
   ];
 
   async #act(): Promise<void> {
@@ -289,15 +282,7 @@ export class Player {
     if (status !== 200 && status !== 404) throw new Error(`an edit of a Secret gave ${status}`);
   }
 
-  #release(): Promise<boolean> {
-    const releasing = this.#releasing.then(() => this.#releaseOne());
-    const end = () => undefined;
-    // The action reports a failure.
-    this.#releasing = releasing.then(end, end);
-    return releasing;
-  }
-
-  async #releaseOne(): Promise<boolean> {
+  async #release(): Promise<boolean> {
     const { served } = this.#game;
     if (served === undefined) return false;
     const { held } = await served.status();

@@ -22,12 +22,12 @@ const SLOW_MS = 1_200;
 export interface FaultsInput {
   readonly random: () => number;
   readonly endsAt: number;
-  /** Resolves when the service may be killed. */
-  readonly beforeKill: () => Promise<void>;
+  /** Runs work while the service may be killed. */
+  readonly inTurn: (work: () => Promise<void>) => Promise<void>;
 }
 
 /** Makes the stores fail and kills the service until the end. Resolves when everything is up again. */
-export async function causeFaults(game: Game, { random, endsAt, beforeKill }: FaultsInput): Promise<void> {
+export async function causeFaults(game: Game, { random, endsAt, inTurn }: FaultsInput): Promise<void> {
   const { storeSeconds, storePauseSeconds, killPauseSeconds } = game.options.outages;
   const wait = ([least, most]: Range) =>
     sleep(Math.max(0, Math.min((least + random() * (most - least)) * 1_000, endsAt - Date.now())));
@@ -47,7 +47,6 @@ export async function causeFaults(game: Game, { random, endsAt, beforeKill }: Fa
     outage.until = Date.now();
   };
   const kill = async (): Promise<void> => {
-    await beforeKill();
     const { served } = game;
     if (served === undefined) return;
     const outage = begin(game, 'service', 'kill -9');
@@ -60,7 +59,7 @@ export async function causeFaults(game: Game, { random, endsAt, beforeKill }: Fa
   };
   await Promise.all([
     ...STORES.map((store) => repeat(storePauseSeconds, () => failStore(store))),
-    repeat(killPauseSeconds, kill),
+    repeat(killPauseSeconds, () => inTurn(kill)),
   ]);
 }
 

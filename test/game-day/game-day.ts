@@ -40,8 +40,8 @@ export async function gameDay(options: GameOptions): Promise<Result> {
   const endsAt = Date.now() + minutes * 60_000;
   const ending = new AbortController();
   const progress = showProgress(game, player, endsAt, ending.signal);
-  const beforeKill = () => player.released();
-  const faults = causeFaults(game, { random: createRandom(random() * 2 ** 32), endsAt, beforeKill });
+  const { inTurn } = player;
+  const faults = causeFaults(game, { random: createRandom(random() * 2 ** 32), endsAt, inTurn });
   await Promise.all([player.play(endsAt), faults]);
   ending.abort();
   await progress;
