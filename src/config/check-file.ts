@@ -46,8 +46,8 @@ const cleanChecks = new WeakMap<
 type FileToCheck = Pick<IncludedFile, 'source' | 'mappings' | 'problems' | 'text'>;
 
 /**
- * Checks an included file, together with the stores and rules of the main files. Returns a known result directly, because
- * thousands of promises cost as much as all other work.
+ * Checks an included file, together with the stores and rules of the main files. Returns a known result without a
+ * promise, because there may be thousands of files.
  */
 export function checkFile(
   file: FileToCheck,

@@ -118,6 +118,7 @@ async function judge(game: Game, player: Player, settled: Settled): Promise<Resu
   ).size;
   const { share } = options;
   const brake = findBrakeViolations({ deletions, released, targets, share, held: settled.held });
+  const restarts = findRestarts(game);
   const leaks = await findLeaks(game);
   const ofNames = (names: readonly string[]) =>
     [...Map.groupBy(names, (name) => name)].map(([name, all]) => `${all.length} × ${name}`).join(', ');
@@ -130,6 +131,7 @@ async function judge(game: Game, player: Player, settled: Settled): Promise<Resu
     ),
     measured('everything agreed after', settled.ms === undefined ? 'never' : seconds(settled.ms)),
     found('the service never ended by itself', game.exits),
+    found('no ConfigMap restarted the service', restarts),
     found('the model agrees on every team', settled.findings, `${settled.exact} mappings exactly`),
     found('no value of another team', findForeignValues(changes), `${changes.length} changes`),
     found('no Secret of another team', findForeignWrites(writes, histories, rules)),
@@ -150,6 +152,12 @@ async function judge(game: Game, player: Player, settled: Settled): Promise<Resu
   ];
   const figures = { seed: options.seed, applied, disturbed, settledMs: settled.ms, exact: settled.exact };
   return { title: `Game day: ${options.minutes} minutes, seed ${options.seed}`, checks, figures };
+}
+
+/** Changed ConfigMaps are applied by the running service. */
+function findRestarts({ logs, served }: Game): readonly string[] {
+  const lines = [...logs, served?.log() ?? ''].flatMap((log) => log.split('\n'));
+  return lines.filter((line) => line.includes('the service restarts with a new configuration'));
 }
 
 function measured(name: string, says: string): Check {

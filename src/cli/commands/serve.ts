@@ -3,12 +3,13 @@ import type { OnRemovedConfigMap } from '../../app/config-maps/watched-source.ts
 import type { Server } from '../../commands/serve/server.ts';
 import type { LoadResult, UsableConfig } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
-import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
+import { diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import { shownPath } from '../../config/files/config-maps.ts';
 import type { FilesInForce } from '../../config/includes.ts';
 import type { Problem } from '../../config/problem.ts';
 import type { ConfigWatch } from '../../config/watch/watch.ts';
 import { AppError } from '../../core/errors.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { createScrubber } from '../../telemetry/scrub.ts';
 import { type Context, type GlobalOptions, VERSION } from '../context.ts';
@@ -121,6 +122,9 @@ class RunningService {
    * error.
    */
   #changed = Promise.withResolvers<AppError | undefined>();
+  /** Aborted when the configuration changes while the service opens. */
+  #superseded = new AbortController();
+  readonly #inTurn = createSerialExecutor();
 
   constructor(context: Context, options: Options) {
     this.#context = context;
@@ -135,26 +139,47 @@ class RunningService {
   async applyLoaded(loaded: LoadResult): Promise<void> {
     const wasInvalid = this.#problems.length > 0;
     this.#problems = loaded.kind === 'usable' ? [] : loaded.problems;
-    const current = this.#config;
+    const before = this.#config;
     if (loaded.kind === 'invalid') {
       if (this.#server !== undefined) await this.#server.refused(this.#problems);
-      else if (current !== undefined)
-        this.#logger(current).error('the configuration is invalid; the last valid one stays active', {
+      else if (before !== undefined)
+        this.#logger(before).error('the configuration is invalid; the last valid one stays active', {
           count: this.#problems.length,
         });
       return;
     }
-    if (current === undefined) return;
-    const diff = diffConfig(current, loaded.config);
+    if (before === undefined) return;
+    const isSame = isEmptyDiff(diffConfig(before, loaded.config));
     this.#config = loaded.config;
     this.filesInForce = loaded.inForce;
-    if (isEmptyDiff(diff)) {
+    if (!isSame || this.#server !== undefined) await this.#applyNewest();
+    if (isSame && wasInvalid) await this.#reportValidAgain(loaded.config);
+  }
+
+  /**
+   * Applies the newest configuration. A service that is opening applies it afterwards. If it waits for a dependency, it
+   * opens again, because the new configuration may change this dependency.
+   */
+  #applyNewest(): Promise<void> {
+    return this.#inTurn(async () => {
+      const [server, before, next] = [this.#server, this.#inForce, this.#config];
+      if (server === undefined || before === undefined || next === undefined) {
+        this.#superseded.abort(new AppError('INTERRUPTED'));
+        return;
+      }
+      const diff = diffConfig(before, next);
+      if (diff.restart.length > 0) return this.#changed.resolve(undefined);
       // A comment may have changed.
-      this.#server?.followStatus(loaded.config);
-      return wasInvalid ? this.#reportValidAgain(loaded.config) : undefined;
-    }
-    if (diff.restart.length > 0 || this.#server === undefined) this.#changed.resolve(undefined);
-    else await this.#applyOrReopen(this.#server, loaded.config, diff);
+      if (isEmptyDiff(diff)) return server.followStatus(next);
+      try {
+        await server.apply(next, diff);
+        if (this.#server === server) this.#inForce = next;
+      } catch (error) {
+        // Part of the change may be applied.
+        this.#changed.resolve(undefined);
+        throw error;
+      }
+    });
   }
 
   configurationChecked(error: unknown): void {
@@ -200,11 +225,12 @@ class RunningService {
     });
     while (!signal.aborted) {
       this.#changed = Promise.withResolvers();
+      this.#superseded = new AbortController();
       const opening = this.#config;
       const logger = this.#logger(opening);
       const server = await this.#open(opening, logger, onLargeValue);
       if (server !== undefined) {
-        this.#inForce = opening;
+        this.#applyNewest().catch((error: unknown) => this.configurationChecked(error));
         const fatal = await Promise.race([stopped, this.#changed.promise]);
         if (signal.aborted || fatal !== undefined) logger.info('the service is shutting down');
         else logger.info('the service restarts with a new configuration');
@@ -227,28 +253,31 @@ class RunningService {
     const { openServer } = await loadServer();
     const { signal, stdout } = this.#context;
     const changed = this.#changed;
-    const superseded = new AbortController();
-    void changed.promise.then(() => superseded.abort(new AppError('INTERRUPTED')));
+    const ending = new AbortController();
+    void changed.promise.then(() => ending.abort(new AppError('INTERRUPTED')));
+    const superseded = AbortSignal.any([ending.signal, this.#superseded.signal]);
     const print = (line: string) => stdout.write(`${line}\n`);
     try {
-      this.#server = await openServer(config, {
+      const server = await openServer(config, {
         ...sharedDeps(this.#context, { logger, scrubber: this.#scrubber, print }),
         previousConfig: this.#inForce,
         version: VERSION,
-        random: Math.random,
         configProblems: () => this.#problems,
-        signal: AbortSignal.any([signal, superseded.signal]),
+        signal: AbortSignal.any([signal, ending.signal]),
+        superseded,
         onOutdated: () => this.#changed.resolve(undefined),
         onFatal: (error) => this.#changed.resolve(error),
         onLargeValue,
       });
-      return this.#server;
+      this.#inForce = config;
+      this.#server = server;
+      return server;
     } catch (error) {
       if (signal.aborted) return undefined;
-      if (!superseded.signal.aborted) throw error;
+      if (!superseded.aborted) throw error;
       // The configuration has changed during the start. The new configuration may fix the problem, so start again with
       // it.
-      const fatal = await changed.promise;
+      const fatal = await Promise.race([changed.promise, Promise.resolve(undefined)]);
       if (fatal !== undefined) throw fatal;
       logger.info('the service restarts with a new configuration');
       return undefined;
@@ -258,19 +287,6 @@ class RunningService {
   async #reportValidAgain(now: Config): Promise<void> {
     if (this.#server !== undefined) await this.#server.validAgain();
     else this.#logger(now).info('the configuration is valid again');
-  }
-
-  /**
-   * Applies a configuration change. If that fails halfway, opens the service again with the complete new configuration.
-   */
-  async #applyOrReopen(running: Server, next: Config, diff: ConfigDiff): Promise<void> {
-    try {
-      await running.apply(next, diff);
-      this.#inForce = next;
-    } catch (error) {
-      this.#changed.resolve(undefined);
-      throw error;
-    }
   }
 
   #logger({ log }: Pick<Config, 'log'>): Logger {

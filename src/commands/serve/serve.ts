@@ -28,11 +28,12 @@ import { openTeamStatus } from './team-status.ts';
 import { watchAppCredentials } from './watched-credentials.ts';
 
 export interface ServeDeps extends AppDeps, HttpFrontendDeps {
-  readonly random: () => number;
   /** The configuration that this process used last, if any. */
   readonly previousConfig?: Config | undefined;
-  /** Aborts the start. */
+  /** Aborted when the service ends. */
   readonly signal: AbortSignal;
+  /** Aborted when the configuration changes during the start. Ends only a wait for a dependency. */
+  readonly superseded: AbortSignal;
   /** Called when the server must be replaced: something has changed that the server reads only at its start. */
   readonly onOutdated: () => void;
   /** Called with the size of large values that a run has read. */
@@ -76,7 +77,7 @@ async function openPartsWithRetry(
       if (!error.isTransient || error.code === 'INTERNAL') throw error;
       frontend.use({ waitingFor: error });
       deps.logger.warn('the service cannot start yet; retrying', { error });
-      await systemSleep(START_RETRY_MS, deps.signal);
+      await systemSleep(START_RETRY_MS, AbortSignal.any([deps.signal, deps.superseded]));
     }
   }
 }
@@ -99,6 +100,7 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   const notifications = createNotifications(app, { credential, metrics });
   await waitForTrustedAudit(app, {
     ...{ ...deps, front: frontend, retryMs: START_RETRY_MS },
+    signal: AbortSignal.any([deps.signal, deps.superseded]),
     onDoubt: (doubt) => notifications.doubt(doubt, deps.signal),
   });
 
@@ -108,6 +110,7 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   const chain = stack.use(verifyChainPeriodically(app, frontend));
   const { service, controller } = await startService(app, {
     ...deps,
+    random: Math.random,
     queue,
     chain,
     signIn,
@@ -121,8 +124,8 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   const teamStatus = stack.use(openTeamStatus(app, controller, service));
   app.stores.onRecovered((store) => controller.storeRecovered(store));
   const { loops, takeHints: take } = controller;
-  const { random } = deps;
-  const intakes = stack.use(await openIntakes(app, { take, health, loops, metrics, credential, random }));
+  const intakeDeps = { take, health, loops, metrics, credential, random: Math.random };
+  const intakes = stack.use(await openIntakes(app, intakeDeps));
 
   const credentials = watchAppCredentials(app, { ...deps, credential, controller, intakes });
   stack.use(runRetentionPeriodically(app));
