@@ -28,12 +28,13 @@ export function configChanges(before: Config | ConfigTexts, after: Config): read
   // There may be thousands of included files, so compare only those with another state.
   const paths = [...new Set([...old.states.keys(), ...now.states.keys()])];
   const others = paths.filter((path) => old.states.get(path) !== now.states.get(path));
-  compare('include', statesOf(old, others), statesOf(now, others), changes);
+  compare('include', entriesOf(old.states, others), entriesOf(now.states, others), changes);
   // Most mappings are the same objects in both, so compare only the others.
   const { removed, added } = difference(old.mappings, now.mappings);
   compare('mappings', plain(removed.map(withoutPolicies)), plain(added.map(withoutPolicies)), changes);
   const bounded = [...new Set([...boundChanges(old, now), ...removed.map(({ name }) => name)])];
-  compare('bounds', plain(boundsOf(old, bounded)), plain(boundsOf(now, bounded)), changes);
+  const [oldBounds, newBounds] = [entriesOf(old.bounds, bounded), entriesOf(now.bounds, bounded)];
+  compare('bounds', plain(oldBounds), plain(newBounds), changes);
   return changes.sort((a, b) => compareText(a.path, b.path));
 }
 
@@ -68,12 +69,9 @@ function plain(part: object): unknown {
   return JSON.parse(sortedJson(part));
 }
 
-function statesOf({ states }: Parts, paths: readonly string[]): object {
-  return Object.fromEntries(paths.flatMap((path) => (states.has(path) ? [[path, states.get(path)]] : [])));
-}
-
-function boundsOf({ bounds }: Parts, names: readonly string[]): object {
-  return Object.fromEntries(names.flatMap((name) => (bounds.has(name) ? [[name, bounds.get(name)]] : [])));
+/** Returns the entries with these names as an object. */
+function entriesOf(all: ReadonlyMap<string, unknown>, names: readonly string[]): object {
+  return Object.fromEntries(names.flatMap((name) => (all.has(name) ? [[name, all.get(name)]] : [])));
 }
 
 /** Returns the texts of a configuration one by one, because together they are large. They do not depend on the files. */
@@ -114,12 +112,8 @@ function sectionsText(config: Config): string {
   const known = sectionsTexts.get(config);
   if (known !== undefined) return known;
   const { sections, states, bounds } = partsOf(config);
-  const rules = new Map([...bounds.values()].map((rule) => [rule.path, rule]));
-  const text = sortedJson({
-    ...sections,
-    include: Object.fromEntries(states),
-    bounds: Object.fromEntries(rules),
-  });
+  const rules = Object.fromEntries([...bounds.values()].map((rule) => [rule.path, rule]));
+  const text = sortedJson({ ...sections, include: Object.fromEntries(states), bounds: rules });
   sectionsTexts.set(config, text);
   return text;
 }
