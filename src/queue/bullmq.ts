@@ -56,7 +56,7 @@ class SharedQueue implements Queue {
   readonly kind = 'redis';
   readonly broadcast: BullBroadcast;
   readonly #server: RedisServer;
-  readonly #concurrency: number;
+  readonly concurrency: number;
   readonly #timers: Timers;
   readonly #bullQueue: Reopened<BullQueue>;
   readonly #groups: GroupOrder;
@@ -70,7 +70,7 @@ class SharedQueue implements Queue {
 
   constructor(server: RedisServer, { concurrency, clock = systemTimers, logger }: BullQueueOptions) {
     this.#server = server;
-    this.#concurrency = concurrency;
+    this.concurrency = concurrency;
     this.#timers = { now: () => clock.now(), wake: systemTimers.wake };
     this.#bullQueue = new Reopened(server, () => openBullQueue(server));
     this.#groups = new GroupOrder(this.#timers.now);
@@ -91,7 +91,7 @@ class SharedQueue implements Queue {
   start(process: Process): void {
     this.#worker ??= new JobWorker(this.#server, {
       name: JOBS,
-      concurrency: this.#concurrency,
+      concurrency: this.concurrency,
       timers: this.#timers,
       process: (job, signal) => {
         this.#groups.started(job);

@@ -31,7 +31,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
 class MemoryQueue implements Queue {
   readonly kind = 'memory';
   readonly broadcast = createLocalBroadcast();
-  readonly #concurrency: number;
+  readonly concurrency: number;
   readonly #timers: Timers;
   readonly #stopOnFailure: boolean;
   readonly #wakeUps: WakeUps;
@@ -49,7 +49,7 @@ class MemoryQueue implements Queue {
   #closing: Promise<void> | undefined;
 
   constructor({ concurrency, timers = systemTimers, stopOnFailure = false }: MemoryQueueOptions) {
-    this.#concurrency = concurrency;
+    this.concurrency = concurrency;
     this.#timers = timers;
     this.#stopOnFailure = stopOnFailure;
     this.#wakeUps = new WakeUps(timers, (job) => {
@@ -138,7 +138,7 @@ class MemoryQueue implements Queue {
 
   /** Starts as many jobs as may run. */
   #pump(): void {
-    while (this.#process !== undefined && !this.#isStopped() && this.#running.size < this.#concurrency) {
+    while (this.#process !== undefined && !this.#isStopped() && this.#running.size < this.concurrency) {
       const job = this.#waiting.take();
       if (job === undefined) break;
       void this.#run(job, this.#process);

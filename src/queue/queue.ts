@@ -93,6 +93,8 @@ export interface Broadcast {
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';
+  /** The number of jobs that this process runs at the same time. */
+  readonly concurrency: number;
   /**
    * @throws AppError QUEUE_UNAVAILABLE or QUEUE_MISCONFIGURED, within seconds. The add can then be repeated without
    * harm.

@@ -66,7 +66,8 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
       notify(channel, notifyInput({ snapshot, states, ages, clock }), signal),
   };
   const worker = new Worker({
-    ...{ ...runtime, ...metrics, stores, concurrency: config.concurrency },
+    ...{ ...runtime, ...metrics, stores },
+    limits: { concurrency: config.concurrency, maxJobs: queue.concurrency },
     ...{ work, snapshot, contexts, loops, auditHealth, sweepRecord },
   });
   return { ages, auditHealth, sweepRecord, contexts, noteDeletion, deletion, worker };

@@ -12,7 +12,7 @@ import type { ConfigSnapshot } from './config-snapshot.ts';
 import type { DeletionStep } from './deletion/deletion-step.ts';
 import type { Loop, Loops } from './liveness/loops.ts';
 import { createStoreProgress, type StoreProgress, withStoreProgress } from './liveness/store-progress.ts';
-import { Bulkhead } from './runs/bulkhead.ts';
+import { Bulkhead, type BulkheadOptions } from './runs/bulkhead.ts';
 import { CallBudget, callsOf } from './runs/call-budget.ts';
 import { FairReads } from './runs/fair-reads.ts';
 import type { RunTarget } from './runs/manual-retries.ts';
@@ -38,8 +38,7 @@ export interface WorkerDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly contexts: SyncContexts<SyncContext>;
   readonly stores: Pick<StoreParts, 'isDown' | 'onAnswer' | 'tellsVersions'>;
-  /** Maximum concurrent runs for targets with the same set of stores. */
-  readonly concurrency: number;
+  readonly limits: Pick<BulkheadOptions, 'concurrency' | 'maxJobs'>;
   readonly loops: Loops;
   readonly auditHealth: AuditHealth;
   readonly sweepRecord: SweepRecord;
@@ -59,11 +58,6 @@ const SWEEP_RETRY_MS = 15_000;
 const CONFIG_CHANGED_WAIT_MS = 100;
 /** A job counts as stalled after this time without progress. Answers from its stores count as progress. */
 const JOB_DEADLINE_MS = 300_000;
-/**
- * The jobs of an `include` that run or wait in this process, as a multiple of the jobs for one set of stores. The other
- * jobs of the `include` stay in the queue, so that they leave room for other tenants.
- */
-const INCLUDE_SHARE = 2;
 /** The number of keys in a page of a list of versions. */
 const KEYS_PER_LIST = 100;
 /** Longer than the deadline of other jobs, because a deletion job reads every target on record, one at a time. */
@@ -73,7 +67,6 @@ const DELETION_DEADLINE_MS = 3_600_000;
 export class Worker {
   readonly #deps: WorkerDeps;
   readonly #bulkhead: Bulkhead;
-  readonly #includes: Bulkhead;
   readonly #budget: CallBudget;
   readonly #reads = new FairReads();
   readonly #progress: StoreProgress;
@@ -84,12 +77,11 @@ export class Worker {
     // Use a monotonic clock, because a jump of the wall clock would delay jobs.
     const now = () => performance.now();
     this.#bulkhead = new Bulkhead({
-      concurrency: deps.concurrency,
-      maxQueued: deps.concurrency * 2,
+      ...deps.limits,
+      maxQueued: deps.limits.concurrency * 2,
       now,
       busyShare: measureBusyShare(),
     });
-    this.#includes = new Bulkhead({ concurrency: deps.concurrency * INCLUDE_SHARE, maxQueued: 0, now });
     this.#budget = new CallBudget({ now });
     this.#progress = createStoreProgress(now);
     deps.stores.onAnswer(this.#progress.note);
@@ -192,10 +184,7 @@ export class Worker {
         return include === undefined ? observed : this.#reads.wrap(observed, include.path);
       }, release);
     };
-    if (include === undefined) return this.#bulkhead.run(name, reason, begun, onQueued).finally(end);
-    // Tenants share no compartment, so that none waits for the jobs of another.
-    const inOwn = () => this.#bulkhead.run(`${include.path} ${name}`, reason, begun, onQueued);
-    return this.#includes.run(include.path, reason, inOwn).finally(end);
+    return this.#bulkhead.run({ name, reason, group: include?.path }, begun, onQueued).finally(end);
   }
 
   /**

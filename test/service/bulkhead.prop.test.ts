@@ -8,6 +8,7 @@ interface Piece {
   readonly compartment: string;
   readonly reason: Reason;
   readonly fails: boolean;
+  readonly group?: string;
 }
 
 const piece: fc.Arbitrary<Piece> = fc.record({
@@ -17,7 +18,7 @@ const piece: fc.Arbitrary<Piece> = fc.record({
 });
 
 /** Creates jobs that run until the test ends them. The test also advances the clock of the bulkhead. */
-function createWorkers(places: number, queue: number) {
+function createWorkers(places: number, queue: number, maxJobs = 1_000) {
   let now = 0;
   const waking = new Map<object, { readonly at: number; readonly callback: () => void }>();
   const wake = (callback: () => void, ms: number) => {
@@ -25,15 +26,15 @@ function createWorkers(places: number, queue: number) {
     waking.set(id, { at: now + ms, callback });
     return () => void waking.delete(id);
   };
-  const bulkhead = new Bulkhead({ concurrency: places, maxQueued: queue, now: () => now, wake });
+  const bulkhead = new Bulkhead({ concurrency: places, maxJobs, maxQueued: queue, now: () => now, wake });
   const running = new Map<number, { readonly compartment: string; readonly end: () => void }>();
   const started: number[] = [];
   /** The delays of retries, by job number. */
   const rejected = new Map<number, number>();
   const all: Promise<unknown>[] = [];
-  const begin = ({ compartment, reason, fails }: Piece): number => {
+  const begin = ({ compartment, reason, fails, group }: Piece): number => {
     const number = all.length;
-    const result = bulkhead.run(compartment, reason, async () => {
+    const result = bulkhead.run({ name: compartment, reason, group }, async () => {
       started.push(number);
       const { promise, resolve } = Promise.withResolvers<void>();
       running.set(number, { compartment, end: resolve });
@@ -64,6 +65,8 @@ function createWorkers(places: number, queue: number) {
   };
   return { begin, began: started, running, away: rejected, all, context };
 }
+
+const JOB = { name: 'a', reason: 'first', group: undefined } as const;
 
 describe('bulkhead', () => {
   it('the bulkhead runs every accepted job in priority order, within the concurrency limit', async () => {
@@ -121,6 +124,55 @@ describe('bulkhead', () => {
     expect(running.has(number ?? -1)).toBe(true);
   });
 
+  it('the bulkhead leaves places for other compartments when several compartments with many tenants are stuck', async () => {
+    const { begin, all, away: rejected, running, context } = createWorkers(16, 32, 128);
+    for (let index = 0; index < 128; index += 1)
+      begin({
+        compartment: `dead-${index % 3}`,
+        group: `tenant-${index % 50}`,
+        reason: 'first',
+        fails: false,
+      });
+    await context(1_000);
+    expect(all.length - rejected.size).toBeLessThanOrEqual(96);
+    for (let index = 0; index < 16; index += 1)
+      begin({ compartment: 'well', group: 'tenant', reason: 'sweep', fails: false });
+    await settled();
+    expect([...running.values()].filter(({ compartment }) => compartment === 'well')).toHaveLength(8);
+  });
+
+  it.each([
+    { tenants: 1, total: 8 },
+    { tenants: 2, total: 11 },
+    { tenants: 7, total: 14 },
+  ])(
+    'tenants that flood a compartment get equal shares of it, and leave room: $tenants tenants',
+    async ({ tenants, total }) => {
+      const { begin, running } = createWorkers(16, 32);
+      for (let index = 0; index < 200; index += 1)
+        begin({ compartment: 'a', group: `tenant-${index % tenants}`, reason: 'first', fails: false });
+      const late = begin({ compartment: 'a', group: 'other', reason: 'sweep', fails: false });
+      await settled();
+      expect(running.size).toBe(total + 1);
+      expect(running.has(late)).toBe(true);
+    },
+  );
+
+  it('after each job, the bulkhead starts the job of the tenant that has the fewest running jobs', async () => {
+    const { begin, running } = createWorkers(4, 32);
+    for (let index = 0; index < 20; index += 1)
+      begin({ compartment: 'a', group: 'flood', reason: 'first', fails: false });
+    const others = ['x', 'y'].flatMap((group) =>
+      [1, 2].map(() => begin({ compartment: 'a', group, reason: 'first', fails: false })),
+    );
+    await settled();
+    for (let ended = 0; ended < 8; ended += 1) {
+      running.values().next().value?.end();
+      await settled();
+    }
+    expect(others.filter((number) => running.has(number))).toEqual([]);
+  });
+
   it('the bulkhead rejects no urgent job when the queue is full of less urgent jobs', async () => {
     const { begin, away: rejected, context } = createWorkers(1, 4);
     const sweeps = Array.from({ length: 20 }, () =>
@@ -162,11 +214,18 @@ describe('bulkhead', () => {
       timers.push(callback);
       return () => void (timers.includes(callback) && timers.splice(timers.indexOf(callback), 1));
     };
-    const options = { concurrency: 1, maxQueued: 2, now: () => now, wake, busyShare: () => busyShare };
+    const options = {
+      concurrency: 1,
+      maxJobs: 100,
+      maxQueued: 2,
+      now: () => now,
+      wake,
+      busyShare: () => busyShare,
+    };
     const bulkhead = new Bulkhead(options);
     const ends: (() => void)[] = [];
     const all = Array.from({ length: 10 }, () =>
-      bulkhead.run('a', 'first', async () => {
+      bulkhead.run(JOB, async () => {
         const { promise, resolve } = Promise.withResolvers<undefined>();
         ends.push(() => resolve(undefined));
         return promise;
@@ -187,11 +246,11 @@ describe('bulkhead', () => {
   });
 
   it('the bulkhead starts the next job when a job releases its capacity before its end', async () => {
-    const bulkhead = new Bulkhead({ concurrency: 1, maxQueued: 4, now: () => 0 });
+    const bulkhead = new Bulkhead({ concurrency: 1, maxJobs: 100, maxQueued: 4, now: () => 0 });
     const end = Promise.withResolvers<undefined>();
     const started: number[] = [];
     const begin = (number: number) =>
-      bulkhead.run('a', 'first', (release) => {
+      bulkhead.run(JOB, (release) => {
         started.push(number);
         if (number === 0) release();
         return end.promise;
@@ -205,7 +264,7 @@ describe('bulkhead', () => {
     // The capacity of the first job was returned only once.
     const stuck = Promise.withResolvers<undefined>();
     const later = [3, 4].map((number) =>
-      bulkhead.run('a', 'first', () => {
+      bulkhead.run(JOB, () => {
         started.push(number);
         return stuck.promise;
       }),
@@ -219,6 +278,7 @@ describe('bulkhead', () => {
   it('the bulkhead announces only jobs that it will not reject', async () => {
     const bulkhead = new Bulkhead({
       concurrency: 1,
+      maxJobs: 100,
       maxQueued: 2,
       now: () => 0,
       wake: () => () => undefined,
@@ -227,8 +287,7 @@ describe('bulkhead', () => {
     const announced: number[] = [];
     const all = Array.from({ length: 10 }, (_, number) =>
       bulkhead.run(
-        'a',
-        'first',
+        JOB,
         () => stuck.promise,
         () => void announced.push(number),
       ),
@@ -287,7 +346,13 @@ describe('bulkhead', () => {
         waking.push(item);
         return () => void (waking.includes(item) && waking.splice(waking.indexOf(item), 1));
       };
-      const bulkhead = new Bulkhead({ concurrency: places, maxQueued: 8, now: () => now, wake });
+      const bulkhead = new Bulkhead({
+        concurrency: places,
+        maxJobs: 1_000,
+        maxQueued: 8,
+        now: () => now,
+        wake,
+      });
       const ends: { at: number; readonly end: () => void }[] = [];
       const back = Array.from({ length: jobs }, (_, id) => ({ id, at: 0 }));
       let done = 0;
@@ -301,7 +366,7 @@ describe('bulkhead', () => {
           }
           tries += 1;
           void bulkhead
-            .run('a', 'first', async () => {
+            .run(JOB, async () => {
               const { promise, resolve } = Promise.withResolvers<void>();
               const at = Math.ceil((now + workMs) / endsEveryMs) * endsEveryMs;
               ends.push({ at, end: resolve });

@@ -1,11 +1,15 @@
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import { REASONS, type Reason } from '../../queue/queue.ts';
+import { FairShares } from './fair-shares.ts';
 
 export interface BulkheadOptions {
+  /** Maximum running jobs of each compartment: of the targets with the same set of stores. */
   readonly concurrency: number;
+  /** Maximum running and waiting jobs of all compartments: the number of jobs that the queue runs at the same time. */
+  readonly maxJobs: number;
   /**
-   * Number of jobs that may always wait in the compartment, in addition to the running ones. More may wait while jobs
-   * start quickly.
+   * Number of jobs that may wait in a compartment for a long time, in addition to the running ones. More may wait while
+   * jobs start quickly.
    */
   readonly maxQueued: number;
   /** A monotonic clock in milliseconds. */
@@ -13,6 +17,14 @@ export interface BulkheadOptions {
   readonly wake?: StartTimer;
   /** Returns how much of the time since its last call this process was busy, from 0 to 1. Defaults to 0. */
   readonly busyShare?: () => number;
+}
+
+export interface BulkheadJob {
+  /** The compartment: jobs with the same set of stores. */
+  readonly name: string;
+  readonly reason: Reason;
+  /** The `include` of the job, so that tenants share the capacity fairly. Undefined for jobs of the main file. */
+  readonly group: string | undefined;
 }
 
 /** Delay in milliseconds until the job runs again; `undefined` for no further run. */
@@ -48,13 +60,18 @@ const PACE_WINDOW = 64;
 /**
  * Limits concurrency for each set of stores, so that a store that does not answer blocks only its own jobs. The jobs
  * with the same set of stores share a compartment.
+ *
+ * Tenants share the capacity of each compartment, and tenants and compartments share the places of the queue, by the rule
+ * in `fair-shares.ts`.
  */
 export class Bulkhead {
   readonly #options: BulkheadOptions;
   readonly #compartments = new Map<string, Compartment>();
+  readonly #shares: FairShares;
 
   constructor(options: BulkheadOptions) {
     this.#options = options;
+    this.#shares = new FairShares(options.maxJobs);
   }
 
   /**
@@ -63,36 +80,50 @@ export class Bulkhead {
    * rejected jobs returned every second, the retries would cost more than the work.
    *
    * @param work May call `release` before its end, when it needs no more capacity. Then the next job starts.
-   * @param onQueued Called if the work waits for capacity, and certainly gets it.
+   * @param onQueued Called if the work waits for capacity and is near its start.
    */
   async run(
-    name: string,
-    reason: Reason,
+    { name, reason, group }: BulkheadJob,
     work: (release: () => void) => Promise<RetryAfter>,
     onQueued: () => void = () => undefined,
   ): Promise<RetryAfter> {
-    const compartment = this.#compartments.get(name) ?? new Compartment(this.#options);
+    const compartment = this.#compartments.get(name) ?? new Compartment(this.#options, this.#shares);
     this.#compartments.set(name, compartment);
-    if (!(await compartment.acquire(reason, onQueued))) return compartment.retryAfter(reason);
-    let isReleased = false;
-    const release = (): void => {
-      if (isReleased) return;
-      isReleased = true;
-      compartment.release();
-      if (compartment.isIdle && this.#compartments.get(name) === compartment) this.#compartments.delete(name);
-    };
+    this.#shares.add(group, 1);
     try {
-      return await work(release);
+      if (!(await compartment.acquire({ reason, group, onQueued }))) return compartment.retryAfter(reason);
+      return await runAndRelease(work, () => compartment.release(group));
     } finally {
-      release();
+      this.#shares.add(group, -1);
+      if (compartment.jobs === 0 && this.#compartments.get(name) === compartment)
+        this.#compartments.delete(name);
     }
   }
 }
 
-interface WaitingJob {
+async function runAndRelease(
+  work: (release: () => void) => Promise<RetryAfter>,
+  onReleased: () => void,
+): Promise<RetryAfter> {
+  let isReleased = false;
+  const release = (): void => {
+    if (!isReleased) onReleased();
+    isReleased = true;
+  };
+  try {
+    return await work(release);
+  } finally {
+    release();
+  }
+}
+
+interface NewJob extends Omit<BulkheadJob, 'name'> {
+  readonly onQueued: () => void;
+}
+
+interface WaitingJob extends NewJob {
   /** Receives whether the job may start. */
   readonly resolve: (mayBegin: boolean) => void;
-  readonly onQueued: () => void;
 }
 
 class Compartment {
@@ -101,7 +132,9 @@ class Compartment {
   readonly #waiting: WaitingJob[][] = REASONS.map(() => []);
   /** The latest assigned retry time for each reason. */
   readonly #assignedUntil = REASONS.map(() => 0);
-  #running = 0;
+  /** The places of all compartments. */
+  readonly #shares: FairShares;
+  readonly #running: FairShares;
   /** The times between the last completed jobs, in milliseconds. */
   readonly #gaps: number[] = [];
   #gapsMs = 0;
@@ -110,41 +143,46 @@ class Compartment {
   #hasCompleted = false;
   #busy = { at: Number.NEGATIVE_INFINITY, share: 0 };
 
-  constructor(options: BulkheadOptions) {
+  constructor(options: BulkheadOptions, places: FairShares) {
     this.#options = options;
+    this.#shares = places;
+    this.#running = new FairShares(options.concurrency);
     this.#progressAt = options.now();
   }
 
-  get isIdle(): boolean {
-    return this.#running === 0;
+  /** The number of running and waiting jobs. */
+  get jobs(): number {
+    return this.#running.taken + this.#waiting.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** Waits for capacity. Resolves with false if the job must return after a delay. */
-  async acquire(reason: Reason, onQueued: () => void): Promise<boolean> {
-    const { concurrency, maxQueued, wake = startBackgroundTimer } = this.#options;
-    if (this.#running < concurrency) {
-      this.#running += 1;
+  async acquire(newJob: NewJob): Promise<boolean> {
+    const { maxQueued, wake = startBackgroundTimer } = this.#options;
+    const { reason, group, onQueued } = newJob;
+    if (this.#mayStart(group)) {
+      this.#running.add(group, 1);
       return true;
     }
     const rank = REASONS.indexOf(reason);
     const line = this.#waiting[rank] ?? [];
     // Count only jobs that are at least as urgent, so that less urgent jobs never cause a rejection.
-    const ahead = this.#waiting.slice(0, rank + 1).reduce((sum, { length }) => sum + length, 0);
+    const ahead = this.#waiting.slice(0, rank + 1).flat();
+    const room = maxQueued - ahead.length;
+    const hasRoom =
+      room > 0 && (group === undefined || ahead.filter((job) => job.group === group).length < room);
     // A manual request is never rejected.
-    const hasRoom = ahead < maxQueued || reason === 'manual';
-    if (!hasRoom && !this.#isMovingFast(ahead)) return false;
+    const mayWait = (hasRoom && this.#mayWaitLong(group)) || reason === 'manual';
+    if (!mayWait && !this.#startsSoon(group, ahead.length)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const job = { resolve, onQueued };
+    const job = { ...newJob, resolve };
     line.push(job);
-    if (hasRoom) {
-      onQueued();
-      return promise;
-    }
+    if (line.length <= maxQueued || mayWait) onQueued();
+    if (mayWait) return promise;
     let cancelTimer = (): void => undefined;
     const check = (): void => {
       const at = line.indexOf(job);
-      if (at < maxQueued) return;
-      if (this.#isBusy() && this.#isMovingFast(at)) cancelTimer = wake(check, MAX_WAIT_MS);
+      if (at < maxQueued && this.#mayWaitLong(group)) return;
+      if (this.#isBusy() && this.#startsSoon(group, at)) cancelTimer = wake(check, MAX_WAIT_MS);
       else {
         line.splice(at, 1);
         resolve(false);
@@ -154,15 +192,41 @@ class Compartment {
     return promise.finally(() => cancelTimer());
   }
 
-  release(): void {
+  release(group: string | undefined): void {
     this.#measure();
-    const line = this.#waiting.find(({ length }) => length > 0);
-    const next = line?.shift();
-    // This job has moved forward, to a place where it is not rejected any more.
-    line?.[this.#options.maxQueued - 1]?.onQueued();
-    // Pass the capacity to the next waiting job, so that no later job takes it.
-    if (next === undefined) this.#running -= 1;
-    else next.resolve(true);
+    this.#running.add(group, -1);
+    // Give the capacity to waiting jobs now, so that no later job takes it.
+    for (let next = this.#takeNext(); next !== undefined; next = this.#takeNext()) {
+      this.#running.add(next.group, 1);
+      next.resolve(true);
+    }
+  }
+
+  #mayStart(group: string | undefined): boolean {
+    return this.#running.free > 0 && this.#running.isFairFor(group);
+  }
+
+  #mayWaitLong(group: string | undefined): boolean {
+    return this.jobs < this.#shares.free && this.#shares.isFairFor(group);
+  }
+
+  /** Removes and returns the most urgent job that may start. If several are equally urgent, the groups take turns. */
+  #takeNext(): WaitingJob | undefined {
+    for (const line of this.#waiting) {
+      let next: WaitingJob | undefined;
+      for (const job of line)
+        if (
+          this.#mayStart(job.group) &&
+          (next === undefined || this.#running.takenBy(job.group) < this.#running.takenBy(next.group))
+        )
+          next = job;
+      if (next === undefined) continue;
+      line.splice(line.indexOf(next), 1);
+      // This job has moved forward, to a place near its start.
+      line[this.#options.maxQueued - 1]?.onQueued();
+      return next;
+    }
+    return undefined;
   }
 
   retryAfter(reason: Reason): number {
@@ -186,8 +250,9 @@ class Compartment {
     return Math.max(MIN_UNKNOWN_PACE_MS, idleMs * UNKNOWN_PACE_SHARE);
   }
 
-  /** Whether a job can expect to start soon if `ahead` others start first. */
-  #isMovingFast(ahead: number): boolean {
+  /** Whether a job of the group can expect to start soon if `ahead` others start first. */
+  #startsSoon(group: string | undefined, ahead: number): boolean {
+    if (!this.#shares.isFairFor(group)) return false;
     const idleMs = this.#options.now() - this.#progressAt;
     const maxWaitMs = this.#isBusy() ? MAX_BUSY_WAIT_MS : MAX_WAIT_MS;
     return idleMs < maxWaitMs && ahead * (this.#paceMs ?? 0) < maxWaitMs;
