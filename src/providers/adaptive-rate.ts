@@ -26,6 +26,20 @@ const LATE_MS = 100;
 const MAX_BUSY_SHARE = 0.5;
 /** Half of the answered rate is used first, and three quarters of it after this time. */
 const RECOVERY_MS = 20_000;
+/** After this time, the curve has passed its flat part. */
+const FLAT_UNTIL_MS = 2 * RECOVERY_MS;
+/** If the answers of so many windows stay slow, the lower rate has not helped. */
+const UNCHANGED_WINDOWS = 2;
+
+interface Drop {
+  readonly at: number;
+  /** The rate at which the curve is flat. */
+  readonly plateau: number;
+  /** The time of the fastest answer before the drop. */
+  readonly usualMs: number;
+  /** The windows since the drop whose answers were slow. */
+  readonly slowWindows: number;
+}
 
 /**
  * Finds the rate at which one store can answer. The rate starts at its maximum. At a sign of overload, it drops to half
@@ -34,11 +48,13 @@ const RECOVERY_MS = 20_000;
  * RFC 9438). It rises quickly at first, hardly near the rate that was too high, and quickly again if no new sign
  * appears. It is back at the answered rate after 40 s, at three times this rate after a minute, and at 17 times this
  * rate after 100 s.
+ *
+ * If the answers stay slow at the lower rate, our requests are not the cause. Then, as soon as they are fast again, the
+ * rate rises quickly from the answered rate on.
  */
 export class AdaptiveRate {
   readonly #options: AdaptiveRateOptions;
-  /** The last drop. `plateau` is the rate at which the curve is flat. */
-  #drop: { readonly at: number; readonly plateau: number } | undefined;
+  #drop: Drop | undefined;
   #windowStart: number;
   #answered = 0;
   #unanswered = 0;
@@ -84,14 +100,31 @@ export class AdaptiveRate {
     const elapsed = this.#options.now() - this.#windowStart;
     if (elapsed < WINDOW_MS) return;
     const isBusy = this.#options.busyShare() > MAX_BUSY_SHARE;
-    const isLate = this.#fastestMs > LATE_FACTOR * this.#usualMs + LATE_MS;
+    const isLate = this.#isSlowFor(this.#usualMs);
     if (this.#answered >= MIN_REQUESTS && isLate && !isBusy && !this.#isSettling) {
       this.#slowDown();
       return;
     }
+    if (this.#answered > 0 && !this.#isSettling) this.#judgeDrop();
     if (!this.#isSettling) this.#usualMs = Math.min(this.#usualMs, this.#fastestMs);
     this.#isSettling = false;
     this.#startWindow(elapsed < 2 * WINDOW_MS ? this.#answered : 0);
+  }
+
+  /** Whether even the fastest answer of this window took much longer than the usual time. */
+  #isSlowFor(usualMs: number): boolean {
+    return this.#fastestMs > LATE_FACTOR * usualMs + LATE_MS;
+  }
+
+  /** Leaves the flat part of the curve if the store became fast again, but not because of the lower rate. */
+  #judgeDrop(): void {
+    const drop = this.#drop;
+    if (drop === undefined) return;
+    if (this.#isSlowFor(drop.usualMs)) this.#drop = { ...drop, slowWindows: drop.slowWindows + 1 };
+    else if (drop.slowWindows >= UNCHANGED_WINDOWS) {
+      const at = Math.min(drop.at, this.#options.now() - FLAT_UNTIL_MS);
+      this.#drop = { ...drop, at, slowWindows: 0 };
+    }
   }
 
   #slowDown(): void {
@@ -100,7 +133,9 @@ export class AdaptiveRate {
     // The part of the last second that is before this window counts with the rate of the window before.
     const earlier = this.#answeredBefore * Math.max(0, 1 - (now - this.#windowStart) / WINDOW_MS);
     const answered = Math.max(MIN_ANSWERS_PER_SECOND, this.#answered + earlier);
-    this.#drop = { at: now, plateau: 0.75 * Math.min(this.perSecond, answered) };
+    const plateau = 0.75 * Math.min(this.perSecond, answered);
+    const usualMs = Math.min(this.#usualMs, this.#drop?.usualMs ?? Number.POSITIVE_INFINITY);
+    this.#drop = { at: now, plateau, usualMs, slowWindows: 0 };
     this.#usualMs = Number.POSITIVE_INFINITY;
     this.#isSettling = true;
     this.#startWindow(0);

@@ -167,6 +167,24 @@ describe('a store that does not throttle', () => {
     expect(Math.round(rate.perSecond)).toBe(expected);
   });
 
+  it.each([
+    ['rises soon after slow answers that the lower rate did not make faster', 10, 138],
+    ['rises slowly if the lower rate made the answers faster', 1, 38],
+  ])('%s', (_, slowSeconds, expected) => {
+    const { clock, rate, repeat } = adaptive(1_000);
+    const answer = (seconds: number, ms: number) => {
+      for (let second = 0; second < seconds; second += 1) {
+        clock.now += 1_000;
+        repeat('answered', 50, ms);
+      }
+    };
+    answer(2, 10);
+    answer(1 + slowSeconds, 1_200);
+    expect(rate.perSecond).toBeLessThan(38);
+    answer(22, 10);
+    expect(Math.round(rate.perSecond)).toBe(expected);
+  });
+
   it('gets fewer requests only once if the way to it became longer', () => {
     const { clock, rate, repeat } = adaptive(1_000);
     repeat('answered', 50, 10);
