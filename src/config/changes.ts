@@ -112,10 +112,30 @@ function sectionsText(config: Config): string {
   const known = sectionsTexts.get(config);
   if (known !== undefined) return known;
   const { sections, states, bounds } = partsOf(config);
-  const rules = Object.fromEntries([...bounds.values()].map((rule) => [rule.path, rule]));
-  const text = sortedJson({ ...sections, include: Object.fromEntries(states), bounds: rules });
+  const rules = new Map([...bounds.values()].map((rule) => [rule.path, rule]));
+  const text = objectText([
+    ...Object.entries(sections).map(([name, section]): [string, string] => [name, keptJson(section)]),
+    ['include', objectText([...states].map(([path, state]) => [path, JSON.stringify(state)]))],
+    ['bounds', objectText([...rules].map(([path, rule]) => [path, keptJson(rule)]))],
+  ]);
   sectionsTexts.set(config, text);
   return text;
+}
+
+const keptTexts = new WeakMap<object, string>();
+
+/** Returns the text of a part. The next configuration has the same object, unless the part has changed. */
+function keptJson(part: unknown): string {
+  if (typeof part !== 'object' || part === null) return sortedJson(part);
+  const text = keptTexts.get(part) ?? sortedJson(part);
+  keptTexts.set(part, text);
+  return text;
+}
+
+/** Returns what `sortedJson` returns for an object, from the texts of its members. */
+function objectText(members: readonly (readonly [name: string, text: string])[]): string {
+  const present = members.filter(([, text]) => text !== '').sort(([a], [b]) => compareText(a, b));
+  return `{${present.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`;
 }
 
 /** Parses only the texts of mappings that differ from those of a configuration. */

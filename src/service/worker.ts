@@ -12,7 +12,7 @@ import type { ConfigSnapshot } from './config-snapshot.ts';
 import type { DeletionStep } from './deletion/deletion-step.ts';
 import type { Loop, Loops } from './liveness/loops.ts';
 import { createStoreProgress, type StoreProgress, withStoreProgress } from './liveness/store-progress.ts';
-import { Bulkhead, type BulkheadOptions } from './runs/bulkhead.ts';
+import { Bulkhead } from './runs/bulkhead.ts';
 import { CallBudget, callsOf } from './runs/call-budget.ts';
 import { FairReads } from './runs/fair-reads.ts';
 import type { RunTarget } from './runs/manual-retries.ts';
@@ -38,7 +38,12 @@ export interface WorkerDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly contexts: SyncContexts<SyncContext>;
   readonly stores: Pick<StoreParts, 'isDown' | 'onAnswer' | 'tellsVersions'>;
-  readonly limits: Pick<BulkheadOptions, 'concurrency' | 'maxJobs'>;
+  readonly limits: {
+    /** Maximum concurrent runs for targets with the same set of stores. */
+    readonly concurrency: number;
+    /** Maximum jobs at the same time. */
+    readonly maxJobs: number;
+  };
   readonly loops: Loops;
   readonly auditHealth: AuditHealth;
   readonly sweepRecord: SweepRecord;
@@ -58,6 +63,11 @@ const SWEEP_RETRY_MS = 15_000;
 const CONFIG_CHANGED_WAIT_MS = 100;
 /** A job counts as stalled after this time without progress. Answers from its stores count as progress. */
 const JOB_DEADLINE_MS = 300_000;
+/**
+ * Concurrent sweeps of a store, as a share of `concurrency`. After an outage all sweeps are late. If as many of them ran
+ * as targets, changed targets would wait for them at the store and in this process.
+ */
+const SWEEP_SHARE = 0.25;
 /** The number of keys in a page of a list of versions. */
 const KEYS_PER_LIST = 100;
 /** Longer than the deadline of other jobs, because a deletion job reads every target on record, one at a time. */
@@ -77,7 +87,7 @@ export class Worker {
     // Use a monotonic clock, because a jump of the wall clock would delay jobs.
     const now = () => performance.now();
     this.#bulkhead = new Bulkhead({
-      ...deps.limits,
+      maxJobs: deps.limits.maxJobs,
       maxQueued: deps.limits.concurrency * 2,
       now,
       busyShare: measureBusyShare(),
@@ -139,8 +149,9 @@ export class Worker {
         const run = (wrap: Wrap, onWritten: () => void) =>
           work.target(subject, job, { signal, wrap, onWritten });
         const onQueued = () => void this.#expectReads(job, subject);
+        const { concurrency } = this.#deps.limits;
         return this.#inCompartment(stores.join(' '), job, {
-          ...{ loop, stores, run, include, calls, signal, onQueued },
+          ...{ concurrency, loop, stores, run, include, calls, signal, onQueued },
         });
       }
       case 'sweep': {
@@ -149,7 +160,8 @@ export class Worker {
         const run = (wrap: Wrap) => this.#sweep(job, loop, wrap);
         const keysPerCall = this.#deps.stores.tellsVersions(subject.store) ? KEYS_PER_LIST : 1;
         const calls = Math.ceil(refs.length / keysPerCall);
-        const work = { loop, stores, run, include, calls, signal };
+        const concurrency = Math.ceil(this.#deps.limits.concurrency * SWEEP_SHARE);
+        const work = { concurrency, loop, stores, run, include, calls, signal };
         return this.#inCompartment(`sweep ${subject.store}`, job, work);
       }
       case 'destroy':
@@ -169,7 +181,7 @@ export class Worker {
   #inCompartment(
     name: string,
     { reason }: Job,
-    { loop, stores, run, include, calls, signal, onQueued }: CompartmentWork,
+    { concurrency, loop, stores, run, include, calls, signal, onQueued }: CompartmentWork,
   ): Promise<number | undefined> {
     const beginWait = () => this.#progress.trackWait(loop, stores);
     const end = beginWait();
@@ -184,7 +196,8 @@ export class Worker {
         return include === undefined ? observed : this.#reads.wrap(observed, include.path);
       }, release);
     };
-    return this.#bulkhead.run({ name, reason, group: include?.path }, begun, onQueued).finally(end);
+    const inTurn = { name, concurrency, reason, group: include?.path };
+    return this.#bulkhead.run(inTurn, begun, onQueued).finally(end);
   }
 
   /**
@@ -252,6 +265,7 @@ export class Worker {
 type Wrap = (context: SyncContext) => SyncContext;
 
 interface CompartmentWork {
+  readonly concurrency: number;
   readonly loop: Loop;
   /** The stores whose answers count as progress. */
   readonly stores: readonly string[];

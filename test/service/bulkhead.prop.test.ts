@@ -26,7 +26,7 @@ function createWorkers(places: number, queue: number, maxJobs = 1_000) {
     waking.set(id, { at: now + ms, callback });
     return () => void waking.delete(id);
   };
-  const bulkhead = new Bulkhead({ concurrency: places, maxJobs, maxQueued: queue, now: () => now, wake });
+  const bulkhead = new Bulkhead({ maxJobs, maxQueued: queue, now: () => now, wake });
   const running = new Map<number, { readonly compartment: string; readonly end: () => void }>();
   const started: number[] = [];
   /** The delays of retries, by job number. */
@@ -34,7 +34,7 @@ function createWorkers(places: number, queue: number, maxJobs = 1_000) {
   const all: Promise<unknown>[] = [];
   const begin = ({ compartment, reason, fails, group }: Piece): number => {
     const number = all.length;
-    const result = bulkhead.run({ name: compartment, reason, group }, async () => {
+    const result = bulkhead.run({ name: compartment, concurrency: places, reason, group }, async () => {
       started.push(number);
       const { promise, resolve } = Promise.withResolvers<void>();
       running.set(number, { compartment, end: resolve });
@@ -66,7 +66,7 @@ function createWorkers(places: number, queue: number, maxJobs = 1_000) {
   return { begin, began: started, running, away: rejected, all, context };
 }
 
-const JOB = { name: 'a', reason: 'first', group: undefined } as const;
+const JOB = { name: 'a', concurrency: 1, reason: 'first', group: undefined } as const;
 
 describe('bulkhead', () => {
   it('the bulkhead runs every accepted job in priority order, within the concurrency limit', async () => {
@@ -215,7 +215,6 @@ describe('bulkhead', () => {
       return () => void (timers.includes(callback) && timers.splice(timers.indexOf(callback), 1));
     };
     const options = {
-      concurrency: 1,
       maxJobs: 100,
       maxQueued: 2,
       now: () => now,
@@ -246,7 +245,7 @@ describe('bulkhead', () => {
   });
 
   it('the bulkhead starts the next job when a job releases its capacity before its end', async () => {
-    const bulkhead = new Bulkhead({ concurrency: 1, maxJobs: 100, maxQueued: 4, now: () => 0 });
+    const bulkhead = new Bulkhead({ maxJobs: 100, maxQueued: 4, now: () => 0 });
     const end = Promise.withResolvers<undefined>();
     const started: number[] = [];
     const begin = (number: number) =>
@@ -277,7 +276,6 @@ describe('bulkhead', () => {
 
   it('the bulkhead announces only jobs that it will not reject', async () => {
     const bulkhead = new Bulkhead({
-      concurrency: 1,
       maxJobs: 100,
       maxQueued: 2,
       now: () => 0,
@@ -347,7 +345,6 @@ describe('bulkhead', () => {
         return () => void (waking.includes(item) && waking.splice(waking.indexOf(item), 1));
       };
       const bulkhead = new Bulkhead({
-        concurrency: places,
         maxJobs: 1_000,
         maxQueued: 8,
         now: () => now,
@@ -366,7 +363,7 @@ describe('bulkhead', () => {
           }
           tries += 1;
           void bulkhead
-            .run(JOB, async () => {
+            .run({ ...JOB, concurrency: places }, async () => {
               const { promise, resolve } = Promise.withResolvers<void>();
               const at = Math.ceil((now + workMs) / endsEveryMs) * endsEveryMs;
               ends.push({ at, end: resolve });

@@ -3,8 +3,6 @@ import { REASONS, type Reason } from '../../queue/queue.ts';
 import { FairShares } from './fair-shares.ts';
 
 export interface BulkheadOptions {
-  /** Maximum running jobs of each compartment: of the targets with the same set of stores. */
-  readonly concurrency: number;
   /** Maximum running and waiting jobs of all compartments: the number of jobs that the queue runs at the same time. */
   readonly maxJobs: number;
   /**
@@ -22,6 +20,8 @@ export interface BulkheadOptions {
 export interface BulkheadJob {
   /** The compartment: jobs with the same set of stores. */
   readonly name: string;
+  /** Maximum running jobs of the compartment. It is the same for all of its jobs. */
+  readonly concurrency: number;
   readonly reason: Reason;
   /** The `include` of the job, so that tenants share the capacity fairly. Undefined for jobs of the main file. */
   readonly group: string | undefined;
@@ -83,19 +83,21 @@ export class Bulkhead {
    * @param onQueued Called if the work waits for capacity and is near its start.
    */
   async run(
-    { name, reason, group }: BulkheadJob,
+    job: BulkheadJob,
     work: (release: () => void) => Promise<RetryAfter>,
     onQueued: () => void = () => undefined,
   ): Promise<RetryAfter> {
-    const compartment = this.#compartments.get(name) ?? new Compartment(this.#options, this.#shares);
+    const { name, concurrency } = job;
+    const compartment =
+      this.#compartments.get(name) ?? new Compartment(concurrency, this.#options, this.#shares);
     this.#compartments.set(name, compartment);
-    this.#shares.add(group, 1);
+    this.#shares.add(job, 1);
     try {
-      if (!(await compartment.acquire({ reason, group, onQueued }))) return compartment.retryAfter(reason);
-      return await runAndRelease(work, () => compartment.release(group));
+      if (!(await compartment.acquire({ ...job, onQueued }))) return compartment.retryAfter(job.reason);
+      return await runAndRelease(work, () => compartment.release(job));
     } finally {
-      this.#shares.add(group, -1);
-      if (compartment.jobs === 0 && this.#compartments.get(name) === compartment)
+      this.#shares.add(job, -1);
+      if (compartment.isEmpty && this.#compartments.get(name) === compartment)
         this.#compartments.delete(name);
     }
   }
@@ -117,7 +119,7 @@ async function runAndRelease(
   }
 }
 
-interface NewJob extends Omit<BulkheadJob, 'name'> {
+interface NewJob extends BulkheadJob {
   readonly onQueued: () => void;
 }
 
@@ -143,36 +145,35 @@ class Compartment {
   #hasCompleted = false;
   #busy = { at: Number.NEGATIVE_INFINITY, share: 0 };
 
-  constructor(options: BulkheadOptions, places: FairShares) {
+  constructor(concurrency: number, options: BulkheadOptions, shares: FairShares) {
     this.#options = options;
-    this.#shares = places;
-    this.#running = new FairShares(options.concurrency);
+    this.#shares = shares;
+    this.#running = new FairShares(concurrency);
     this.#progressAt = options.now();
   }
 
-  /** The number of running and waiting jobs. */
-  get jobs(): number {
-    return this.#running.taken + this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  get isEmpty(): boolean {
+    return this.#running.taken() === 0 && this.#waitingUntil('sweep').length === 0;
   }
 
   /** Waits for capacity. Resolves with false if the job must return after a delay. */
   async acquire(newJob: NewJob): Promise<boolean> {
     const { maxQueued, wake = startBackgroundTimer } = this.#options;
     const { reason, group, onQueued } = newJob;
-    if (this.#mayStart(group)) {
-      this.#running.add(group, 1);
+    if (this.#mayStart(newJob)) {
+      this.#running.add(newJob, 1);
       return true;
     }
     const rank = REASONS.indexOf(reason);
     const line = this.#waiting[rank] ?? [];
     // Count only jobs that are at least as urgent, so that less urgent jobs never cause a rejection.
-    const ahead = this.#waiting.slice(0, rank + 1).flat();
+    const ahead = this.#waitingUntil(reason);
     const room = maxQueued - ahead.length;
     const hasRoom =
       room > 0 && (group === undefined || ahead.filter((job) => job.group === group).length < room);
     // A manual request is never rejected.
-    const mayWait = (hasRoom && this.#mayWaitLong(group)) || reason === 'manual';
-    if (!mayWait && !this.#startsSoon(group, ahead.length)) return false;
+    const mayWait = (hasRoom && this.#mayWaitLong(newJob)) || reason === 'manual';
+    if (!mayWait && !this.#startsSoon(newJob, ahead.length)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const job = { ...newJob, resolve };
     line.push(job);
@@ -181,8 +182,8 @@ class Compartment {
     let cancelTimer = (): void => undefined;
     const check = (): void => {
       const at = line.indexOf(job);
-      if (at < maxQueued && this.#mayWaitLong(group)) return;
-      if (this.#isBusy() && this.#startsSoon(group, at)) cancelTimer = wake(check, MAX_WAIT_MS);
+      if (at < maxQueued && this.#mayWaitLong(job)) return;
+      if (this.#isBusy() && this.#startsSoon(job, at)) cancelTimer = wake(check, MAX_WAIT_MS);
       else {
         line.splice(at, 1);
         resolve(false);
@@ -192,22 +193,28 @@ class Compartment {
     return promise.finally(() => cancelTimer());
   }
 
-  release(group: string | undefined): void {
+  release(job: BulkheadJob): void {
     this.#measure();
-    this.#running.add(group, -1);
+    this.#running.add(job, -1);
     // Give the capacity to waiting jobs now, so that no later job takes it.
     for (let next = this.#takeNext(); next !== undefined; next = this.#takeNext()) {
-      this.#running.add(next.group, 1);
+      this.#running.add(next, 1);
       next.resolve(true);
     }
   }
 
-  #mayStart(group: string | undefined): boolean {
-    return this.#running.free > 0 && this.#running.isFairFor(group);
+  #mayStart({ group }: BulkheadJob): boolean {
+    return this.#running.free() > 0 && this.#running.isFairFor(group);
   }
 
-  #mayWaitLong(group: string | undefined): boolean {
-    return this.jobs < this.#shares.free && this.#shares.isFairFor(group);
+  #mayWaitLong({ group, reason }: BulkheadJob): boolean {
+    const jobs = this.#running.taken() + this.#waitingUntil(reason).length;
+    return jobs < this.#shares.free(reason) && this.#shares.isFairFor(group, reason);
+  }
+
+  /** Returns the waiting jobs that are at least as urgent. */
+  #waitingUntil(reason: Reason): readonly WaitingJob[] {
+    return this.#waiting.slice(0, REASONS.indexOf(reason) + 1).flat();
   }
 
   /** Removes and returns the most urgent job that may start. If several are equally urgent, the groups take turns. */
@@ -216,7 +223,7 @@ class Compartment {
       let next: WaitingJob | undefined;
       for (const job of line)
         if (
-          this.#mayStart(job.group) &&
+          this.#mayStart(job) &&
           (next === undefined || this.#running.takenBy(job.group) < this.#running.takenBy(next.group))
         )
           next = job;
@@ -250,9 +257,9 @@ class Compartment {
     return Math.max(MIN_UNKNOWN_PACE_MS, idleMs * UNKNOWN_PACE_SHARE);
   }
 
-  /** Whether a job of the group can expect to start soon if `ahead` others start first. */
-  #startsSoon(group: string | undefined, ahead: number): boolean {
-    if (!this.#shares.isFairFor(group)) return false;
+  /** Whether a job can expect to start soon if `ahead` others start first. */
+  #startsSoon({ group, reason }: BulkheadJob, ahead: number): boolean {
+    if (!this.#shares.isFairFor(group, reason)) return false;
     const idleMs = this.#options.now() - this.#progressAt;
     const maxWaitMs = this.#isBusy() ? MAX_BUSY_WAIT_MS : MAX_WAIT_MS;
     return idleMs < maxWaitMs && ahead * (this.#paceMs ?? 0) < maxWaitMs;

@@ -1,38 +1,55 @@
+import { REASONS, type Reason } from '../../queue/queue.ts';
+
+/** Less urgent than any other reason, so it counts all jobs. */
+const ANY: Reason = 'sweep';
+
 /**
- * A limited number of places, and the groups that hold them. Groups share them by the rule of dynamic thresholds
+ * A limited number of places, and the groups whose jobs hold them. Groups share them by the rule of dynamic thresholds
  * (Choudhury and Hahne, 1998): each takes at most as many places as it leaves free. So one group alone gets half, two get
  * a third each, and some places are always left. Jobs without a group are not limited.
+ *
+ * For a job with a reason, the places of less urgent jobs count as free.
  */
 export class FairShares {
   readonly #limit: number;
-  readonly #byGroup = new Map<string, number>();
-  #taken = 0;
+  /** The number of jobs by the rank of their reason. */
+  readonly #taken = REASONS.map(() => 0);
+  readonly #byGroup = new Map<string, number[]>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  get taken(): number {
-    return this.#taken;
+  taken(reason = ANY): number {
+    return sumUntil(this.#taken, reason);
   }
 
-  get free(): number {
-    return this.#limit - this.#taken;
+  free(reason = ANY): number {
+    return this.#limit - this.taken(reason);
   }
 
-  takenBy(group: string | undefined): number {
-    return this.#byGroup.get(group ?? '') ?? 0;
+  takenBy(group: string | undefined, reason = ANY): number {
+    return sumUntil(this.#byGroup.get(group ?? '') ?? [], reason);
   }
 
   /** Whether one more place for this group leaves it with no more places than are free. */
-  isFairFor(group: string | undefined): boolean {
-    return group === undefined || this.takenBy(group) < this.free;
+  isFairFor(group: string | undefined, reason = ANY): boolean {
+    return group === undefined || this.takenBy(group, reason) < this.free(reason);
   }
 
-  add(group: string | undefined, change: 1 | -1): void {
-    this.#taken += change;
-    const taken = this.takenBy(group) + change;
-    if (taken === 0) this.#byGroup.delete(group ?? '');
-    else this.#byGroup.set(group ?? '', taken);
+  add(
+    { group = '', reason }: { readonly group: string | undefined; readonly reason: Reason },
+    change: 1 | -1,
+  ): void {
+    const rank = REASONS.indexOf(reason);
+    const ofGroup = this.#byGroup.get(group) ?? REASONS.map(() => 0);
+    for (const counts of [this.#taken, ofGroup]) counts[rank] = (counts[rank] ?? 0) + change;
+    if (ofGroup.every((count) => count === 0)) this.#byGroup.delete(group);
+    else this.#byGroup.set(group, ofGroup);
   }
+}
+
+function sumUntil(counts: readonly number[], reason: Reason): number {
+  const last = REASONS.indexOf(reason);
+  return counts.reduce((sum, count, rank) => (rank > last ? sum : sum + count), 0);
 }
