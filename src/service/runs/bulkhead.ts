@@ -18,7 +18,7 @@ export interface BulkheadOptions {
 }
 
 export interface BulkheadJob {
-  /** The compartment: jobs with the same set of stores. */
+  /** The name of the compartment. Jobs with the same set of stores have the same one. */
   readonly name: string;
   /** Maximum running jobs of the compartment. It is the same for all of its jobs. */
   readonly concurrency: number;

@@ -6,7 +6,7 @@ const ANY: Reason = 'sweep';
 /**
  * A limited number of places, and the groups whose jobs hold them. Groups share them by the rule of dynamic thresholds
  * (Choudhury and Hahne, 1998): each takes at most as many places as it leaves free. So one group alone gets half, two get
- * a third each, and some places are always left. Jobs without a group are not limited.
+ * a third each, and the last place is for a group that has none. Jobs without a group are not limited.
  *
  * For a job with a reason, the places of less urgent jobs count as free.
  */
