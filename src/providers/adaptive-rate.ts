@@ -105,8 +105,10 @@ export class AdaptiveRate {
       this.#slowDown();
       return;
     }
-    if (this.#answered > 0 && !this.#isSettling) this.#judgeDrop();
-    if (!this.#isSettling) this.#usualMs = Math.min(this.#usualMs, this.#fastestMs);
+    if (this.#answered > 0 && !this.#isSettling) {
+      this.#judgeDrop();
+      this.#usualMs = Math.min(this.#usualMs, this.#fastestMs);
+    }
     this.#isSettling = false;
     this.#startWindow(elapsed < 2 * WINDOW_MS ? this.#answered : 0);
   }

@@ -1,5 +1,5 @@
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
-import { REASONS, type Reason } from '../../queue/queue.ts';
+import { REASONS, type Reason, rankOf } from '../../queue/queue.ts';
 import { FairShares } from './fair-shares.ts';
 
 export interface BulkheadOptions {
@@ -164,8 +164,7 @@ class Compartment {
       this.#running.add(newJob, 1);
       return true;
     }
-    const rank = REASONS.indexOf(reason);
-    const line = this.#waiting[rank] ?? [];
+    const line = this.#waiting[rankOf(newJob)] ?? [];
     // Count only jobs that are at least as urgent, so that less urgent jobs never cause a rejection.
     const ahead = this.#waitingUntil(reason);
     const room = maxQueued - ahead.length;
@@ -214,7 +213,7 @@ class Compartment {
 
   /** Returns the waiting jobs that are at least as urgent. */
   #waitingUntil(reason: Reason): readonly WaitingJob[] {
-    return this.#waiting.slice(0, REASONS.indexOf(reason) + 1).flat();
+    return this.#waiting.slice(0, rankOf({ reason }) + 1).flat();
   }
 
   /** Removes and returns the most urgent job that may start. If several are equally urgent, the groups take turns. */
@@ -237,7 +236,7 @@ class Compartment {
   }
 
   retryAfter(reason: Reason): number {
-    const rank = REASONS.indexOf(reason);
+    const rank = rankOf({ reason });
     const now = this.#options.now();
     const soonest = now + MIN_RETRY_MS;
     const next = (this.#assignedUntil[rank] ?? 0) + (this.#paceMs ?? this.#unknownPaceMs) / OVERSUBSCRIPTION;

@@ -1,4 +1,4 @@
-import { REASONS, type Reason } from '../../queue/queue.ts';
+import { REASONS, type Reason, rankOf } from '../../queue/queue.ts';
 
 /** Less urgent than any other reason, so it counts all jobs. */
 const ANY: Reason = 'sweep';
@@ -37,11 +37,9 @@ export class FairShares {
     return group === undefined || this.takenBy(group, reason) < this.free(reason);
   }
 
-  add(
-    { group = '', reason }: { readonly group: string | undefined; readonly reason: Reason },
-    change: 1 | -1,
-  ): void {
-    const rank = REASONS.indexOf(reason);
+  add(job: { readonly group: string | undefined; readonly reason: Reason }, change: 1 | -1): void {
+    const { group = '' } = job;
+    const rank = rankOf(job);
     const ofGroup = this.#byGroup.get(group) ?? REASONS.map(() => 0);
     for (const counts of [this.#taken, ofGroup]) counts[rank] = (counts[rank] ?? 0) + change;
     if (ofGroup.every((count) => count === 0)) this.#byGroup.delete(group);
@@ -50,6 +48,6 @@ export class FairShares {
 }
 
 function sumUntil(counts: readonly number[], reason: Reason): number {
-  const last = REASONS.indexOf(reason);
+  const last = rankOf({ reason });
   return counts.reduce((sum, count, rank) => (rank > last ? sum : sum + count), 0);
 }
