@@ -112,12 +112,15 @@ function sectionsText(config: Config): string {
   const known = sectionsTexts.get(config);
   if (known !== undefined) return known;
   const { sections, states, bounds } = partsOf(config);
-  const rules = new Map([...bounds.values()].map((rule) => [rule.path, rule]));
-  const text = objectText([
-    ...Object.entries(sections).map(([name, section]): [string, string] => [name, keptJson(section)]),
-    ['include', objectText([...states].map(([path, state]) => [path, JSON.stringify(state)]))],
-    ['bounds', objectText([...rules].map(([path, rule]) => [path, keptJson(rule)]))],
-  ]);
+  const rules = new Map<string, Include>();
+  for (const rule of bounds.values()) rules.set(rule.path, rule);
+  const texts = new Map(Object.entries(sections).map(([name, section]) => [name, keptJson(section)]));
+  texts.set(
+    'include',
+    objectText(states, (state) => JSON.stringify(state)),
+  );
+  texts.set('bounds', objectText(rules, keptJson));
+  const text = objectText(texts, (section) => section);
   sectionsTexts.set(config, text);
   return text;
 }
@@ -132,10 +135,14 @@ function keptJson(part: unknown): string {
   return text;
 }
 
-/** Returns what `sortedJson` returns for an object, from the texts of its members. */
-function objectText(members: readonly (readonly [name: string, text: string])[]): string {
-  const present = members.filter(([, text]) => text !== '').sort(([a], [b]) => compareText(a, b));
-  return `{${present.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`;
+/** Returns what `sortedJson` returns for an object with these members. An empty text leaves a member out. */
+function objectText<T>(members: ReadonlyMap<string, T>, textOf: (member: T) => string): string {
+  const texts: string[] = [];
+  for (const [name, member] of [...members].sort(([a], [b]) => compareText(a, b))) {
+    const text = textOf(member);
+    if (text !== '') texts.push(`${JSON.stringify(name)}:${text}`);
+  }
+  return `{${texts.join(',')}}`;
 }
 
 /** Parses only the texts of mappings that differ from those of a configuration. */

@@ -121,13 +121,16 @@ export function boundChanges(
 ): string[] {
   if (before.bounds.size === 0 && after.bounds.size === 0) return [];
   let last: { readonly old: unknown; readonly now: unknown; readonly isSame: boolean } | undefined;
-  return after.mappings.flatMap(({ name }) => {
-    const [old, now] = [before.bounds.get(name), after.bounds.get(name)];
+  const changed: string[] = [];
+  for (const { name } of after.mappings) {
+    const old = before.bounds.get(name);
+    const now = after.bounds.get(name);
     // The mappings of one `include` share their bounds.
     if (last === undefined || last.old !== old || last.now !== now)
       last = { old, now, isSame: isSame(old, now) };
-    return last.isSame ? [] : [name];
-  });
+    if (!last.isSame) changed.push(name);
+  }
+  return changed;
 }
 
 /**

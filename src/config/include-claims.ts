@@ -38,12 +38,19 @@ export function claimsOf(mappings: readonly (ValidMapping | undefined)[]): Claim
   return [...claims.values()];
 }
 
-/** Returns a problem for each claim that another file has too. */
-export function conflictsIn(claims: Claims, others: (id: string) => readonly Claim[]): readonly Problem[] {
-  return claims.flatMap((claim) => {
-    const conflicting = others(claim.id).find((other) => !(isShared(other) && isShared(claim)));
-    return conflicting === undefined ? [] : [conflictProblem(claim, conflicting)];
-  });
+/**
+ * Returns a problem for each claim that another file has too.
+ *
+ * @param withId Returns all claims with an ID, which may include the claim itself.
+ */
+export function conflictsIn(claims: Claims, withId: (id: string) => readonly Claim[]): readonly Problem[] {
+  const conflicts: Problem[] = [];
+  for (const claim of claims) {
+    const isConflict = (other: Claim) => other !== claim && !(isShared(other) && isShared(claim));
+    const conflicting = withId(claim.id).find(isConflict);
+    if (conflicting !== undefined) conflicts.push(conflictProblem(claim, conflicting));
+  }
+  return conflicts;
 }
 
 function isTarget({ id }: Claim): boolean {

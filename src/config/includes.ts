@@ -1,4 +1,3 @@
-import { append } from '../core/lists.ts';
 import type { IncludeState } from './config.ts';
 import { isConfigMapPath, parseShown } from './files/config-maps.ts';
 import type { SourceFile } from './files/files.ts';
@@ -80,18 +79,12 @@ export async function settleIncludes(
     }
   }
   // Each round withdraws a version, so the rounds end.
-  while (!(await settleClaims(candidates, deps.mainClaims)));
-  const inForce = new Map(
-    candidates.flatMap(({ id, current, before, file }): [string, FileInForce][] => {
-      const { source, from } = file;
-      if (current !== undefined) {
-        const { mappings, text, claims } = current;
-        return [[id, { source, from, mappings, text, claims }]];
-      }
-      // A change of the main files may make the last valid version usable again.
-      return before === undefined ? [] : [[id, { ...before, claims: [] }]];
-    }),
-  );
+  while (!(await settleClaims(candidates, deps)));
+  const inForce = new Map<string, FileInForce>();
+  for (const candidate of candidates) {
+    const version = inForceOf(candidate);
+    if (version !== undefined) inForce.set(candidate.id, version);
+  }
   return {
     inForce,
     withStatus: textsWithStatus(files),
@@ -123,19 +116,15 @@ function textsWithStatus(files: readonly IncludedFile[]): SettledIncludes['withS
   return texts;
 }
 
-interface Version extends Pick<FileInForce, 'mappings' | 'text'>, CheckedVersion {}
-
 interface Candidate {
   readonly id: string;
   readonly file: IncludedFile;
   readonly bound: Bound;
   /** The version that the file contains, if it is usable by itself. */
-  readonly newest: Version | undefined;
-  /** The version that was in force before, if it is still usable. */
-  readonly fallback: () => Promise<Version | undefined>;
+  readonly newest: CheckedVersion | undefined;
   readonly before: FileInForce | undefined;
-  readonly problems: Problem[];
-  current: Version | undefined;
+  problems: readonly Problem[];
+  current: CheckedVersion | undefined;
 }
 
 /** The members of an unlisted folder are unknown, so all files that came from it keep their last version. */
@@ -151,49 +140,56 @@ function isUnlisted({ problems, source, from }: IncludedFile): boolean {
 
 async function candidateOf(
   { id, file, bound }: Pick<Candidate, 'id' | 'file' | 'bound'>,
-  { previous, check }: SettleDeps,
+  deps: SettleDeps,
 ): Promise<Candidate> {
-  const { source, mappings, text } = file;
-  const read: Version = { ...(await check(file, bound)), mappings, text };
-  const before = previous.get(id);
-  const fallback = async (): Promise<Version | undefined> => {
-    if (before === undefined || before.text === text) return undefined;
-    const last = { source, mappings: before.mappings, text: before.text };
-    const checked = await check({ ...last, problems: [] }, bound);
-    return checked.isUsable ? { ...checked, ...last } : undefined;
-  };
+  const read = await deps.check(file, bound);
   const newest = read.isUsable ? read : undefined;
-  return {
-    id,
-    file,
-    bound,
-    newest,
-    fallback,
-    before,
-    problems: [...read.problems],
-    current: newest ?? (await fallback()),
-  };
+  const before = deps.previous.get(id);
+  const candidate = { id, file, bound, newest, before, problems: read.problems, current: newest };
+  if (newest === undefined) candidate.current = await fallbackOf(candidate, deps);
+  return candidate;
+}
+
+/** Returns the version that was in force before, if it is another one and still usable. */
+async function fallbackOf(
+  { file: { source, text }, before, bound }: Candidate,
+  { check }: SettleDeps,
+): Promise<CheckedVersion | undefined> {
+  if (before === undefined || before.text === text) return undefined;
+  const { mappings, text: lastText } = before;
+  const checked = await check({ source, mappings, text: lastText, problems: [] }, bound);
+  return checked.isUsable ? checked : undefined;
+}
+
+function inForceOf({ file, newest, current, before }: Candidate): FileInForce | undefined {
+  // A change of the main files may make the last valid version usable again.
+  if (current === undefined) return before && { ...before, claims: [] };
+  const { source, from } = file;
+  const { mappings, text } = current === newest ? file : (before ?? file);
+  return { source, from, mappings, text, claims: current.claims };
 }
 
 /** Withdraws versions that conflict. Returns whether the remaining versions are free of conflicts. */
-async function settleClaims(candidates: readonly Candidate[], mainClaims: Claims): Promise<boolean> {
-  const owners = new Map<string, { readonly owner: Candidate | undefined; readonly claim: Claim }[]>();
-  const take = (owner: Candidate | undefined, claims: Claims) => {
-    for (const claim of claims) owners.set(claim.id, [...(owners.get(claim.id) ?? []), { owner, claim }]);
+async function settleClaims(candidates: readonly Candidate[], deps: SettleDeps): Promise<boolean> {
+  const claimed = new Map<string, Claim[]>();
+  const take = (claims: Claims) => {
+    for (const claim of claims) {
+      const others = claimed.get(claim.id);
+      if (others === undefined) claimed.set(claim.id, [claim]);
+      else others.push(claim);
+    }
   };
-  take(undefined, mainClaims);
-  for (const candidate of candidates) take(candidate, claimsBy(candidate).held);
+  take(deps.mainClaims);
+  for (const candidate of candidates) take(claimsBy(candidate).held);
   for (const candidate of candidates) {
     const { current } = candidate;
     if (current === undefined) continue;
-    const others = (id: string) =>
-      (owners.get(id) ?? []).filter(({ owner }) => owner !== candidate).map(({ claim }) => claim);
-    const conflicts = conflictsIn(current.claims, others);
+    const conflicts = conflictsIn(current.claims, (id) => claimed.get(id) ?? []);
     const { held, fresh } = claimsBy(candidate);
-    if (conflicts.length === 0) take(candidate, fresh);
+    if (conflicts.length === 0) take(fresh);
     else {
-      append(candidate.problems, conflicts.map(current.redact));
-      candidate.current = current === candidate.newest ? await candidate.fallback() : undefined;
+      candidate.problems = [...candidate.problems, ...conflicts.map(current.redact)];
+      candidate.current = current === candidate.newest ? await fallbackOf(candidate, deps) : undefined;
       // Other decisions of this round do not depend on a version that held nothing and has no replacement.
       if (held.length > 0 || candidate.current !== undefined) return false;
     }

@@ -39,7 +39,6 @@ export function findExcess(mappings: readonly LimitedMapping[]): readonly (Exces
     const cost = count.cost + checkCost(mapping);
     if (cost <= MAX_INCLUDE_COST) count.cost = cost;
     const keys = namedKeys(mapping);
-    const whole = (reason: string): Excess => ({ reason, namespaces: undefined });
     if (count.mappings > limits.mappings) return whole(`\`limits.mappings\` is ${limits.mappings}`);
     if (keys > limits.keysPerMapping)
       return whole(`${keys} keys, and \`limits.keysPerMapping\` is ${limits.keysPerMapping}`);
@@ -54,6 +53,10 @@ export function findExcess(mappings: readonly LimitedMapping[]): readonly (Exces
     if (beyond.length === 0) return undefined;
     return { reason: `\`limits.targets\` is ${limits.targets}`, namespaces: new Set(beyond) };
   });
+}
+
+function whole(reason: string): Excess {
+  return { reason, namespaces: undefined };
 }
 
 /** Returns the number of keys that a mapping names. A search or an object may give more. */

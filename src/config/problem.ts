@@ -61,6 +61,8 @@ export function formatPath(path: Path): string {
 
 /** Sorts problems by file, line and column, and removes duplicates. */
 export function sortProblems(problems: readonly Problem[]): readonly Problem[] {
+  // There may be thousands of files without a problem.
+  if (problems.length === 0) return problems;
   const seen = new Set<string>();
   return problems
     .filter((problem) => {

@@ -36,11 +36,13 @@ export function configMapsOf({
   mappings,
   withStatus,
 }: SettledIncludes): Pick<Config, 'configMapOf' | 'withStatus'> {
-  const places = mappings.flatMap(({ mapping, node: { place } }): [string, string][] =>
-    parseShown(place.file) === undefined ? [] : [[mapping.name, place.file]],
-  );
+  const places = new Map<string, string>();
+  for (const { mapping, node } of mappings) {
+    const { file } = node.place;
+    if (parseShown(file) !== undefined) places.set(mapping.name, file);
+  }
   return {
-    ...(places.length === 0 ? {} : { configMapOf: new Map(places) }),
+    ...(places.size === 0 ? {} : { configMapOf: places }),
     ...(withStatus.size === 0 ? {} : { withStatus }),
   };
 }

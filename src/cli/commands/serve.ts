@@ -149,11 +149,11 @@ class RunningService {
       return;
     }
     if (before === undefined) return;
-    const isSame = isEmptyDiff(diffConfig(before, loaded.config));
+    const isSame = () => isEmptyDiff(diffConfig(before, loaded.config));
     this.#config = loaded.config;
     this.filesInForce = loaded.inForce;
-    if (!isSame || this.#server !== undefined) await this.#applyNewest();
-    if (isSame && wasInvalid) await this.#reportValidAgain(loaded.config);
+    if (this.#server !== undefined || !isSame()) await this.#applyNewest();
+    if (wasInvalid && isSame()) await this.#reportValidAgain(loaded.config);
   }
 
   /**
