@@ -73,9 +73,12 @@ export async function settleIncludes(
     for (const file of filesOf(listed, deps.previous)) {
       // Two entries of `include` may select ConfigMaps in a namespace that cannot be listed now.
       const id = idOf(file);
-      if (known.has(id) && isUnlisted(listed) && isConfigMapPath(file.from)) continue;
+      const isRepeated = known.has(id);
+      if (isRepeated && isUnlisted(listed) && isConfigMapPath(file.from)) continue;
       known.add(id);
-      candidates.push(await candidateOf({ id, file, bound }, deps));
+      // Only the first entry that names a file has a version in force.
+      const before = isRepeated ? undefined : deps.previous.get(id);
+      candidates.push(await candidateOf({ id, file, bound, before }, deps));
     }
   }
   // Each round withdraws a version, so the rounds end.
@@ -139,12 +142,11 @@ function isUnlisted({ problems, source, from }: IncludedFile): boolean {
 }
 
 async function candidateOf(
-  { id, file, bound }: Pick<Candidate, 'id' | 'file' | 'bound'>,
+  { id, file, bound, before }: Pick<Candidate, 'id' | 'file' | 'bound' | 'before'>,
   deps: SettleDeps,
 ): Promise<Candidate> {
   const read = await deps.check(file, bound);
   const newest = read.isUsable ? read : undefined;
-  const before = deps.previous.get(id);
   const candidate = { id, file, bound, newest, before, problems: read.problems, current: newest };
   if (newest === undefined) candidate.current = await fallbackOf(candidate, deps);
   return candidate;

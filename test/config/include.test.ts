@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { LoadResult } from '../../src/config/check-documents.ts';
+import { createParsedFiles } from '../../src/config/files/parsing.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { createAccess } from '../../src/config/shape/access.ts';
-import { linesOf, load, VALID } from './memory-fs.ts';
+import { linesOf, load, memoryFs, VALID } from './memory-fs.ts';
 
 const MAIN = '/home/ann/secretbridge.yaml';
 const INCLUDE = "{ path: teams/a, namespaces: [a, 'a-*'], stores: [team-vault], keys: ['a/**'] }";
@@ -143,6 +145,20 @@ describe('an included file', () => {
     expect(linesOf(loaded)).toEqual([
       '16:13 include[1].path CONFIG_INVALID: `teams/a/one.yaml` is read twice: also by the `include` at secretbridge.yaml:15:13',
     ]);
+  });
+
+  it('keeps the mappings of a file that is included twice once, also after a reload', async () => {
+    const files = { [MAIN]: main(INCLUDE, INCLUDE), '/home/ann/teams/a/one.yaml': mapping('one') };
+    const options = { paths: [], env: {}, cwd: '/home/ann', readFs: memoryFs(files) };
+    const parsed = createParsedFiles();
+    const first = await loadConfig({ ...options, parsed });
+    if (first.kind !== 'usable') return expect.unreachable();
+    const { inForce, config } = first;
+    const again = await loadConfig({ ...options, parsed, inForce, mappings: config.mappings });
+    if (again.kind !== 'usable') return expect.unreachable();
+    expect(again.config.mappings).toEqual(config.mappings);
+    expect(again.config.includes).toEqual(config.includes);
+    expect(again.config.includes.map(({ state }) => state)).toEqual(['valid', 'disabled']);
   });
 
   it('disables the second file that uses a mapping name, and shows both positions', async () => {
