@@ -135,7 +135,10 @@ function keptJson(part: unknown): string {
   return text;
 }
 
-/** Returns what `sortedJson` returns for an object with these members. An empty text leaves a member out. */
+/**
+ * Returns what `sortedJson` returns for an object with these members, whose names are not numbers. An empty text leaves a
+ * member out.
+ */
 function objectText<T>(members: ReadonlyMap<string, T>, textOf: (member: T) => string): string {
   const texts: string[] = [];
   for (const [name, member] of [...members].sort(([a], [b]) => compareText(a, b))) {

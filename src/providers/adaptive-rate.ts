@@ -28,7 +28,7 @@ const MAX_BUSY_SHARE = 0.5;
 const RECOVERY_MS = 20_000;
 /** After this time, the curve has passed its flat part. */
 const FLAT_UNTIL_MS = 2 * RECOVERY_MS;
-/** If the answers of so many windows stay slow, the lower rate has not helped. */
+/** If the answers of so many windows in a row stay slow, the lower rate has not helped. */
 const UNCHANGED_WINDOWS = 2;
 
 interface Drop {
@@ -37,7 +37,7 @@ interface Drop {
   readonly plateau: number;
   /** The time of the fastest answer before the drop. */
   readonly usualMs: number;
-  /** The windows since the drop whose answers were slow. */
+  /** The number of windows in a row whose answers were slow, since the drop. */
   readonly slowWindows: number;
 }
 
@@ -49,7 +49,7 @@ interface Drop {
  * appears. It is back at the answered rate after 40 s, at three times this rate after a minute, and at 17 times this
  * rate after 100 s.
  *
- * If the answers stay slow at the lower rate, our requests are not the cause. Then, as soon as they are fast again, the
+ * If the answers stay slow at the lower rate, our requests are probably not the cause. Then, as soon as they are fast again, the
  * rate rises quickly from the answered rate on.
  */
 export class AdaptiveRate {
@@ -122,11 +122,10 @@ export class AdaptiveRate {
   #judgeDrop(): void {
     const drop = this.#drop;
     if (drop === undefined) return;
-    if (this.#isSlowFor(drop.usualMs)) this.#drop = { ...drop, slowWindows: drop.slowWindows + 1 };
-    else if (drop.slowWindows >= UNCHANGED_WINDOWS) {
-      const at = Math.min(drop.at, this.#options.now() - FLAT_UNTIL_MS);
-      this.#drop = { ...drop, at, slowWindows: 0 };
-    }
+    const isSlow = this.#isSlowFor(drop.usualMs);
+    const isOver = !isSlow && drop.slowWindows >= UNCHANGED_WINDOWS;
+    const at = isOver ? Math.min(drop.at, this.#options.now() - FLAT_UNTIL_MS) : drop.at;
+    this.#drop = { ...drop, at, slowWindows: isSlow ? drop.slowWindows + 1 : 0 };
   }
 
   #slowDown(): void {

@@ -162,7 +162,7 @@ export class Worker {
         const calls = Math.ceil(refs.length / keysPerCall);
         const concurrency = Math.ceil(this.#deps.limits.concurrency * SWEEP_SHARE);
         const work = { concurrency, loop, stores, run, include, calls, signal };
-        return this.#inCompartment(`sweep ${subject.store}`, job, work);
+        return this.#inCompartment(`sweep: ${subject.store}`, job, work);
       }
       case 'destroy':
       case 'left':
@@ -196,8 +196,8 @@ export class Worker {
         return include === undefined ? observed : this.#reads.wrap(observed, include.path);
       }, release);
     };
-    const inTurn = { name, concurrency, reason, group: include?.path };
-    return this.#bulkhead.run(inTurn, begun, onQueued).finally(end);
+    const bulkheadJob = { name, concurrency, reason, group: include?.path };
+    return this.#bulkhead.run(bulkheadJob, begun, onQueued).finally(end);
   }
 
   /**

@@ -274,7 +274,7 @@ describe('bulkhead', () => {
     await Promise.all(later);
   });
 
-  it('the bulkhead announces only jobs that it will not reject', async () => {
+  it('the bulkhead announces jobs that are near their start', async () => {
     const bulkhead = new Bulkhead({
       maxJobs: 100,
       maxQueued: 2,

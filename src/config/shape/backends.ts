@@ -55,7 +55,7 @@ const tls = z
 
 const concurrency = wholeNumber(1, 1_000).default(16).meta({
   description:
-    'Targets that each process works on at a time, for each set of stores. So a store that hangs does not block targets of other stores.',
+    'Targets that each process works on at a time, for each set of stores. So a store that hangs does not block targets of other stores. One `include` gets at most half of them, and sweeps of a store a quarter.',
 });
 
 export const Engine = z

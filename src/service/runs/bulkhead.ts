@@ -91,6 +91,7 @@ export class Bulkhead {
     const compartment =
       this.#compartments.get(name) ?? new Compartment(concurrency, this.#options, this.#shares);
     this.#compartments.set(name, compartment);
+    // The job has its place in the queue already.
     this.#shares.add(job, 1);
     try {
       if (!(await compartment.acquire({ ...job, onQueued }))) return compartment.retryAfter(job.reason);
@@ -153,7 +154,7 @@ class Compartment {
   }
 
   get isEmpty(): boolean {
-    return this.#running.taken() === 0 && this.#waitingUntil('sweep').length === 0;
+    return this.#running.taken() === 0 && this.#waiting.every(({ length }) => length === 0);
   }
 
   /** Waits for capacity. Resolves with false if the job must return after a delay. */
@@ -167,6 +168,7 @@ class Compartment {
     const line = this.#waiting[rankOf(newJob)] ?? [];
     // Count only jobs that are at least as urgent, so that less urgent jobs never cause a rejection.
     const ahead = this.#waitingUntil(reason);
+    // A group may wait while it has fewer jobs in the line than there is room for.
     const room = maxQueued - ahead.length;
     const hasRoom =
       room > 0 && (group === undefined || ahead.filter((job) => job.group === group).length < room);
@@ -227,9 +229,11 @@ class Compartment {
         )
           next = job;
       if (next === undefined) continue;
-      line.splice(line.indexOf(next), 1);
-      // This job has moved forward, to a place near its start.
-      line[this.#options.maxQueued - 1]?.onQueued();
+      const at = line.indexOf(next);
+      line.splice(at, 1);
+      const last = this.#options.maxQueued - 1;
+      // The job at this place has moved forward, near its start.
+      if (at <= last) line[last]?.onQueued();
       return next;
     }
     return undefined;

@@ -5,7 +5,7 @@ const ANY: Reason = 'sweep';
 
 /**
  * A limited number of places, and the groups whose jobs hold them. Groups share them by the rule of dynamic thresholds
- * (Choudhury and Hahne, 1998): each takes at most as many places as it leaves free. So one group alone gets half, two get
+ * (Choudhury and Hahne, 1998): each may take a place while it has fewer than are free. So one group alone gets half, two get
  * a third each, and the last place is for a group that has none. Jobs without a group are not limited.
  *
  * For a job with a reason, the places of less urgent jobs count as free.
@@ -32,7 +32,7 @@ export class FairShares {
     return sumUntil(this.#byGroup.get(group ?? '') ?? [], reason);
   }
 
-  /** Whether one more place for this group leaves it with no more places than are free. */
+  /** Whether this group has fewer places than are free. */
   isFairFor(group: string | undefined, reason = ANY): boolean {
     return group === undefined || this.takenBy(group, reason) < this.free(reason);
   }
