@@ -159,7 +159,10 @@ export class TargetRunner {
       isStillDesired: () => {
         // No write begins after the process was told to end.
         signal.throwIfAborted();
-        isWriting = this.#isDesired(desired);
+        const now = this.#desiredNow(desired);
+        if (now !== undefined && now.mapping !== mapping)
+          throw new AppError('INTERRUPTED', { detail: 'the mapping has changed' });
+        isWriting = now !== undefined;
         return isWriting;
       },
       ...(onWritten && { onWritten }),
@@ -200,7 +203,7 @@ export class TargetRunner {
     states.note(delayMs === undefined ? state : { ...state, retryAt: endedAt + delayMs }, run.freshAt);
     if (outcome.proposal !== undefined) steps.addDeletion();
     if (outcome.restarts) steps.addRestart();
-    if (outcome.kind === 'created' && !this.#isDesired(run.desired)) onOrphan();
+    if (outcome.kind === 'created' && this.#desiredNow(run.desired) === undefined) onOrphan();
     // Skip pinned targets: a pinned version does not show the age of the current secret.
     if (outcome.pinned === undefined && outcome.sources !== undefined) ages.noteRun(mapping, outcome.sources);
     return delayMs;
@@ -224,8 +227,8 @@ export class TargetRunner {
     );
   }
 
-  #isDesired({ mapping, id }: DesiredTarget): boolean {
-    return desiredIn(this.#deps.snapshot(), { mapping: mapping.name, target: id }) !== undefined;
+  #desiredNow({ mapping, id }: DesiredTarget): DesiredTarget | undefined {
+    return desiredIn(this.#deps.snapshot(), { mapping: mapping.name, target: id });
   }
 
   /**
