@@ -76,11 +76,13 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
     await expect.poll(() => tab.page.getByRole('dialog').innerText()).toMatch(/NOT_HELD/);
   });
 
+  const EXPORTS = 'exports matching records as %s';
+  it.each([['jsonl', 'JSON lines', /\.jsonl$/, /"mapping":"payments-db"/]] as const)(EXPORTS, exportsRecords);
   it.each([
-    ['jsonl', 'JSON lines', /\.jsonl$/, /"mapping":"payments-db"/],
     ['csv', 'CSV', /\.csv$/, /payments-db/],
     ['ocsf', 'OCSF', /\.ocsf\.jsonl$/, /payments-db/],
-  ])('exports matching records as %s', async (_, title, name, line) => {
+  ] as const)(EXPORTS, { tags: ['long'] }, exportsRecords);
+  async function exportsRecords(_: string, title: string, name: RegExp, line: RegExp): Promise<void> {
     await using tab = await visit({ role: 'viewer', at: '/records?mapping=payments-db&action=update' });
     const { page } = tab;
     await page.getByLabel('Export matching records as').selectOption(title);
@@ -100,7 +102,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
     // The audit log contains a record of the export. The record names the user who requested the export.
     expect(tab.site.audit.records.at(-1)).toMatchObject({ action: 'export', actor: { name: 'the-viewer' } });
     expect(tab.complaints).toEqual([]);
-  });
+  }
 
   it('does not save an incomplete export', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });

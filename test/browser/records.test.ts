@@ -145,6 +145,7 @@ describeInChromium('the list of records', (visit) => {
     await expect.poll(() => page.getByRole('alert').count()).toBe(0);
   });
 
+  const BAD_RESPONSE = 'shows an error when a response %s';
   it.each([
     [
       'is cut off',
@@ -152,6 +153,8 @@ describeInChromium('the list of records', (visit) => {
       1_000,
       /response of the service ended early\. UNREACHABLE\s+Check that the service is running/,
     ],
+  ] as const)(BAD_RESPONSE, showsError);
+  it.each([
     [
       'is from another server',
       '<p>Welcome</p>',
@@ -159,7 +162,8 @@ describeInChromium('the list of records', (visit) => {
       /not from secretbridge\. HTTP_200\s+Check what is between/,
     ],
     ['is empty', '', 0, /not from secretbridge\. HTTP_200\s+Check what is between/],
-  ])('shows an error when a response %s', async (_, text, length, expected) => {
+  ] as const)(BAD_RESPONSE, { tags: ['long'] }, showsError);
+  async function showsError(_: string, text: string, length: number, expected: RegExp): Promise<void> {
     const server = createServer((__, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': length });
       if (text.length === length) response.end(text);
@@ -180,7 +184,7 @@ describeInChromium('the list of records', (visit) => {
     } finally {
       server.close();
     }
-  });
+  }
 
   it('shows the sequence number of the last record, and never rounds a duration to 60 minutes', async () => {
     const { status, ...scene } = typical();

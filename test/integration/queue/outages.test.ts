@@ -263,23 +263,24 @@ describe('the queue on Redis', () => {
     expect(seen).toEqual([job('a', 'sweep', 'later')]);
   });
 
-  it.each(['down', 'frozen'])(
-    'closes within its timeout when Redis is %s and a job is running',
-    async (how) => {
-      const server = await start();
-      const queue = await open(server.address);
-      const { seen, process: work } = recordingProcess(() => new Promise(() => {}));
-      queue.start(work);
-      await eventually(isUp(queue));
-      await queue.add([job('a')]);
-      await eventually(() => seen.length === 1);
-      if (how === 'down') await server.kill();
-      else process.kill(server.pid, 'SIGSTOP');
-      expect(await msOf(queue.close(1_000))).toBeLessThan(3_000);
-    },
-  );
+  const CLOSES_IN_TIME = 'closes within its timeout when Redis is %s and a job is running';
+  async function closesInTime(how: string): Promise<void> {
+    const server = await start();
+    const queue = await open(server.address);
+    const { seen, process: work } = recordingProcess(() => new Promise(() => {}));
+    queue.start(work);
+    await eventually(isUp(queue));
+    await queue.add([job('a')]);
+    await eventually(() => seen.length === 1);
+    if (how === 'down') await server.kill();
+    else process.kill(server.pid, 'SIGSTOP');
+    expect(await msOf(queue.close(1_000))).toBeLessThan(3_000);
+  }
+  it.each(['frozen'])(CLOSES_IN_TIME, closesInTime);
+  it.each(['down'])(CLOSES_IN_TIME, { tags: ['long'] }, closesInTime);
 
-  it.each(['down', 'frozen'])('closes immediately if Redis is %s and no job is running', async (how) => {
+  const CLOSES_AT_ONCE = 'closes immediately if Redis is %s and no job is running';
+  async function closesAtOnce(how: string): Promise<void> {
     const server = await start();
     const queue = await open(server.address);
     queue.start(async () => undefined);
@@ -287,7 +288,9 @@ describe('the queue on Redis', () => {
     if (how === 'down') await server.kill();
     else process.kill(server.pid, 'SIGSTOP');
     expect(await msOf(queue.close(60_000))).toBeLessThan(3_000);
-  });
+  }
+  it.each(['frozen'])(CLOSES_AT_ONCE, closesAtOnce);
+  it.each(['down'])(CLOSES_AT_ONCE, { tags: ['long'] }, closesAtOnce);
 
   it('delivers broadcasts again after an outage', async () => {
     const server = await start();

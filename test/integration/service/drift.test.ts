@@ -31,70 +31,66 @@ const expectValue = async (world: World, name: string, value: string): Promise<v
   expect((await world.secret(name))?.data).toEqual({ PASSWORD: base64(value) });
 };
 
-describe.each(['namespace', 'names'] as const)(
-  'a service with scope %s (and only the rights that rbac prints)',
-  (scope) => {
-    it('syncs, applies a rotation within the refresh interval, and repairs manual changes', async () => {
-      await using scene = await open({ scope });
-      const { world, served } = scene;
-      const first = await within(10_000, () => expectValue(world, 'app', 'first'));
-      await within(5_000, () => expectValue(world, 'other', 'first'));
+describe.each([
+  ['namespace', []],
+  ['names', ['long']],
+] as const)('a service with scope %s (and only the rights that rbac prints)', (scope, tags) => {
+  it('syncs, applies a rotation within the refresh interval, and repairs manual changes', {
+    tags: [...tags],
+  }, async () => {
+    await using scene = await open({ scope });
+    const { world, served } = scene;
+    const first = await within(10_000, () => expectValue(world, 'app', 'first'));
+    await within(5_000, () => expectValue(world, 'other', 'first'));
 
-      await world.vault.put('app', { password: 'second' });
-      const rotated = await within(8_000, () => expectValue(world, 'app', 'second'));
-      await within(2_000, () => expectValue(world, 'other', 'second'));
+    await world.vault.put('app', { password: 'second' });
+    const rotated = await within(8_000, () => expectValue(world, 'app', 'second'));
+    await within(2_000, () => expectValue(world, 'other', 'second'));
 
-      await within(5_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
-      const before = await world.secret('app');
-      const outcomeCount = async () =>
-        (await world.records()).filter(({ phase }) => phase === 'outcome').length;
-      // Waits for the records of two creations and two rotations, because a record is written after its change.
-      const recorded = 4;
-      await within(5_000, async () => expect(await outcomeCount()).toBe(recorded));
-      const repair = async (change: () => Promise<void>, check: () => Promise<void>): Promise<number> => {
-        await change();
-        return await within(5_000, check);
-      };
-      const expectRepaired = async () => {
-        const live = await world.secret('app');
-        expect(live?.data).toEqual({ PASSWORD: base64('second') });
-        expect(live?.type).toBe('Opaque');
-        expect(live?.metadata.labels).toMatchObject(before?.metadata.labels ?? {});
-      };
-      const elapsedMs = {
-        edit: await repair(
-          () => world.patch('app', { data: { PASSWORD: base64('by hand') } }),
-          expectRepaired,
-        ),
-        'added key': await repair(() => world.patch('app', { data: { MORE: base64('x') } }), expectRepaired),
-        label: await repair(
-          () => world.patch('app', { metadata: { labels: { team: 'y' } } }),
-          expectRepaired,
-        ),
-        delete: await repair(() => world.remove('app'), expectRepaired),
-      };
-      console.log(`scope ${scope}: first sync ${first} ms, rotation ${rotated} ms, repairs`, elapsedMs);
-      await within(5_000, async () => expect(await outcomeCount()).toBe(recorded + 4));
-      const since = (await world.records()).filter(({ phase }) => phase === 'outcome').slice(recorded);
-      expect(since).toHaveLength(4);
-      for (const { action, actor, outcome } of since)
-        expect({ action, kind: actor.kind, outcome }).toEqual({
-          action: 'repair',
-          kind: 'drift',
-          outcome: 'ok',
-        });
+    await within(5_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
+    const before = await world.secret('app');
+    const outcomeCount = async () =>
+      (await world.records()).filter(({ phase }) => phase === 'outcome').length;
+    // Waits for the records of two creations and two rotations, because a record is written after its change.
+    const recorded = 4;
+    await within(5_000, async () => expect(await outcomeCount()).toBe(recorded));
+    const repair = async (change: () => Promise<void>, check: () => Promise<void>): Promise<number> => {
+      await change();
+      return await within(5_000, check);
+    };
+    const expectRepaired = async () => {
+      const live = await world.secret('app');
+      expect(live?.data).toEqual({ PASSWORD: base64('second') });
+      expect(live?.type).toBe('Opaque');
+      expect(live?.metadata.labels).toMatchObject(before?.metadata.labels ?? {});
+    };
+    const elapsedMs = {
+      edit: await repair(() => world.patch('app', { data: { PASSWORD: base64('by hand') } }), expectRepaired),
+      'added key': await repair(() => world.patch('app', { data: { MORE: base64('x') } }), expectRepaired),
+      label: await repair(() => world.patch('app', { metadata: { labels: { team: 'y' } } }), expectRepaired),
+      delete: await repair(() => world.remove('app'), expectRepaired),
+    };
+    console.log(`scope ${scope}: first sync ${first} ms, rotation ${rotated} ms, repairs`, elapsedMs);
+    await within(5_000, async () => expect(await outcomeCount()).toBe(recorded + 4));
+    const since = (await world.records()).filter(({ phase }) => phase === 'outcome').slice(recorded);
+    expect(since).toHaveLength(4);
+    for (const { action, actor, outcome } of since)
+      expect({ action, kind: actor.kind, outcome }).toEqual({
+        action: 'repair',
+        kind: 'drift',
+        outcome: 'ok',
+      });
 
-      // The watch also reports our own writes. Our own writes must cause no further runs.
-      const total = await served.metric(
-        `secretbridge_sync_total{mapping="app",namespace="${world.ns('apps')}",outcome="unchanged"}`,
-      );
-      console.log(`scope ${scope}: runs that found nothing to do: ${total ?? 0}`);
-      expect(total ?? 0).toBeLessThanOrEqual(1);
-      expect(await world.chain()).toMatchObject({ kind: 'intact' });
-      expect((await served.stop()).code).toBe(0);
-    });
-  },
-);
+    // The watch also reports our own writes. Our own writes must cause no further runs.
+    const total = await served.metric(
+      `secretbridge_sync_total{mapping="app",namespace="${world.ns('apps')}",outcome="unchanged"}`,
+    );
+    console.log(`scope ${scope}: runs that found nothing to do: ${total ?? 0}`);
+    expect(total ?? 0).toBeLessThanOrEqual(1);
+    expect(await world.chain()).toMatchObject({ kind: 'intact' });
+    expect((await served.stop()).code).toBe(0);
+  });
+});
 
 describe('a service', () => {
   it('refuses a Secret that lost its instance label, and leaves the Secret unchanged', {
