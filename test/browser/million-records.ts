@@ -40,12 +40,19 @@ async function write(path: string): Promise<void> {
     await using audit = await openSqliteAudit({
       ...{ path: draft, instance: 'prod-eu', replica: 'bridge-0', clock: { now: () => now } },
     });
-    for (const { at, entries } of batches()) {
-      now = at;
-      await audit.append(entries);
-    }
+    await writeMillionRecords(audit, (time) => {
+      now = time;
+    });
   }
   await rename(draft, path);
+}
+
+/** Appends the million records to an empty store. Its clock must show the time that was set last. */
+export async function writeMillionRecords(audit: AuditStore, setTime: (time: number) => void): Promise<void> {
+  for (const { at, entries } of batches()) {
+    setTime(at);
+    await audit.append(entries);
+  }
 }
 
 /** Joins moments, because each append waits for the disk. What happens at the end keeps its own times. */

@@ -8,9 +8,9 @@ import { STATIC_TOKENS, startTestServer, TOKENS } from '../http/harness.ts';
 import { launch, openTab, skipReason } from './chromium.ts';
 import { column, signIn } from './harness.ts';
 import { fingerprintOf, sourceOf, targetsOf } from './history.ts';
-import { MAPPINGS, openMillionRecords } from './million-records.ts';
+import { openMillionRecords } from './million-records.ts';
+import { millionService } from './million-service.ts';
 import * as occurrences from './occurrences.ts';
-import { STATUS, target } from './scene.ts';
 
 // Twelve questions of an auditor, each answered on the page over a million records.
 
@@ -19,13 +19,6 @@ const MAX_MS = 45_000;
 const WRITING_MS = 900_000;
 const GLOBAL = { tags: ['long'] };
 
-const targets = Array.from({ length: MAPPINGS }, (_, n) => targetsOf(n)).flat();
-const statuses = targets.map(({ mapping, namespace, secret }) => target(mapping, namespace, secret));
-const mappings = Array.from({ length: MAPPINGS }, (_, n) => ({
-  ...{ mapping: `app-${n}`, refreshSeconds: 600, searches: [] },
-  sources: [{ store: sourceOf(n, 1).store, key: sourceOf(n, 1).key }],
-  targets: statuses.slice(n * 5, n * 5 + 5),
-}));
 const held: readonly HeldStatus[] = targetsOf(occurrences.DELETED)
   .slice(1)
   .map((one, n) => ({
@@ -100,16 +93,10 @@ describe.skipIf(skipReason !== undefined)(
         text,
         async () => {
           if (browser === undefined || audit === undefined) throw new Error('nothing is open');
-          const status = { ...STATUS, targets: statuses, held };
           await using api = await startTestServer({
             auth: createAuthenticator({ tokens: STATIC_TOKENS }),
             audit,
-            service: {
-              status: async () => status,
-              mappings: () => mappings,
-              mapping: (name) => mappings.find(({ mapping }) => mapping === name),
-              held: () => held,
-            },
+            service: millionService(held),
           });
           const url = await api.server.listen('127.0.0.1:0');
           await using tab = await openTab(browser, url);
