@@ -1,6 +1,6 @@
 import { sourceVersionList } from '../reconcile/in-sync.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import { refsOf } from '../sync/desired.ts';
+import { refsOf, searchesOf } from '../sync/desired.ts';
 import { isNewVersion } from '../sync/ownership-metadata.ts';
 import type { Due, DueInput } from './due-input.ts';
 import type { KnownFinding, SourceCheck } from './sweep/source-table.ts';
@@ -37,7 +37,7 @@ function isDue(input: DueInput, index: number, check: SourceCheck): boolean {
   // finds the source absent counts toward the proof of its absence. After a restart, an operator may have fixed the
   // cause of an error. So run once when all sources have been found.
   if (isWaiting && !isChanged && !isAbsence(finding, desired))
-    return check.isFirst && run?.person === true && isAllFound(input);
+    return (check.isFirst && run?.person === true && isAllFound(input)) || isReadableAgain(input);
   // A source that is readable again may end the failure, even with the same version.
   if (isChanged && run?.error !== undefined) return true;
   if (inputs.meta === undefined) return !isWaiting;
@@ -79,6 +79,20 @@ function isAllFound({ desired, sources }: DueInput): boolean {
   return [...refsOf(desired.mapping).keys()].every((id) => {
     const kind = sources.get(id)?.finding.kind;
     return kind !== undefined && kind !== 'failed';
+  });
+}
+
+/**
+ * Whether sweeps have read all sources after the last run was denied access to one. A list does not show whether a value
+ * can be read. Sweeps do not read what a search finds, and not the version that a pin names.
+ */
+function isReadableAgain({ desired: { mapping }, run, sources, freshAt }: DueInput): boolean {
+  if (run?.error?.code !== 'ACCESS_DENIED' || run.pinned !== undefined) return false;
+  if (searchesOf(mapping).length > 0) return false;
+  return [...refsOf(mapping).keys()].every((id) => {
+    const check = sources.get(id);
+    if (check === undefined || check.checkedAt.steady <= freshAt) return false;
+    return check.finding.kind === 'version' && check.finding.by === 'read';
   });
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { refId } from '../../src/core/read-result.ts';
 import { due } from '../../src/service/due.ts';
 import type { DueInput } from '../../src/service/due-input.ts';
+import type { Finding } from '../../src/service/sweep/findings.ts';
 import { SourceTable } from '../../src/service/sweep/source-table.ts';
 import { source } from '../sync/sample.ts';
 import { failed, meta, START, targetState, wanted } from './sample.ts';
@@ -92,6 +93,21 @@ const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])
   ],
 ];
 
+/** A target that was denied a source. Before and after that, sweeps have found the version that its Secret has. */
+function denied(by: 'list' | 'read'): DueInput {
+  const table = new SourceTable();
+  const id = refId({ store: 'vault', ref: { key: 'a' } });
+  for (const at of [START - 1_000, AT])
+    table.note(id, { kind: 'version', version: '1', by } as Finding, false, { steady: at, wall: at });
+  const run = {
+    resourceVersion: '1',
+    ...failed('ACCESS_DENIED'),
+    person: true,
+    retryAt: START + 10 * MINUTE,
+  };
+  return known({ run: targetState(run), sources: table });
+}
+
 describe('a target', () => {
   it.each(RULES)('a target needs a run because %s', (_, reason, input) => {
     expect(due(input)).toMatchObject({ reason });
@@ -126,6 +142,12 @@ describe('a target', () => {
     const missing = { ...first, inputs: { target: ID, metaAt: START } };
     expect(due(missing)).toMatchObject({ reason: 'first' });
     expect(due({ ...missing, isMissing: false })).toBeUndefined();
+  });
+
+  it('a target that was denied a source runs again once a sweep has read the source, and not if it was only listed', () => {
+    expect(due(denied('read'))).toMatchObject({ reason: 'sweep' });
+    expect(due({ ...denied('read'), freshAt: AT })).toBeUndefined();
+    expect(due(denied('list'))).toBeUndefined();
   });
 
   it('a target that is due for several reasons gets the most urgent reason', () => {
