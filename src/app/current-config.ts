@@ -1,6 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config, IncludeState } from '../config/config.ts';
-import { changesOnlyMappings, diffConfig } from '../config/diff.ts';
 import { type Excess, findExcess } from '../config/limits.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
 import { AppError } from '../core/errors.ts';
@@ -35,15 +34,12 @@ export interface CurrentConfig {
   absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;
-  /** Becomes another object when more than mappings and included files changes, such as stores or access rules. */
-  readonly rules: object;
   /** Replaces the configuration. `targets` changes only at the next `resolve`. */
   replace(next: Config): void;
 }
 
 export function createCurrentConfig(config: Config, cluster: Cluster): CurrentConfig {
   let current = config;
-  let rules = {};
   const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
   let access = createAccess(config, ownNamespace);
   const resolveAll = createTargetResolver();
@@ -71,9 +67,6 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
     get targets() {
       return targets;
     },
-    get rules() {
-      return rules;
-    },
     get claims() {
       return wants;
     },
@@ -91,7 +84,6 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
       return targets;
     },
     replace(next) {
-      if (!changesOnlyMappings(diffConfig(current, next))) rules = {};
       current = next;
       access = createAccess(next, ownNamespace);
       mayRemove = createRemovalCheck(next.mappings);

@@ -24,11 +24,8 @@ export interface SyncContextOptions {
   readonly actor?: Actor;
   /** Whether to use the targets of the last `resolve`, without resolving selectors again. */
   readonly reuseResolved?: boolean;
-  /**
-   * Whether to fail with INTERRUPTED when more of the configuration changes than mappings and included files. A run must
-   * find out by itself whether its own mapping changes. So the changes of one team do not interrupt the runs of others.
-   */
-  readonly boundToRules?: boolean;
+  /** Whether to fail with INTERRUPTED when another configuration becomes active. */
+  readonly boundToConfig?: boolean;
   /** Whether an operator has decided to make a change outside of its window. Default: no. */
   readonly overridesWindow?: ((change: ChangeKind) => boolean) | undefined;
 }
@@ -52,7 +49,7 @@ export async function createContext(
   options: SyncContextOptions = {},
 ): Promise<SyncContext> {
   const { app, current, readDeduplication } = deps;
-  const { requestId = randomUUID(), actor = deps.actor, reuseResolved, boundToRules } = options;
+  const { requestId = randomUUID(), actor = deps.actor, reuseResolved, boundToConfig } = options;
   if (!reuseResolved) await current.resolve();
   const { audit, clock, cluster, fingerprints, instances, unresolvedIntents, tracing } = app;
   const { instance, formerInstances } = current.config;
@@ -63,11 +60,11 @@ export async function createContext(
     unresolvedIntents,
     readDeduplication,
   });
-  const guard = createRulesGuard(current, boundToRules === true);
+  const guard = createConfigGuard(current, boundToConfig === true);
   return {
     ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
     actor,
-    isDesired: (mapping, id) => current.claims(mapping, id),
+    isDesired: current.claims,
     approvals: createApprovalGate({
       ...{ audit, log: app.approvalLog, rules: () => current.config.approvals, clock, actor, requestId },
     }),
@@ -91,7 +88,7 @@ type Reads = Pick<SyncContext, 'read' | 'whenRecorded' | 'find' | 'readingSince'
 function guardedReads(
   { app: { audit, stores }, readers }: SyncContextDeps,
   recorder: SyncContext['recorder'],
-  guard: RulesGuard,
+  guard: ConfigGuard,
   signal: AbortSignal | undefined,
 ): Reads {
   const reader = readers.reader({
@@ -115,7 +112,7 @@ function guardedReads(
 
 type Rules = Required<Pick<SyncContext, 'forbiddenTarget' | 'allows' | 'allowsSearch'>>;
 
-function guardedRules(current: CurrentConfig, guard: RulesGuard): Rules {
+function guardedRules(current: CurrentConfig, guard: ConfigGuard): Rules {
   const rules = () => {
     guard.check();
     return current.access;
@@ -130,21 +127,21 @@ function guardedRules(current: CurrentConfig, guard: RulesGuard): Rules {
   };
 }
 
-/** Stops work that started with other stores or rules. The result of such work would mix two configurations. */
-interface RulesGuard {
+/** Stops work that started under a previous configuration. The result of such work would mix two configurations. */
+interface ConfigGuard {
   /** @throws AppError INTERRUPTED */
   check(): void;
   /**
-   * Waits until the work has ended. Returns its result if the same rules are still active. @throws AppError
+   * Waits until the work has ended. Returns its result if the configuration is still active. @throws AppError
    * INTERRUPTED
    */
   whileActive<T>(work: Promise<T>): Promise<T>;
 }
 
-function createRulesGuard(current: CurrentConfig, isBound: boolean): RulesGuard {
-  const initial = current.rules;
+function createConfigGuard(current: CurrentConfig, isBound: boolean): ConfigGuard {
+  const initialConfig = current.config;
   const check = (): void => {
-    if (isBound && current.rules !== initial)
+    if (isBound && current.config !== initialConfig)
       throw new AppError('INTERRUPTED', { detail: 'the configuration has changed' });
   };
   return {

@@ -90,11 +90,6 @@ export function isEmptyDiff({ stores, mappings, restart, ...others }: ConfigDiff
   return names.length === 0 && restart.length === 0 && !Object.values(others).includes(true);
 }
 
-/** Whether nothing but mappings and included files has changed. */
-export function changesOnlyMappings(diff: ConfigDiff): boolean {
-  return isEmptyDiff({ ...diff, mappings: { added: [], removed: [], changed: [] }, includes: false });
-}
-
 /** Compares only what is not the same object in both. Most mappings are. */
 function diffByName(
   before: readonly { readonly name: string }[],

@@ -1,6 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import type { Mapping } from '../../src/core/mapping.ts';
 import type { Job } from '../../src/queue/queue.ts';
 import type { SyncContext } from '../../src/reconcile/context.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
@@ -27,7 +26,6 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
   const { clock } = world;
   const desired = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
   const snapshot = createConfigSnapshot(app.config.mappings, desired, () => false);
-  let snapshotNow = snapshot;
   const broadcast = createFakeBroadcast();
   const boardOf = (by: string) => createTargetStates(broadcast, clock, undefined, () => by);
   const states = boardOf('ours');
@@ -38,7 +36,7 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
   }));
   const decided: unknown[] = [];
   const runner = new TargetRunner({
-    snapshot: () => snapshotNow,
+    snapshot: () => snapshot,
     states,
     triggers,
     contexts,
@@ -60,11 +58,6 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
       { subject: 'target/apps/db', reason, requestId },
       { signal, wrap: (context) => context },
     );
-  /** Puts other mappings in force. The first one wants the target. */
-  const configure = (mappings: readonly Mapping[]) => {
-    const targets = mappings.slice(0, 1).map((mapping) => ({ mapping, id: APPS_DB }));
-    snapshotNow = createConfigSnapshot(mappings, targets, () => false);
-  };
   const reads = () => world.store.reads.splice(0);
   const currentState = () => states.get('db', APPS_DB);
   return {
@@ -73,7 +66,6 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
     states,
     boardOf,
     snapshot,
-    configure,
     triggers,
     contexts,
     run,
@@ -159,24 +151,6 @@ describe('the run of a target', () => {
     isBehind.mockReturnValue(false);
     await run('r3', 'drift');
     expect(world.cluster.writes).toHaveLength(written + 1);
-  });
-
-  it('the target runner writes nothing if the mapping changes during the run, and ignores changes of other mappings', async () => {
-    const onRead: { change?: () => void } = {};
-    const { world, snapshot, configure, run, seen } = await open({
-      watch({ call, phase }) {
-        if (call === 'cluster.read' && phase === 'after') onRead.change?.();
-      },
-    });
-    const [mapping] = snapshot.mappings;
-    if (mapping === undefined) throw new Error('there is no mapping');
-    onRead.change = () => configure([{ ...mapping, refreshMs: 1 }]);
-    await expect(run('r0')).rejects.toMatchObject({ code: 'INTERRUPTED', detail: 'the mapping has changed' });
-    expect([world.cluster.raw(APPS_DB), seen()]).toEqual([undefined, undefined]);
-    configure([mapping]);
-    onRead.change = () => configure([mapping, { ...mapping, name: 'other' }]);
-    await run('r1');
-    expect(seen()?.kind).toBe('created');
   });
 
   it('the target runner shares reads with the other runs of the same request', async () => {

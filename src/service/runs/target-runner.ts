@@ -159,10 +159,7 @@ export class TargetRunner {
       isStillDesired: () => {
         // No write begins after the process was told to end.
         signal.throwIfAborted();
-        const now = this.#desiredNow(desired);
-        if (now !== undefined && now.mapping !== mapping)
-          throw new AppError('INTERRUPTED', { detail: 'the mapping has changed' });
-        isWriting = now !== undefined;
+        isWriting = this.#isDesired(desired);
         return isWriting;
       },
       ...(onWritten && { onWritten }),
@@ -203,7 +200,7 @@ export class TargetRunner {
     states.note(delayMs === undefined ? state : { ...state, retryAt: endedAt + delayMs }, run.freshAt);
     if (outcome.proposal !== undefined) steps.addDeletion();
     if (outcome.restarts) steps.addRestart();
-    if (outcome.kind === 'created' && this.#desiredNow(run.desired) === undefined) onOrphan();
+    if (outcome.kind === 'created' && !this.#isDesired(run.desired)) onOrphan();
     // Skip pinned targets: a pinned version does not show the age of the current secret.
     if (outcome.pinned === undefined && outcome.sources !== undefined) ages.noteRun(mapping, outcome.sources);
     return delayMs;
@@ -227,8 +224,8 @@ export class TargetRunner {
     );
   }
 
-  #desiredNow({ mapping, id }: DesiredTarget): DesiredTarget | undefined {
-    return desiredIn(this.#deps.snapshot(), { mapping: mapping.name, target: id });
+  #isDesired({ mapping, id }: DesiredTarget): boolean {
+    return desiredIn(this.#deps.snapshot(), { mapping: mapping.name, target: id }) !== undefined;
   }
 
   /**
