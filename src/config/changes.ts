@@ -115,10 +115,7 @@ function sectionsText(config: Config): string {
   const rules = new Map<string, Include>();
   for (const rule of bounds.values()) rules.set(rule.path, rule);
   const texts = new Map(Object.entries(sections).map(([name, section]) => [name, keptJson(section)]));
-  texts.set(
-    'include',
-    objectText(states, (state) => JSON.stringify(state)),
-  );
+  texts.set('include', objectText(states, JSON.stringify));
   texts.set('bounds', objectText(rules, keptJson));
   const text = objectText(texts, (section) => section);
   sectionsTexts.set(config, text);

@@ -49,8 +49,8 @@ interface Drop {
  * appears. It is back at the answered rate after 40 s, at three times this rate after a minute, and at 17 times this
  * rate after 100 s.
  *
- * If the answers stay slow at the lower rate, our requests are probably not the cause. Then, as soon as they are fast again, the
- * rate rises quickly from the answered rate on.
+ * If the answers stay slow at the lower rate, our requests are probably not the cause. Then, as soon as they are fast
+ * again, the rate rises quickly from the answered rate on.
  */
 export class AdaptiveRate {
   readonly #options: AdaptiveRateOptions;

@@ -74,26 +74,32 @@ function isSettled({ run, freshAt }: DueInput, { finding, since }: SourceCheck):
   return run !== undefined && run.error === undefined && freshAt >= since.steady + lagMs;
 }
 
-/** Whether each source of the target was found or is known to be absent. */
-function isAllFound({ desired, sources }: DueInput): boolean {
+/** Whether sweeps have checked each source of the target, and all checks meet the condition. */
+function everyCheck({ desired, sources }: DueInput, isMet: (check: SourceCheck) => boolean): boolean {
   return [...refsOf(desired.mapping).keys()].every((id) => {
-    const kind = sources.get(id)?.finding.kind;
-    return kind !== undefined && kind !== 'failed';
+    const check = sources.get(id);
+    return check !== undefined && isMet(check);
   });
+}
+
+/** Whether each source of the target was found or is known to be absent. */
+function isAllFound(input: DueInput): boolean {
+  return everyCheck(input, ({ finding }) => finding.kind !== 'failed');
 }
 
 /**
  * Whether sweeps have read all sources after the last run was denied access to one. A list does not show whether a value
  * can be read. Sweeps do not read what a search finds, and not the version that a pin names.
  */
-function isReadableAgain({ desired: { mapping }, run, sources, freshAt }: DueInput): boolean {
+function isReadableAgain(input: DueInput): boolean {
+  const { desired, run, freshAt } = input;
   if (run?.error?.code !== 'ACCESS_DENIED' || run.pinned !== undefined) return false;
-  if (searchesOf(mapping).length > 0) return false;
-  return [...refsOf(mapping).keys()].every((id) => {
-    const check = sources.get(id);
-    if (check === undefined || check.checkedAt.steady <= freshAt) return false;
-    return check.finding.kind === 'version' && check.finding.by === 'read';
-  });
+  if (searchesOf(desired.mapping).length > 0) return false;
+  return everyCheck(
+    input,
+    ({ finding, checkedAt }) =>
+      finding.kind === 'version' && finding.by === 'read' && checkedAt.steady > freshAt,
+  );
 }
 
 /** Whether the finding counts toward the proof that a source is gone. */

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { refId } from '../../src/core/read-result.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
 import { due } from '../../src/service/due.ts';
 import type { DueInput } from '../../src/service/due-input.ts';
 import type { Finding } from '../../src/service/sweep/findings.ts';
 import { SourceTable } from '../../src/service/sweep/source-table.ts';
-import { source } from '../sync/sample.ts';
+import { fingerprints, source } from '../sync/sample.ts';
 import { failed, meta, START, targetState, wanted } from './sample.ts';
 
 const APP = wanted({ data: { A: source({ key: 'a' }) } });
@@ -32,10 +33,15 @@ function known(part: Partial<DueInput> = {}): DueInput {
   };
 }
 
-function foundVersion(version: string, at: number): SourceTable {
+/** Returns the checks of sweeps at these times. Each of them has found the version. */
+function foundVersion(version: string, ...times: readonly number[]): SourceTable {
+  return noted({ kind: 'version', version, by: 'list' }, times);
+}
+
+function noted(finding: Finding, times: readonly number[]): SourceTable {
   const table = new SourceTable();
   const id = refId({ store: 'vault', ref: { key: 'a' } });
-  table.note(id, { kind: 'version', version, by: 'list' }, false, { steady: at, wall: at });
+  for (const at of times) table.note(id, finding, false, { steady: at, wall: at });
   return table;
 }
 
@@ -95,17 +101,16 @@ const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])
 
 /** A target that was denied a source. Before and after that, sweeps have found the version that its Secret has. */
 function denied(by: 'list' | 'read'): DueInput {
-  const table = new SourceTable();
-  const id = refId({ store: 'vault', ref: { key: 'a' } });
-  for (const at of [START - 1_000, AT])
-    table.note(id, { kind: 'version', version: '1', by } as Finding, false, { steady: at, wall: at });
+  const times = [START - 1_000, AT];
+  const content = fingerprints.value(SecretValue.fromText('a'));
+  const read = noted({ kind: 'version', version: '1', by: 'read', content }, times);
   const run = {
     resourceVersion: '1',
     ...failed('ACCESS_DENIED'),
     person: true,
     retryAt: START + 10 * MINUTE,
   };
-  return known({ run: targetState(run), sources: table });
+  return known({ run: targetState(run), sources: by === 'read' ? read : foundVersion('1', ...times) });
 }
 
 describe('a target', () => {

@@ -5,8 +5,8 @@ const ANY: Reason = 'sweep';
 
 /**
  * A limited number of places, and the groups whose jobs hold them. Groups share them by the rule of dynamic thresholds
- * (Choudhury and Hahne, 1998): each may take a place while it has fewer than are free. So one group alone gets half, two get
- * a third each, and the last place is for a group that has none. Jobs without a group are not limited.
+ * (Choudhury and Hahne, 1998): each may take a place while it has fewer than are free. So one group alone gets half, two
+ * get a third each, and the last place is for a group that has none. Jobs without a group are not limited.
  *
  * For a job with a reason, the places of less urgent jobs count as free.
  */
