@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
+import { hasSameSections } from '../config/changes.ts';
 import type { Config, IncludeState } from '../config/config.ts';
 import { type Excess, findExcess } from '../config/limits.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
@@ -34,12 +35,15 @@ export interface CurrentConfig {
   absenceRule(source: StoreRef): AbsenceRule | undefined;
   /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;
+  /** Becomes another object when more than mappings and included files changes, such as stores or access rules. */
+  readonly rules: object;
   /** Replaces the configuration. `targets` changes only at the next `resolve`. */
   replace(next: Config): void;
 }
 
 export function createCurrentConfig(config: Config, cluster: Cluster): CurrentConfig {
   let current = config;
+  let rules = {};
   const ownNamespace = (): string | undefined => guardedNamespace(current, cluster);
   let access = createAccess(config, ownNamespace);
   const resolveAll = createTargetResolver();
@@ -47,7 +51,7 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
   const index = new TargetIndex();
   index.update({ removed: [], added: targets });
   const isAllowed = ({ mapping, id }: DesiredTarget) =>
-    access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace });
+    access.allowsNamespace({ mapping, namespace: id.namespace });
   const claimsNow = () =>
     withDisabled(
       (mapping, id) => index.wants(mapping, id, isAllowed),
@@ -67,12 +71,15 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
     get targets() {
       return targets;
     },
+    get rules() {
+      return rules;
+    },
     get claims() {
       return wants;
     },
     forbiddenTarget: (mapping, id) =>
       access.forbiddenNamespace(id.namespace) ??
-      access.forbiddenType({ mapping: mapping.name, type: mapping.target.type }) ??
+      access.forbiddenType({ mapping, type: mapping.target.type }) ??
       beyondLimit(mapping, id),
     absenceRule: (source) => (mayRemove(source) ? absenceRuleOf(current, source.store) : undefined),
     async resolve() {
@@ -84,6 +91,7 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
       return targets;
     },
     replace(next) {
+      if (!hasSameSections(current, next)) rules = {};
       current = next;
       access = createAccess(next, ownNamespace);
       mayRemove = createRemovalCheck(next.mappings);

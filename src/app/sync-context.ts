@@ -24,8 +24,11 @@ export interface SyncContextOptions {
   readonly actor?: Actor;
   /** Whether to use the targets of the last `resolve`, without resolving selectors again. */
   readonly reuseResolved?: boolean;
-  /** Whether to fail with INTERRUPTED when another configuration becomes active. */
-  readonly boundToConfig?: boolean;
+  /**
+   * Whether to fail with INTERRUPTED when more of the configuration changes than mappings and included files. The runs of
+   * a mapping find out by themselves whether it changes. So the changes of one team do not interrupt the runs of others.
+   */
+  readonly boundToRules?: boolean;
   /** Whether an operator has decided to make a change outside of its window. Default: no. */
   readonly overridesWindow?: ((change: ChangeKind) => boolean) | undefined;
 }
@@ -49,7 +52,7 @@ export async function createContext(
   options: SyncContextOptions = {},
 ): Promise<SyncContext> {
   const { app, current, readDeduplication } = deps;
-  const { requestId = randomUUID(), actor = deps.actor, reuseResolved, boundToConfig } = options;
+  const { requestId = randomUUID(), actor = deps.actor, reuseResolved, boundToRules } = options;
   if (!reuseResolved) await current.resolve();
   const { audit, clock, cluster, fingerprints, instances, unresolvedIntents, tracing } = app;
   const { instance, formerInstances } = current.config;
@@ -60,11 +63,11 @@ export async function createContext(
     unresolvedIntents,
     readDeduplication,
   });
-  const guard = createConfigGuard(current, boundToConfig === true);
+  const guard = createRulesGuard(current, boundToRules === true);
   return {
     ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
     actor,
-    isDesired: current.claims,
+    isDesired: (mapping, id) => current.claims(mapping, id),
     approvals: createApprovalGate({
       ...{ audit, log: app.approvalLog, rules: () => current.config.approvals, clock, actor, requestId },
     }),
@@ -88,7 +91,7 @@ type Reads = Pick<SyncContext, 'read' | 'whenRecorded' | 'find' | 'readingSince'
 function guardedReads(
   { app: { audit, stores }, readers }: SyncContextDeps,
   recorder: SyncContext['recorder'],
-  guard: ConfigGuard,
+  guard: RulesGuard,
   signal: AbortSignal | undefined,
 ): Reads {
   const reader = readers.reader({
@@ -112,7 +115,7 @@ function guardedReads(
 
 type Rules = Required<Pick<SyncContext, 'forbiddenTarget' | 'allows' | 'allowsSearch'>>;
 
-function guardedRules(current: CurrentConfig, guard: ConfigGuard): Rules {
+function guardedRules(current: CurrentConfig, guard: RulesGuard): Rules {
   const rules = () => {
     guard.check();
     return current.access;
@@ -127,21 +130,21 @@ function guardedRules(current: CurrentConfig, guard: ConfigGuard): Rules {
   };
 }
 
-/** Stops work that started under a previous configuration. The result of such work would mix two configurations. */
-interface ConfigGuard {
+/** Stops work that started with other stores or rules. Its result would mix two configurations. */
+interface RulesGuard {
   /** @throws AppError INTERRUPTED */
   check(): void;
   /**
-   * Waits until the work has ended. Returns its result if the configuration is still active. @throws AppError
+   * Waits until the work has ended. Returns its result if the rules are still the same. @throws AppError
    * INTERRUPTED
    */
   whileActive<T>(work: Promise<T>): Promise<T>;
 }
 
-function createConfigGuard(current: CurrentConfig, isBound: boolean): ConfigGuard {
-  const initialConfig = current.config;
+function createRulesGuard(current: CurrentConfig, isBound: boolean): RulesGuard {
+  const initial = current.rules;
   const check = (): void => {
-    if (isBound && current.config !== initialConfig)
+    if (isBound && current.rules !== initial)
       throw new AppError('INTERRUPTED', { detail: 'the configuration has changed' });
   };
   return {

@@ -5,7 +5,7 @@ import { createListHash, difference } from '../core/lists.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
 import type { Config } from './config.ts';
-import { boundChanges } from './diff.ts';
+import { isSame } from './diff.ts';
 import type { Include } from './shape/include.ts';
 
 /** The maximum length of a value. Records must stay small. */
@@ -31,11 +31,27 @@ export function configChanges(before: Config | ConfigTexts, after: Config): read
   compare('include', entriesOf(old.states, others), entriesOf(now.states, others), changes);
   // Most mappings are the same objects in both, so compare only the others.
   const { removed, added } = difference(old.mappings, now.mappings);
-  compare('mappings', plain(removed.map(withoutPolicies)), plain(added.map(withoutPolicies)), changes);
+  compare('mappings', plain(removed.map(ownFields)), plain(added.map(ownFields)), changes);
   const bounded = [...new Set([...boundChanges(old, now), ...removed.map(({ name }) => name)])];
   const [oldBounds, newBounds] = [entriesOf(old.bounds, bounded), entriesOf(now.bounds, bounded)];
   compare('bounds', plain(oldBounds), plain(newBounds), changes);
   return changes.sort((a, b) => compareText(a.path, b.path));
+}
+
+/** Returns the names of the mappings of `after` whose bounds differ from those in `before`. */
+function boundChanges(before: Pick<Parts, 'bounds'>, after: Pick<Parts, 'bounds' | 'mappings'>): string[] {
+  if (before.bounds.size === 0 && after.bounds.size === 0) return [];
+  let last: { readonly old: unknown; readonly now: unknown; readonly isSame: boolean } | undefined;
+  const changed: string[] = [];
+  for (const { name } of after.mappings) {
+    const old = before.bounds.get(name);
+    const now = after.bounds.get(name);
+    // The mappings of one `include` share their bounds.
+    if (last === undefined || last.old !== old || last.now !== now)
+      last = { old, now, isSame: isSame(old, now) };
+    if (!last.isSame) changed.push(name);
+  }
+  return changed;
 }
 
 /** The parts of a configuration that have an effect. */
@@ -48,20 +64,30 @@ interface Parts {
   readonly bounds: Config['bounds'];
 }
 
-function partsOf({
-  mappings,
-  includes,
-  bounds,
-  configMapOf: _of,
-  withStatus: _status,
-  ...config
-}: Config): Parts {
+function partsOf(config: Config): Parts {
+  const { mappings, includes, bounds } = config;
   return {
-    sections: config,
+    sections: sectionsOf(config),
     states: new Map(includes.map(({ path, state }) => [path, state])),
     mappings,
     bounds,
   };
+}
+
+function sectionsOf({
+  mappings: _mappings,
+  includes: _includes,
+  bounds: _bounds,
+  configMapOf: _of,
+  withStatus: _status,
+  ...sections
+}: Config): object {
+  return sections;
+}
+
+/** Whether two configurations differ at most in their mappings and included files. */
+export function hasSameSections(before: Config, after: Config): boolean {
+  return isSame(sectionsOf(before), sectionsOf(after));
 }
 
 /** Returns what the parts have in JSON, so that parts of a text and of a configuration can be compared. */
@@ -84,12 +110,14 @@ export function* configTexts(
 }
 
 function mappingText(mapping: Mapping): string {
-  return sortedJson(withoutPolicies(mapping));
+  return sortedJson(ownFields(mapping));
 }
 
-/** The sections contain all policies already. */
-function withoutPolicies<T extends Pick<Mapping, 'policies'>>({ policies: _, ...mapping }: T) {
-  return mapping;
+/** Returns what only the mapping has. The sections contain all policies and bounds already. */
+function ownFields<T extends Pick<Mapping, 'include' | 'policies'>>({ policies: _, include, ...mapping }: T) {
+  if (include === undefined) return mapping;
+  const { bounds: _bounds, ...own } = include;
+  return { ...mapping, include: own };
 }
 
 /** Returns the texts that differ between two configurations, and the names of the texts that only the first one has. */

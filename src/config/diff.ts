@@ -69,7 +69,7 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
   const sections = Object.keys(SECTIONS) as Section[];
   return {
     stores: diffByName(before.stores, after.stores),
-    mappings: diffMappings(before, after),
+    mappings: diffByName(before.mappings, after.mappings),
     access: rulesOf(before) !== rulesOf(after),
     approvals: canonicalJson(before.approvals) !== canonicalJson(after.approvals),
     windows: canonicalJson(before.windows) !== canonicalJson(after.windows),
@@ -105,32 +105,6 @@ function diffByName(
       .flatMap(([name, entry]) => (previous.has(name) && !isSame(previous.get(name), entry) ? [name] : []))
       .sort(),
   };
-}
-
-function diffMappings(before: Config, after: Config): NamedChanges {
-  const { changed, ...others } = diffByName(before.mappings, after.mappings);
-  const added = new Set(others.added);
-  const bounded = boundChanges(before, after).filter((name) => !added.has(name));
-  return { ...others, changed: [...new Set([...changed, ...bounded])].sort() };
-}
-
-/** Returns the names of the mappings of `after` whose bounds differ from those in `before`. */
-export function boundChanges(
-  before: Pick<Config, 'bounds'>,
-  after: Pick<Config, 'bounds'> & { readonly mappings: readonly { readonly name: string }[] },
-): string[] {
-  if (before.bounds.size === 0 && after.bounds.size === 0) return [];
-  let last: { readonly old: unknown; readonly now: unknown; readonly isSame: boolean } | undefined;
-  const changed: string[] = [];
-  for (const { name } of after.mappings) {
-    const old = before.bounds.get(name);
-    const now = after.bounds.get(name);
-    // The mappings of one `include` share their bounds.
-    if (last === undefined || last.old !== old || last.now !== now)
-      last = { old, now, isSame: isSame(old, now) };
-    if (!last.isSame) changed.push(name);
-  }
-  return changed;
 }
 
 /**

@@ -132,6 +132,16 @@ export interface MappingInclude {
   /** Maximum calls to stores per minute, of all mappings of the `include` together. */
   readonly callsPerMinute: number;
   readonly limits: MappingLimits;
+  readonly bounds: MappingBounds;
+}
+
+/** What the mappings of an `include` may use. Each entry is a glob for the whole name. */
+export interface MappingBounds {
+  readonly namespaces: readonly string[];
+  readonly stores: readonly string[];
+  readonly keys: readonly string[];
+  /** Types of Secrets, in addition to the ordinary ones. */
+  readonly types: readonly string[];
 }
 
 /** What an `include` allows each of its mappings. */

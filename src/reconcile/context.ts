@@ -40,7 +40,7 @@ export function expectedReads(
     const { namespace } = id;
     const sources = error === undefined ? sourcesOf(mapping) : [];
     const may =
-      sources.every(({ store, key }) => allows({ mapping: mapping.name, namespace, store, key })) &&
+      sources.every(({ store, key }) => allows({ mapping, namespace, store, key })) &&
       forbiddenTarget?.(mapping, id) === undefined;
     return may ? [...refsOf(mapping).values()] : [];
   });

@@ -26,9 +26,9 @@ export interface GatherDeps {
   /** Returns the full keys below a path. Throws if any part of the search fails. */
   readonly find: (store: string, query: FindQuery) => Promise<readonly string[]>;
   /** Whether the `access` rules allow a mapping to read a key for a namespace. */
-  readonly allows: (use: { mapping: string; namespace: string; store: string; key: string }) => boolean;
+  readonly allows: (use: { mapping: Mapping; namespace: string; store: string; key: string }) => boolean;
   readonly allowsSearch: (use: {
-    mapping: string;
+    mapping: Mapping;
     namespace: string;
     store: string;
     path: string;
@@ -201,12 +201,12 @@ async function withoutUntagged(
 }
 
 function deniedSource(
-  { name }: Mapping,
+  mapping: Mapping,
   { namespace }: TargetId,
   sources: readonly Source[],
   { allows }: Pick<GatherDeps, 'allows'>,
 ): AppError | undefined {
-  const denied = sources.find(({ store, key }) => !allows({ mapping: name, namespace, store, key }));
+  const denied = sources.find(({ store, key }) => !allows({ mapping, namespace, store, key }));
   return denied && new AppError('NOT_ALLOWED', { subject: describeSource(denied) });
 }
 
@@ -242,13 +242,13 @@ function deniedFound(
 const LINK = 'a link in the store leads to a key that is not allowed';
 
 function deniedSearch(
-  { name }: Mapping,
+  mapping: Mapping,
   { namespace }: TargetId,
   searches: readonly Search[],
   { allowsSearch }: Pick<GatherDeps, 'allowsSearch'>,
 ): AppError | undefined {
   const denied = searches.find(
-    ({ store, find }) => !allowsSearch({ mapping: name, namespace, store, path: find.path }),
+    ({ store, find }) => !allowsSearch({ mapping, namespace, store, path: find.path }),
   );
   return denied && new AppError('NOT_ALLOWED', { subject: describeSearch(denied) });
 }

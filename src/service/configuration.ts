@@ -1,10 +1,12 @@
 import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { createSerialExecutor } from '../core/serial-executor.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import {
   type ConfigChange,
   type ConfigSnapshot,
+  desiredIn,
   keepUnresolved,
   type SnapshotChange,
   SnapshotIndex,
@@ -61,6 +63,23 @@ export class Configuration {
 
   /** Waits until the snapshot contains the current mappings, so that no run uses the previous ones. */
   async whenCurrent(): Promise<void> {
-    if (this.snapshot().mappings !== this.#deps.mappings()) await this.#inTurn(async () => undefined);
+    if (!this.#isCurrent()) await this.#inTurn(async () => undefined);
+  }
+
+  /**
+   * Whether a run may still write its target.
+   *
+   * @throws AppError INTERRUPTED if the mapping has changed since the run began, or if this is not known yet.
+   */
+  stillWants({ mapping, id }: DesiredTarget): boolean {
+    const now = desiredIn(this.snapshot(), { mapping: mapping.name, target: id });
+    if (!this.#isCurrent() || (now !== undefined && now.mapping !== mapping))
+      throw new AppError('INTERRUPTED', { detail: 'the configuration has changed' });
+    return now !== undefined;
+  }
+
+  /** Whether the snapshot contains the current mappings. If not, their targets are being resolved. */
+  #isCurrent(): boolean {
+    return this.snapshot().mappings === this.#deps.mappings();
   }
 }

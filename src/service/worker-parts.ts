@@ -51,7 +51,7 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
   });
   const runner = new TargetRunner({
     ...{ ...runtime, ...metrics, audit, isBehind },
-    ...{ snapshot, states, triggers, contexts, ages, steps },
+    ...{ configuration, states, triggers, contexts, ages, steps },
     onOrphan: () => deletion.requestOrphanCheck(),
   });
   const work = {

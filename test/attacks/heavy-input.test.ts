@@ -17,11 +17,12 @@ import { longestPause } from './longest-pause.ts';
 const MAX_PAUSE = 500;
 /** Less than the default of a second, so that the tests are short. */
 const BUDGET = { group: 'a', timeMs: 300 };
+const NO_BOUNDS = { namespaces: ['*'], stores: ['*'], keys: ['**'], types: [] };
 const ID = { namespace: 'a', secret: 's' };
 
 const renderMapping = (templates: Record<string, string>, values: ReadonlyMap<string, SecretValue>) => {
   const limits = { keysPerMapping: 200, templateTimeMs: BUDGET.timeMs, templateBytes: 1024 ** 2 };
-  const include = { path: BUDGET.group, callsPerMinute: 600, limits };
+  const include = { path: BUDGET.group, callsPerMinute: 600, limits, bounds: NO_BOUNDS };
   const all: Mapping = mapping({ name: 'hostile', template: { data: templates, only: true }, include });
   const desired = { kind: 'ready', data: values, sources: new Map(), absent: [] } as const;
   return render(all, ID, desired);

@@ -57,7 +57,8 @@ export async function openTab(browser: Browser, baseURL: string, look: ViewOptio
     timezoneId: 'Europe/Berlin',
     reducedMotion: 'reduce',
   });
-  context.setDefaultTimeout(10_000);
+  // Tests of servers may run at the same time, and a CI machine may be slow.
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

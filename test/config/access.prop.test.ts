@@ -4,6 +4,11 @@ import { allows, allowsSearch, createAccess, type Rule } from '../../src/config/
 import { matches } from '../../src/core/glob.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '.', 'A', '\u00e9') });
+const TENANT = {
+  path: 'teams/a',
+  callsPerMinute: 600,
+  limits: { keysPerMapping: 200, templateTimeMs: 1_000, templateBytes: 1_024 },
+};
 const glob = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.') });
 
 /** Converts a glob to a regular expression. This expression can backtrack, so it is only usable for short texts. */
@@ -189,13 +194,13 @@ describe('bounds of an include', () => {
         const stores = [{ name: 'a', kind: 'vault' }];
         const { allows: allowsWithBounds } = createAccess({
           access,
-          bounds: new Map([['tenant', { ...bound, types: [] }]]),
           stores,
         });
         const use = { namespace, store, key };
         const free = access === undefined || model(access, namespace, store, key);
-        expect(allowsWithBounds({ mapping: 'other', ...use })).toBe(free);
-        expect(allowsWithBounds({ mapping: 'tenant', ...use })).toBe(
+        expect(allowsWithBounds({ mapping: {}, ...use })).toBe(free);
+        const include = { ...TENANT, bounds: { ...bound, types: [] } };
+        expect(allowsWithBounds({ mapping: { include }, ...use })).toBe(
           free && model([bound], namespace, store, key),
         );
       }),

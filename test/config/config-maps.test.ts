@@ -128,9 +128,11 @@ describe('a ConfigMap with mappings', () => {
       'shop/app': mapping('db'),
       'team-a/app': mapping('x', { key: 'team-a/x' }),
     });
-    const access = createAccess(usable(loaded).config);
+    const { config } = usable(loaded);
+    const access = createAccess(config);
+    const mappingOfShop = config.mappings.find(({ name }) => name === 'shop.db') ?? expect.unreachable();
     const allows = (namespace: string, key: string) =>
-      access.allows({ mapping: 'shop.db', namespace, store: 'team-vault', key });
+      access.allows({ mapping: mappingOfShop, namespace, store: 'team-vault', key });
     expect(allows('shop', 'shop/db')).toBe(true);
     expect(allows('shop', 'team-a/x')).toBe(false);
     expect(allows('team-a', 'shop/db')).toBe(false);

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { LoadResult } from '../../src/config/check-documents.ts';
+import type { Config } from '../../src/config/config.ts';
 import { createParsedFiles } from '../../src/config/files/parsing.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createAccess } from '../../src/config/shape/access.ts';
+import type { Mapping } from '../../src/core/mapping.ts';
 import { linesOf, load, memoryFs, VALID } from './memory-fs.ts';
 
 const MAIN = '/home/ann/secretbridge.yaml';
@@ -22,6 +24,10 @@ function mapping(
 function disabledIn(loaded: LoadResult): readonly string[] | undefined {
   if (loaded.kind !== 'usable') return undefined;
   return loaded.config.includes.filter(({ state }) => state === 'disabled').map(({ path }) => path);
+}
+
+function mappingNamed(name: string, { mappings }: Config): Mapping {
+  return mappings.find((mapping) => mapping.name === name) ?? expect.unreachable();
 }
 
 function withTenant(text: string) {
@@ -240,20 +246,31 @@ describe('a mapping outside its bounds', () => {
     const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));
     if (loaded.kind !== 'usable') return expect.unreachable();
     const access = createAccess(loaded.config);
+    const one = mappingNamed('one', loaded.config);
+    const payments = mappingNamed('payments-db', loaded.config);
     const use = { namespace: 'a', store: 'team-vault', key: 'b/db' };
-    expect(access.allows({ mapping: 'one', ...use })).toBe(false);
-    expect(access.allows({ mapping: 'one', ...use, key: 'a/db' })).toBe(true);
-    expect(access.allows({ mapping: 'payments-db', ...use })).toBe(true);
-    expect(access.allowsNamespace({ mapping: 'one', namespace: 'a-x' })).toBe(true);
-    expect(access.allowsNamespace({ mapping: 'one', namespace: 'payments' })).toBe(false);
-    expect(access.allowsNamespace({ mapping: 'payments-db', namespace: 'payments' })).toBe(true);
-    expect(access.allows({ mapping: 'one', ...use, key: 'a/db', namespace: 'payments' })).toBe(false);
-    expect(access.allowsSearch({ mapping: 'one', namespace: 'a', store: 'team-vault', path: 'a/' })).toBe(
+    expect(access.allows({ mapping: one, ...use })).toBe(false);
+    expect(access.allows({ mapping: one, ...use, key: 'a/db' })).toBe(true);
+    expect(access.allows({ mapping: payments, ...use })).toBe(true);
+    expect(access.allowsNamespace({ mapping: one, namespace: 'a-x' })).toBe(true);
+    expect(access.allowsNamespace({ mapping: one, namespace: 'payments' })).toBe(false);
+    expect(access.allowsNamespace({ mapping: payments, namespace: 'payments' })).toBe(true);
+    expect(access.allows({ mapping: one, ...use, key: 'a/db', namespace: 'payments' })).toBe(false);
+    expect(access.allowsSearch({ mapping: one, namespace: 'a', store: 'team-vault', path: 'a/' })).toBe(true);
+    expect(access.allowsSearch({ mapping: one, namespace: 'a', store: 'team-vault', path: '' })).toBe(false);
+  });
+
+  it('a mapping keeps its bounds after its file is removed, so a run that has begun reads nothing else', async () => {
+    const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));
+    const without = await load({ [MAIN]: main(INCLUDE) });
+    if (loaded.kind !== 'usable' || without.kind !== 'usable') return expect.unreachable();
+    const removed = mappingNamed('one', loaded.config);
+    const use = { mapping: removed, namespace: 'a', store: 'team-vault' };
+    const access = createAccess(without.config);
+    expect([access.allows({ ...use, key: 'a/db' }), access.allows({ ...use, key: 'b/db' })]).toEqual([
       true,
-    );
-    expect(access.allowsSearch({ mapping: 'one', namespace: 'a', store: 'team-vault', path: '' })).toBe(
       false,
-    );
+    ]);
   });
 
   it('a mapping outside its bounds does not claim a target of another mapping', async () => {
@@ -272,13 +289,11 @@ describe('a mapping outside its bounds', () => {
     ]);
     if (loaded.kind !== 'usable') return expect.unreachable();
     const access = createAccess(loaded.config);
-    const ask = (mappingName: string, key: string) =>
-      access.allows({ mapping: mappingName, namespace: 'a', store: 'team-vault', key });
-    expect([ask('one', 'a/db'), ask('one', 'a/shared/x'), ask('one', 'payments/x')]).toEqual([
-      false,
-      true,
-      false,
-    ]);
-    expect([ask('payments-db', 'a/shared/x'), ask('payments-db', 'payments/x')]).toEqual([true, true]);
+    const one = mappingNamed('one', loaded.config);
+    const payments = mappingNamed('payments-db', loaded.config);
+    const ask = (mapping: Mapping, key: string) =>
+      access.allows({ mapping, namespace: 'a', store: 'team-vault', key });
+    expect([ask(one, 'a/db'), ask(one, 'a/shared/x'), ask(one, 'payments/x')]).toEqual([false, true, false]);
+    expect([ask(payments, 'a/shared/x'), ask(payments, 'payments/x')]).toEqual([true, true]);
   });
 });

@@ -42,7 +42,7 @@ describe('gather', () => {
       ['flags/a'],
     );
     await run(wide);
-    const caller = { mapping: 'app', namespace: 'apps', store: 'vault' };
+    const caller = { mapping: wide, namespace: 'apps', store: 'vault' };
     expect(accessChecks).toEqual([
       { ...caller, key: 'fixed' },
       { ...caller, path: 'flags/' },

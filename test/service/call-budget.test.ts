@@ -6,6 +6,7 @@ const include = (path: string, callsPerMinute: number): MappingInclude => ({
   path,
   callsPerMinute,
   limits: { keysPerMapping: 200, templateTimeMs: 1_000, templateBytes: 1_024 },
+  bounds: { namespaces: ['*'], stores: ['*'], keys: ['**'], types: [] },
 });
 
 /** Runs jobs that return to the queue for the delay that they get. Returns when each of them has started. */

@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
+import type { Mapping } from '../../src/core/mapping.ts';
 import type { Job } from '../../src/queue/queue.ts';
 import type { SyncContext } from '../../src/reconcile/context.ts';
-import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { Configuration } from '../../src/service/configuration.ts';
 import { createSyncContexts } from '../../src/service/runs/sync-contexts.ts';
 import { TargetRunner } from '../../src/service/runs/target-runner.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
@@ -24,8 +25,23 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
   const world = await openWorld({ mappings, more });
   const { app } = await world.start(watch);
   const { clock } = world;
-  const desired = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
-  const snapshot = createConfigSnapshot(app.config.mappings, desired, () => false);
+  let { mappings: loaded } = app.config;
+  const configuration = new Configuration({
+    mappings: () => loaded,
+    resolve: async () =>
+      loaded.filter(({ name }) => name !== 'other').map((mapping) => ({ mapping, id: APPS_DB })),
+    tellsVersions: () => false,
+    steadyClock: clock,
+  });
+  const load = (changed: readonly Mapping[]) => {
+    loaded = changed;
+  };
+  const update = (changed: readonly Mapping[]) => {
+    load(changed);
+    return configuration.update(() => undefined);
+  };
+  await update(loaded);
+  const snapshot = configuration.snapshot();
   const broadcast = createFakeBroadcast();
   const boardOf = (by: string) => createTargetStates(broadcast, clock, undefined, () => by);
   const states = boardOf('ours');
@@ -36,7 +52,7 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
   }));
   const decided: unknown[] = [];
   const runner = new TargetRunner({
-    snapshot: () => snapshot,
+    configuration,
     states,
     triggers,
     contexts,
@@ -66,6 +82,8 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
     states,
     boardOf,
     snapshot,
+    load,
+    update,
     triggers,
     contexts,
     run,
@@ -151,6 +169,27 @@ describe('the run of a target', () => {
     isBehind.mockReturnValue(false);
     await run('r3', 'drift');
     expect(world.cluster.writes).toHaveLength(written + 1);
+  });
+
+  it('the target runner writes nothing if its mapping changes during the run, and ignores changes of other mappings', async () => {
+    const onRead: { change?: () => unknown } = {};
+    const { world, snapshot, load, update, run, seen } = await open({
+      async watch({ call, phase }) {
+        if (call === 'cluster.read' && phase === 'after') await onRead.change?.();
+      },
+    });
+    const [mapping] = snapshot.mappings;
+    if (mapping === undefined) throw new Error('there is no mapping');
+    const interrupted = { code: 'INTERRUPTED', detail: 'the configuration has changed' };
+    onRead.change = () => update([{ ...mapping, refreshMs: 1 }]);
+    await expect(run('changed')).rejects.toMatchObject(interrupted);
+    await update([mapping]);
+    onRead.change = () => load([mapping]);
+    await expect(run('not resolved yet')).rejects.toMatchObject(interrupted);
+    expect([world.cluster.raw(APPS_DB), seen()]).toEqual([undefined, undefined]);
+    onRead.change = () => update([mapping, { ...mapping, name: 'other' }]);
+    await run('unchanged');
+    expect(seen()?.kind).toBe('created');
   });
 
   it('the target runner shares reads with the other runs of the same request', async () => {

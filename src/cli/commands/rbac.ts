@@ -58,7 +58,7 @@ export async function rbacCommand(
     instance: config.instance,
     scope: config.cluster.scope,
     targets: targetsOf(config.mappings)
-      .filter(({ id, mapping }) => access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace }))
+      .filter(({ id, mapping }) => access.allowsNamespace({ mapping, namespace: id.namespace }))
       .map(({ id, mapping }) => ({ ...id, ...rightsOf(mapping), restarts: restartsOf(mapping) })),
     selected: config.mappings
       .filter(({ target }) => target.namespaceSelector !== undefined)

@@ -194,7 +194,7 @@ async function checkCluster(
     const { mapping, id } = target;
     const barred = current.forbiddenTarget(mapping, id);
     if (barred !== undefined) await attempt(writeCheck(target), () => Promise.reject(barred));
-    else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) allowed.push(target);
+    else if (access.allowsNamespace({ mapping, namespace: id.namespace })) allowed.push(target);
   }
   const creating = allowed.filter(({ mapping }) => mapping.target.mode === 'own');
   const unwritable = new Set<string>();

@@ -167,7 +167,7 @@ function mappingUsesOf(
   }));
 }
 
-type Who = { readonly mapping: string; readonly namespace: string | undefined };
+type Who = { readonly mapping: Mapping; readonly namespace: string | undefined };
 
 /**
  * Returns the reason why a mapping is not allowed to use a source in one of its namespaces. If the mapping has no
@@ -179,7 +179,7 @@ function refusalOf(
   allows: (who: Who) => boolean,
 ): AppError | undefined {
   const refusals = namespaces
-    .filter((namespace) => !allows({ mapping: mapping.name, namespace }))
+    .filter((namespace) => !allows({ mapping, namespace }))
     .map((namespace) => access.forbiddenNamespace(namespace) ?? new AppError('NOT_ALLOWED'));
   return refusals[0];
 }

@@ -86,12 +86,12 @@ function searchPathSource({ store, find }: Search): Source {
 }
 
 function isAllowed({ mapping, id }: DecidedTarget, { store, key }: Source, { allows }: Deps): boolean {
-  return allows({ mapping: mapping.name, namespace: id.namespace, store, key });
+  return allows({ mapping, namespace: id.namespace, store, key });
 }
 
 function isSearchAllowed({ mapping, id }: DecidedTarget, { store, find }: Search, deps: Deps): boolean {
   const { path } = find;
-  return deps.allowsSearch({ mapping: mapping.name, namespace: id.namespace, store, path });
+  return deps.allowsSearch({ mapping, namespace: id.namespace, store, path });
 }
 
 async function explainSearch(

@@ -130,16 +130,10 @@ export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) =
 }
 
 /** Compute each hash on demand, because there can be thousands of mappings. */
-function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: string) => string | undefined {
+function hashesOf({ mappings, stores, access }: Config): (mapping: string) => string | undefined {
   const byName = new Map(mappings.map((mapping) => [mapping.name, mapping]));
   const storeHashes = new Map(stores.map((store) => [store.name, shortHash(store)]));
   const rules = shortHash(access ?? null);
-  // The mappings of one `include` share their bounds.
-  const boundHashes = new Map([...new Set(bounds.values())].map((rule) => [rule, shortHash(rule)]));
-  const boundOf = (name: string): string | null => {
-    const rule = bounds.get(name);
-    return (rule && boundHashes.get(rule)) ?? null;
-  };
   const hashes = new Map<string, string>();
   return (name) => {
     const mapping = byName.get(name);
@@ -147,7 +141,7 @@ function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: strin
     const cachedHash = hashes.get(name);
     if (cachedHash !== undefined) return cachedHash;
     const usedStores = storesOfMappings([mapping]).map((store) => storeHashes.get(store) ?? null);
-    const hash = shortHash([mapping, usedStores, rules, boundOf(name)]).slice(0, 16);
+    const hash = shortHash([mapping, usedStores, rules]).slice(0, 16);
     hashes.set(name, hash);
     return hash;
   };

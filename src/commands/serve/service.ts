@@ -67,7 +67,7 @@ async function openController(
         const overridesWindow = isPerson(request.actor)
           ? await overriddenBy(app, request.requestId)
           : undefined;
-        return app.createContext({ ...request, overridesWindow, reuseResolved: true, boundToConfig: true });
+        return app.createContext({ ...request, overridesWindow, reuseResolved: true, boundToRules: true });
       },
       destroy: (context, inputs) => destroyProposed(app, context, inputs),
       async restart(signal) {

@@ -1,5 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import { coversPrefix, matches } from '../../core/glob.ts';
+import type { Mapping } from '../../core/mapping.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
 import { ORDINARY_TYPES } from '../../sync/checks.ts';
 
@@ -8,6 +9,11 @@ export interface Rule {
   readonly namespaces: readonly string[];
   readonly stores: readonly string[];
   readonly keys: readonly string[];
+}
+
+/** The mapping that wants to use something. Its `include` has the bounds that apply to it. */
+interface User {
+  readonly mapping: Pick<Mapping, 'include'>;
 }
 
 export interface KeyUse {
@@ -30,25 +36,23 @@ export interface SearchUse {
  * `include` also apply to the mappings of tenants' files.
  */
 export interface Access {
-  allows(use: KeyUse & { readonly mapping: string }): boolean;
+  allows(use: KeyUse & User): boolean;
   /** Whether a search may run. Call `allows` for each result. */
-  allowsSearch(use: SearchUse & { readonly mapping: string }): boolean;
+  allowsSearch(use: SearchUse & User): boolean;
   /** Whether a mapping may target a namespace. If not, the mapping reads and claims nothing there. */
-  allowsNamespace(use: { readonly mapping: string; readonly namespace: string }): boolean;
+  allowsNamespace(use: User & { readonly namespace: string }): boolean;
   /**
    * Returns an error for the namespace in which secretbridge itself runs. No mapping may target this namespace,
    * regardless of the rules.
    */
   forbiddenNamespace(namespace: string | undefined): AppError | undefined;
   /** Returns an error if the bounds of an `include` do not allow this mapping to write a Secret of this type. */
-  forbiddenType(use: { readonly mapping: string; readonly type: string }): AppError | undefined;
+  forbiddenType(use: User & { readonly type: string }): AppError | undefined;
 }
 
 export interface AccessConfig {
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
-  /** Bounds by mapping name. */
-  readonly bounds: ReadonlyMap<string, Rule & { readonly types: readonly string[] }>;
   readonly stores: readonly { readonly name: string; readonly kind: string }[];
 }
 
@@ -57,7 +61,7 @@ export interface AccessConfig {
  * no mapping may target it.
  */
 export function createAccess(
-  { access, bounds, stores }: AccessConfig,
+  { access, stores }: AccessConfig,
   ownNamespace: () => string | undefined = () => undefined,
 ): Access {
   const flat = new Set(
@@ -66,14 +70,14 @@ export function createAccess(
   const isOwnNamespace = (namespace: string | undefined) =>
     namespace !== undefined && namespace === ownNamespace();
   const checkAll = (
-    { mapping, namespace }: { readonly mapping: string; readonly namespace: string | undefined },
+    { mapping, namespace }: User & { readonly namespace: string | undefined },
     test: (rules: readonly Rule[]) => boolean,
   ): boolean => {
-    const bound = bounds.get(mapping);
+    const bounds = mapping.include?.bounds;
     return (
       !isOwnNamespace(namespace) &&
       (access === undefined || test(access)) &&
-      (bound === undefined || test([bound]))
+      (bounds === undefined || test([bounds]))
     );
   };
   return {
@@ -91,8 +95,8 @@ export function createAccess(
           })
         : undefined,
     forbiddenType({ mapping, type }) {
-      const bound = bounds.get(mapping);
-      if (bound === undefined || allowsType(bound.types, type)) return undefined;
+      const bounds = mapping.include?.bounds;
+      if (bounds === undefined || allowsType(bounds.types, type)) return undefined;
       return new AppError('TYPE_FORBIDDEN', {
         detail: `type ${type}`,
         remedy: 'Use another type, or add this type to `types` of the `include`.',

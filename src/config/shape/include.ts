@@ -91,6 +91,7 @@ export function includeOf(include: Include): MappingInclude {
   const kept = keptParts.get(include) ?? {
     ...{ path, callsPerMinute },
     limits: { keysPerMapping, templateTimeMs, templateBytes },
+    bounds: include,
   };
   keptParts.set(include, kept);
   return kept;

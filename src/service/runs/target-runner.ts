@@ -14,7 +14,8 @@ import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { LABEL } from '../../sync/ownership-metadata.ts';
 import { nextRun } from '../../sync/schedule.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
+import { desiredIn } from '../config-snapshot.ts';
+import type { Configuration } from '../configuration.ts';
 import { lastFullSweepAt, lastOk } from '../status.ts';
 import type { StepJobs } from '../step-jobs.ts';
 import type { SourceAges } from '../sweep/source-ages.ts';
@@ -26,7 +27,7 @@ import { contestedState, type Run, stateAfter, stateWithoutOutcome } from './sta
 import type { SyncContexts } from './sync-contexts.ts';
 
 export interface TargetRunnerDeps {
-  readonly snapshot: () => ConfigSnapshot;
+  readonly configuration: Pick<Configuration, 'snapshot' | 'stillWants'>;
   readonly states: TargetStates;
   readonly triggers: Pick<Triggers, 'requestedAt'>;
   readonly contexts: SyncContexts<SyncContext>;
@@ -74,7 +75,8 @@ export class TargetRunner {
   /** Runs the job of a target, for each mapping that wants it. Returns the delay until the next run. */
   async run(target: TargetId, job: Job, { wrap, ...hooks }: RunOptions): Promise<number | undefined> {
     const { signal } = hooks;
-    const { snapshot, contexts, triggers } = this.#deps;
+    const { contexts, triggers } = this.#deps;
+    const { snapshot } = this.#deps.configuration;
     const retries: number[] = [];
     const start = this.#start();
     let remaining = snapshot().forTarget(target);
@@ -159,7 +161,7 @@ export class TargetRunner {
       isStillDesired: () => {
         // No write begins after the process was told to end.
         signal.throwIfAborted();
-        isWriting = this.#isDesired(desired);
+        isWriting = this.#deps.configuration.stillWants(desired);
         return isWriting;
       },
       ...(onWritten && { onWritten }),
@@ -225,7 +227,9 @@ export class TargetRunner {
   }
 
   #isDesired({ mapping, id }: DesiredTarget): boolean {
-    return desiredIn(this.#deps.snapshot(), { mapping: mapping.name, target: id }) !== undefined;
+    return (
+      desiredIn(this.#deps.configuration.snapshot(), { mapping: mapping.name, target: id }) !== undefined
+    );
   }
 
   /**
@@ -233,12 +237,12 @@ export class TargetRunner {
    * earlier Secret with the same name. Even then it is not drift if the new Secret does not exist.
    */
   #isNeverWritten(desired: DesiredTarget): boolean {
-    const { snapshot, states } = this.#deps;
+    const { configuration, states } = this.#deps;
     const { mapping, id } = desired;
     const last = states.get(mapping.name, id);
     const wasWritten =
       last?.okAt !== undefined || last?.drifted || states.inputs(id).ownedBy === mapping.name;
-    return snapshot().changeOf(desired)?.isNew === true && !wasWritten;
+    return configuration.snapshot().changeOf(desired)?.isNew === true && !wasWritten;
   }
 
   /**
@@ -258,8 +262,9 @@ export class TargetRunner {
    * Returns the time when the target last matched its sources before it began to fail, according to runs and sweeps.
    */
   #lastOk({ desired: { mapping }, before }: Run): number | undefined {
-    const { snapshot, states } = this.#deps;
-    const sweeps = snapshot()
+    const { configuration, states } = this.#deps;
+    const sweeps = configuration
+      .snapshot()
       .shardsOf(mapping)
       .map((shard) => states.sweepState(shard));
     return lastOk(before, lastFullSweepAt(sweeps));
