@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import axeCore, { type AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { PRESENT } from './present.ts';
 
 /**
  * The possible paths of Chromium on Debian. The headless shell comes first, because it takes half the time of the full
@@ -59,6 +60,7 @@ export async function openTab(browser: Browser, baseURL: string, look: ViewOptio
   });
   // Tests of servers may run at the same time, and a CI machine may be slow.
   context.setDefaultTimeout(30_000);
+  await context.clock.setSystemTime(PRESENT);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

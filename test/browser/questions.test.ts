@@ -11,6 +11,7 @@ import { fingerprintOf, sourceOf, targetsOf } from './history.ts';
 import { openMillionRecords } from './million-records.ts';
 import { millionService } from './million-service.ts';
 import * as occurrences from './occurrences.ts';
+import { presentClock } from './present.ts';
 
 // Twelve questions of an auditor, each answered on the page over a million records.
 
@@ -96,6 +97,7 @@ describe.skipIf(skipReason !== undefined)(
           await using api = await startTestServer({
             auth: createAuthenticator({ tokens: STATIC_TOKENS }),
             audit,
+            clock: presentClock(),
             service: millionService(held),
           });
           const url = await api.server.listen('127.0.0.1:0');

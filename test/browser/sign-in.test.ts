@@ -126,7 +126,6 @@ describeInChromium('the sign-in', (visit) => {
       },
     });
     const { page } = tab;
-    await page.clock.install();
     await go(page, '/mappings');
     await page.getByRole('button', { name: 'Sync now: billing' }).click();
     await page.getByText('running…').waitFor();

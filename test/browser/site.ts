@@ -2,6 +2,8 @@ import type { Entry } from '../../src/audit/entry.ts';
 import type { Service, Status } from '../../src/service/service.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
 import { startTestServer, type TestServer, type TestServerDeps } from '../http/harness.ts';
+import { HISTORY_END } from './history.ts';
+import { presentClock } from './present.ts';
 
 /** The data of a test installation. */
 export interface Scene {
@@ -18,9 +20,9 @@ export interface Site extends AsyncDisposable {
   readonly calls: readonly { readonly what: string; readonly by: string }[];
 }
 
-/** Returns a clock that starts at 2026-11-25 08:00 UTC. The clock advances by 37 seconds with every call. */
+/** Returns a clock that starts at `HISTORY_END`. The clock advances by 37 seconds with every call. */
 function tickingClock() {
-  let now = Date.UTC(2026, 10, 25, 8);
+  let now = HISTORY_END;
   return {
     now() {
       now += 37_000;
@@ -69,7 +71,7 @@ export async function openSite(
     },
     ...deps.service,
   };
-  const api = await startTestServer({ ...deps, audit, service });
+  const api = await startTestServer({ clock: presentClock(), ...deps, audit, service });
   const url = await api.server.listen('127.0.0.1:0');
   return { url, bench: api, audit, calls: calls, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
 }

@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { TOKENS } from '../http/harness.ts';
 import { appendRecord, describeInChromium, signIn } from './harness.ts';
+import { PRESENT } from './present.ts';
 import { mappingsOf, STATUS, target, typical } from './scene.ts';
 
 describeInChromium('the updates of the page', (visit) => {
@@ -27,7 +28,7 @@ describeInChromium('the updates of the page', (visit) => {
     expect((await stream).url()).not.toContain(TOKENS.viewer);
 
     // Two minutes without an action of the person. The update that follows must not prolong the session.
-    await page.clock.install({ time: Date.now() + 120_000 });
+    await page.clock.setSystemTime(PRESENT + 120_000);
     const update = page.waitForRequest('**/api/v1/audit/records?**');
     await appendRecord(tab.site);
     expect((await (await update).allHeaders())['x-secretbridge-idle']).toBe('1');
