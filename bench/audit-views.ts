@@ -13,6 +13,7 @@ import { createAuthenticator } from '../src/http/auth.ts';
 import { fingerprintOf, printOf } from '../test/browser/history.ts';
 import { openMillionRecords, writeMillionRecords } from '../test/browser/million-records.ts';
 import { millionService } from '../test/browser/million-service.ts';
+import { presentClock } from '../test/browser/present.ts';
 import { STATIC_TOKENS, startTestServer, TOKENS } from '../test/http/harness.ts';
 import { startPostgres } from '../test/integration/services/postgres.ts';
 import { BenchError } from './harness/error.ts';
@@ -58,6 +59,7 @@ const audit = stack.use(kind === 'sqlite' ? await openMillionRecords() : await o
 const limited = { name: 'limited', role: 'viewer', namespaces: ['team-7-prod'] } as const;
 const api = stack.use(
   await startTestServer({
+    clock: presentClock(),
     audit,
     service: millionService(),
     auth: createAuthenticator({

@@ -53,10 +53,7 @@ export interface Config {
   readonly policies: readonly Policy[];
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
-  /**
-   * Maps the name of each mapping from a tenant's file to the bounds that its `include` sets. `createAccess` applies
-   * both the rules and the bounds.
-   */
+  /** The `include` of each mapping from a tenant's file, by the name of the mapping. */
   readonly bounds: ReadonlyMap<string, Include>;
   /** The ConfigMaps that `include` selects. Undefined if it selects none. */
   readonly selectedConfigMaps?: readonly {
