@@ -68,12 +68,12 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
     onOutcome: () => undefined,
     isBehind,
   });
-  const run = (requestId: string, reason: Job['reason'] = 'event', signal = new AbortController().signal) =>
-    runner.run(
-      APPS_DB,
-      { subject: 'target/apps/db', reason, requestId },
-      { signal, wrap: (context) => context },
-    );
+  const run = (
+    requestId: string,
+    reason: Job['reason'] = 'event',
+    signal = new AbortController().signal,
+    wrap = (context: SyncContext) => context,
+  ) => runner.run(APPS_DB, { subject: 'target/apps/db', reason, requestId }, { signal, wrap });
   const reads = () => world.store.reads.splice(0);
   const currentState = () => states.get('db', APPS_DB);
   return {
@@ -190,6 +190,36 @@ describe('the run of a target', () => {
     onRead.change = () => update([mapping, { ...mapping, name: 'other' }]);
     await run('unchanged');
     expect(seen()?.kind).toBe('created');
+  });
+
+  it('the target runner writes nothing if its target becomes forbidden during the run', async () => {
+    const denied = new AppError('LIMIT_REACHED');
+    let isForbidden = false;
+    const { world, run, seen } = await open({
+      watch: ({ call }) => {
+        if (call.startsWith('store.')) isForbidden = true;
+      },
+    });
+    const forbiddenTarget = () => (isForbidden ? denied : undefined);
+    const { signal } = new AbortController();
+    await expect(
+      run('r0', 'event', signal, (context) => ({ ...context, forbiddenTarget })),
+    ).rejects.toMatchObject({ code: 'INTERRUPTED', detail: 'the configuration has changed' });
+    expect([world.cluster.raw(APPS_DB), seen()]).toEqual([undefined, undefined]);
+  });
+
+  it('the target runner begins with the mappings that are current when its context is open', async () => {
+    const { snapshot, update, run, seen } = await open();
+    const [mapping] = snapshot.mappings;
+    if (mapping === undefined) throw new Error('there is no mapping');
+    let updated: Promise<void> | undefined;
+    const { signal } = new AbortController();
+    const delayMs = await run('r0', 'event', signal, (context) => {
+      updated = update([{ ...mapping, refreshMs: 1 }]);
+      return context;
+    });
+    await updated;
+    expect([seen()?.kind, delayMs]).toEqual(['created', undefined]);
   });
 
   it('the target runner shares reads with the other runs of the same request', async () => {

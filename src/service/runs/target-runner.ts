@@ -27,7 +27,7 @@ import { contestedState, type Run, stateAfter, stateWithoutOutcome } from './sta
 import type { SyncContexts } from './sync-contexts.ts';
 
 export interface TargetRunnerDeps {
-  readonly configuration: Pick<Configuration, 'snapshot' | 'stillWants'>;
+  readonly configuration: Pick<Configuration, 'snapshot' | 'stillWants' | 'whenCurrent'>;
   readonly states: TargetStates;
   readonly triggers: Pick<Triggers, 'requestedAt'>;
   readonly contexts: SyncContexts<SyncContext>;
@@ -83,7 +83,8 @@ export class TargetRunner {
     try {
       const requestedAt = triggers.requestedAt(target, job.requestId);
       const context = wrap(await contexts.get(job, this.#readAfter(remaining), requestedAt));
-      // A new configuration may have become current while the context was opened.
+      // The configuration may have changed while the context was opened.
+      await this.#deps.configuration.whenCurrent();
       remaining = snapshot().forTarget(target);
       for (const desired of remaining) {
         if (signal.aborted) return 0;
@@ -162,6 +163,9 @@ export class TargetRunner {
         // No write begins after the process was told to end.
         signal.throwIfAborted();
         isWriting = this.#deps.configuration.stillWants(desired);
+        // The limits of its file may have changed since. The next run finds and records that.
+        if (isWriting && context.forbiddenTarget?.(mapping, id) !== undefined)
+          throw new AppError('INTERRUPTED', { detail: 'the configuration has changed' });
         return isWriting;
       },
       ...(onWritten && { onWritten }),
@@ -209,21 +213,13 @@ export class TargetRunner {
   }
 
   #nextRunMs({ desired: { mapping } }: Run, { kind, error }: Outcome, failures: number): number | undefined {
-    const failure =
-      error === undefined
-        ? {}
-        : {
-            code: error.code,
-            ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-          };
-    return nextRun(
-      { kind, ...failure },
-      {
-        failures,
-        refreshMs: mapping.refreshMs,
-        random: this.#deps.random,
-      },
-    );
+    const { code, retryAfterMs } = error ?? {};
+    const result = {
+      kind,
+      ...(code === undefined ? {} : { code }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
+    return nextRun(result, { failures, refreshMs: mapping.refreshMs, random: this.#deps.random });
   }
 
   #isDesired({ mapping, id }: DesiredTarget): boolean {
