@@ -15,6 +15,7 @@ import { openWorld, type World, type WorldOptions } from './world.ts';
 const AFTER_MS = 1_000;
 const MAPPINGS = ['one', 'two', 'three'] as const;
 const REPLICAS = ['a', 'b'] as const;
+const CHANNELS = ['chat', 'hook', 'mail'];
 const VALUE = textMarker('a value');
 
 type Step =
@@ -153,6 +154,12 @@ class Installation {
   }
 }
 
+/** The channels that are on record. Each hears of every trouble that ends after its first record. */
+function begunChannels(records: readonly AuditRecord[]): readonly string[] {
+  const names = records.filter(({ action }) => action === 'notify').map(({ note = '' }) => note);
+  return [...new Set(names)].sort();
+}
+
 async function open(stack: AsyncDisposableStack): Promise<Installation> {
   const receivers = {
     webhook: stack.use(await startReceiver()),
@@ -176,6 +183,7 @@ async function open(stack: AsyncDisposableStack): Promise<Installation> {
   const installation = stack.use(new Installation(world, receivers, redis));
   for (const name of MAPPINGS) await installation.setValue(name, true);
   await installation.start(REPLICAS);
+  await within(30_000, async () => expect(begunChannels(await world.records())).toEqual(CHANNELS));
   return installation;
 }
 

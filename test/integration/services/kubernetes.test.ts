@@ -66,14 +66,22 @@ describe('the cluster of the run', () => {
 
   it('counts requests by verb and resource', async () => {
     const { request, requestCounts } = kubernetes();
+    // Other tests run beside this one, and none of them uses this kind of object.
+    const path = `/api/v1/namespaces/${NAMESPACE}/limitranges/counted`;
+    const range = {
+      apiVersion: 'v1',
+      kind: 'LimitRange',
+      metadata: { name: 'counted' },
+      spec: { limits: [] },
+    };
     const before = await requestCounts();
-    await request('PATCH', `${SECRETS}/counted?fieldManager=test`, secret('counted', 'a'), APPLY);
-    await request('PATCH', `${SECRETS}/counted?fieldManager=test`, secret('counted', 'b'), APPLY);
-    await request('GET', `${SECRETS}/counted`);
+    await request('PATCH', `${path}?fieldManager=test`, range, APPLY);
+    await request('PATCH', `${path}?fieldManager=test`, range, APPLY);
+    await request('GET', path);
     await expect
       .poll(async () => countsBetween(before, await requestCounts()), POLL)
-      .toMatchObject({ 'APPLY secrets': 2, 'GET secrets': 1 });
-    expect(countsBetween(before, await requestCounts())).not.toHaveProperty(['DELETE secrets']);
+      .toMatchObject({ 'APPLY limitranges': 2, 'GET limitranges': 1 });
+    expect(countsBetween(before, await requestCounts())).not.toHaveProperty(['DELETE limitranges']);
   });
 
   it('records access to Secrets in its audit log, without the values', async ({ skip }) => {
