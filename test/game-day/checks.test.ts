@@ -120,6 +120,22 @@ const ended = version(APP, { isDeleted: true, at: 2_000 });
 const noTargets = { includes: new Map<string, readonly string[]>(), targets: [] };
 const toDelete = { ...SECRET, whenRemoved: 'delete' };
 
+/** An ended mapping, and another one with the same source. The other one cannot create its Secret. */
+function replaced(...versions: readonly MapVersion[]): TeamInput {
+  const other = version(mapping('too', 'p/a/db', ', target: { secret: private }'), { name: 'too' });
+  const targets = [{ mapping: 'a.too', secret: 'private', state: 'failed', code: 'NOT_OWNED' }];
+  const taken = { name: 'private', data: {}, mapping: undefined, whenRemoved: undefined };
+  return input(
+    {
+      history: new Map([
+        ['map', [...versions, ended]],
+        ['too', [other]],
+      ]),
+    },
+    { includes: new Map([['too', ['valid']]]), targets, secrets: [toDelete, taken] },
+  );
+}
+
 describe('the comparison of a team', () => {
   it.each<[string, TeamInput]>([
     ['a Secret in sync', input()],
@@ -137,6 +153,11 @@ describe('the comparison of a team', () => {
     [
       'a held deletion',
       input(history(version(APP), ended), { ...noTargets, secrets: [toDelete], held: new Set(['app']) }),
+    ],
+    ['a Secret whose replacement cannot be created', replaced(version(APP))],
+    [
+      'a Secret whose last version was never written',
+      replaced(version(APP), version(mapping('app', 'p/b/db'), { at: 1_500 })),
     ],
   ])('accepts %s', (_, given) => {
     expect(compareTeam(given).findings).toEqual([]);
@@ -164,6 +185,10 @@ describe('the comparison of a team', () => {
     [
       'a Secret that had to be deleted',
       input(history(version(APP), ended), { ...noTargets, secrets: [toDelete] }),
+    ],
+    [
+      'a Secret that had to be deleted, and a mapping with another source',
+      replaced(version(mapping('app', 'p/a/api'))),
     ],
     [
       'two ConfigMaps with the same Secret',

@@ -180,25 +180,28 @@ function judgeOrphans(
   const ever = [...history.values()].flat().flatMap((version) => mappingsOf(version, rules));
   const missing = present
     .flatMap(possibleMappings)
-    .filter(({ secret }) => !reality.secrets.some(({ name }) => name === secret));
+    .filter((item) => !reality.secrets.some((has) => has.name === item.secret && has.mapping === item.name));
   return orphans.flatMap(({ name, mapping, whenRemoved }) => {
     const versions = ever.filter((known) => known.secret === name);
     if (!versions.some((known) => known.name === mapping)) return [`${name}: no ConfigMap ever wanted it`];
     if (whenRemoved !== 'delete' || hasDisabled(reality) || reality.held.has(name)) return [];
-    const last = versions.filter((known) => known.name === mapping).at(-1);
-    // The old Secret stays until the Secret of the mapping that replaces it exists.
-    const isAwaited = missing.some((other) => other.name === mapping || readsAll(other, last));
+    const own = versions.filter((known) => known.name === mapping);
+    // The old Secret stays until the mapping that replaces it has created its Secret. Any version may have been the last
+    // that was written, because some versions are refused.
+    const isAwaited = missing.some(
+      (other) => other.name === mapping || own.some((version) => readsAll(other, version)),
+    );
     return isAwaited
       ? []
       : [`${name}: its mapping ended with \`onMappingRemoved: delete\`, and it still exists`];
   });
 }
 
-function readsAll(mapping: ModelMapping, other: ModelMapping | undefined): boolean {
+function readsAll(mapping: ModelMapping, other: ModelMapping): boolean {
   const sourcesOf = ({ sources }: ModelMapping) =>
     Object.values(sources).map(({ store, key }) => `${store} ${key}`);
   const own = new Set(sourcesOf(mapping));
-  return other !== undefined && sourcesOf(other).every((source) => own.has(source));
+  return sourcesOf(other).every((source) => own.has(source));
 }
 
 function isSameData(actual: Texts, expected: Texts): boolean {
