@@ -92,7 +92,7 @@ export async function destroyProposed(
   const { brake } = config;
   const isStillWanted = (proposal: Proposal): boolean => {
     const isWanted = isMeant(proposal);
-    if (isWanted) onWriting();
+    (isWanted ? onWriting : request.onSkipped)();
     return isWanted;
   };
   const decided = await destroy(proposals, population, { ...app, ...context, brake, isStillWanted });

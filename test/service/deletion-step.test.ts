@@ -188,6 +188,7 @@ const SEE = {
   ...{ isProposed: () => false, isUndecided: () => false },
   ...{ onWithdrawn: () => undefined, onUnreadable: () => undefined },
   ...{ onProgress: () => undefined, onWaiting: () => undefined, onWriting: () => undefined },
+  onSkipped: () => undefined,
   signal: new AbortController().signal,
 };
 
@@ -244,6 +245,25 @@ it.each([
   const decided = await destroyProposed(app, context, SEE);
   expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
   expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
+});
+
+it('the deletion step deletes the remaining orphans soon, if the configuration of others changes while other orphans are deleted', async () => {
+  const world = await openWorld({ mappings: targets(NAMES), more: 'brake: { share: 1, window: 1h }' });
+  for (const name of NAMES) world.store.put(name, name);
+  await world.sync();
+  await world.configure(targets(NAMES.slice(3)));
+  await using serving = await serve(world);
+  // As when a mapping is added, which requests no orphan check.
+  world.cluster.before('remove', () => {
+    Object.assign(serving.app, { config: { ...serving.app.config } });
+  });
+  await seconds(world, 5);
+  await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
+  expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
+  await seconds(world, 20);
+  await waitUntil(() =>
+    expect(NAMES.map((name) => isThere(world, name))).toEqual([false, false, false, true, true]),
+  );
 });
 
 it('the deletion step does not prune the remaining orphans if their mappings return while other orphans are deleted', async () => {

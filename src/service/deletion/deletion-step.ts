@@ -47,6 +47,8 @@ export interface DeletionInputs {
   readonly signal: AbortSignal;
   /** Called before each deletion and hold. */
   readonly onWriting: () => void;
+  /** Called for each decision that is not carried out, because the configuration has changed since. */
+  readonly onSkipped: () => void;
 }
 
 export interface DeletionStepDeps {
@@ -270,6 +272,10 @@ export class DeletionStep {
       onUnreadable: (unseen) => {
         const delayMs = this.#unreadable.note(unseen);
         if (delayMs !== undefined) retries.push(delayMs);
+      },
+      // The change may concern other mappings only. Then it requests no orphan check.
+      onSkipped: () => {
+        retries.push(DISAGREEMENT_RETRY_MS);
       },
     };
   }
