@@ -38,7 +38,8 @@ describe.each([
     expect([...results.keys()].sort()).toEqual(['absent', 'found']);
     expect(results.get('found')).toBeGreaterThan(200);
     const logins = proxy.requests.filter(({ path }) => path.endsWith('/login'));
-    expect(logins.length).toBeLessThanOrEqual(LOAD_MS / 1_500 + 1);
+    // The server counts whole seconds. So a token lives for 1.5 seconds on average, and the first one perhaps for one.
+    expect(logins.length).toBeLessThanOrEqual(LOAD_MS / 1_500 + 2);
     await expect.poll(login.tokens, { timeout: 10_000 }).toBe(0);
   });
 });
