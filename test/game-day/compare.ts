@@ -180,16 +180,17 @@ function judgeOrphans(
   const ever = [...history.values()].flat().flatMap((version) => mappingsOf(version, rules));
   const missing = present
     .flatMap(possibleMappings)
-    .filter((item) => !reality.secrets.some((has) => has.name === item.secret && has.mapping === item.name));
+    .filter(
+      ({ name, secret }) => !reality.secrets.some((live) => live.name === secret && live.mapping === name),
+    );
   return orphans.flatMap(({ name, mapping, whenRemoved }) => {
-    const versions = ever.filter((known) => known.secret === name);
-    if (!versions.some((known) => known.name === mapping)) return [`${name}: no ConfigMap ever wanted it`];
+    const versions = ever.filter((known) => known.secret === name && known.name === mapping);
+    if (versions.length === 0) return [`${name}: no ConfigMap ever wanted it`];
     if (whenRemoved !== 'delete' || hasDisabled(reality) || reality.held.has(name)) return [];
-    const own = versions.filter((known) => known.name === mapping);
-    // The old Secret stays until the mapping that replaces it has created its Secret. Any version may have been the last
-    // that was written, because some versions are refused.
+    // The old Secret stays until the mapping that replaces it has created its Secret. Its content may come from any
+    // version, because some versions are refused.
     const isAwaited = missing.some(
-      (other) => other.name === mapping || own.some((version) => readsAll(other, version)),
+      (other) => other.name === mapping || versions.some((version) => readsAll(other, version)),
     );
     return isAwaited
       ? []

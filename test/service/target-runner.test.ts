@@ -68,10 +68,10 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
     onOutcome: () => undefined,
     isBehind,
   });
+  const { signal } = new AbortController();
   const run = (
     requestId: string,
     reason: Job['reason'] = 'event',
-    signal = new AbortController().signal,
     wrap = (context: SyncContext) => context,
   ) => runner.run(APPS_DB, { subject: 'target/apps/db', reason, requestId }, { signal, wrap });
   const reads = () => world.store.reads.splice(0);
@@ -201,10 +201,10 @@ describe('the run of a target', () => {
       },
     });
     const forbiddenTarget = () => (isForbidden ? denied : undefined);
-    const { signal } = new AbortController();
-    await expect(
-      run('r0', 'event', signal, (context) => ({ ...context, forbiddenTarget })),
-    ).rejects.toMatchObject({ code: 'INTERRUPTED', detail: 'the configuration has changed' });
+    await expect(run('r0', 'event', (context) => ({ ...context, forbiddenTarget }))).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+      detail: 'the configuration has changed',
+    });
     expect([world.cluster.raw(APPS_DB), seen()]).toEqual([undefined, undefined]);
   });
 
@@ -213,8 +213,7 @@ describe('the run of a target', () => {
     const [mapping] = snapshot.mappings;
     if (mapping === undefined) throw new Error('there is no mapping');
     let updated: Promise<void> | undefined;
-    const { signal } = new AbortController();
-    const delayMs = await run('r0', 'event', signal, (context) => {
+    const delayMs = await run('r0', 'event', (context) => {
       updated = update([{ ...mapping, refreshMs: 1 }]);
       return context;
     });

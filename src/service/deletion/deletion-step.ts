@@ -72,8 +72,8 @@ export interface DeletionStepDeps {
 /** Interval of checks while replacements are awaited, in case the message about a replacement was lost. */
 const AWAITED_RETRY_MS = 300_000;
 /**
- * Interval of checks while replicas have different configurations. A new configuration normally reaches all replicas
- * within two minutes.
+ * Interval of checks while replicas have different configurations, and the delay after the configuration has changed
+ * during a check. A new configuration normally reaches all replicas within two minutes.
  */
 const DISAGREEMENT_RETRY_MS = 15_000;
 

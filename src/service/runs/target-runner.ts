@@ -163,7 +163,7 @@ export class TargetRunner {
         // No write begins after the process was told to end.
         signal.throwIfAborted();
         isWriting = this.#deps.configuration.stillWants(desired);
-        // The limits of its file may have changed since. The next run finds and records that.
+        // The rules or limits may have changed since the run began. Then the next run records the refusal.
         if (isWriting && context.forbiddenTarget?.(mapping, id) !== undefined)
           throw new AppError('INTERRUPTED', { detail: 'the configuration has changed' });
         return isWriting;
