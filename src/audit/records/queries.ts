@@ -23,9 +23,8 @@ const AFTER_BASE = sql`> (select base.sequence from base)`;
 /** Returns the conditions of a filter that concern the columns of `records` or `kept`. */
 export function columnConditions(table: string, filter: RecordFilter): readonly Sql[] {
   const { since, until, actor, mapping, namespace, secret, action, outcome, code } = filter;
-  const isKind = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor);
   const columns = {
-    [isKind ? 'actor_kind' : 'actor_name']: actor,
+    [isPerson(actor) ? 'actor_name' : 'actor_kind']: actor,
     mapping,
     namespace,
     secret,
@@ -39,6 +38,11 @@ export function columnConditions(table: string, filter: RecordFilter): readonly 
     ...equalities(table, columns),
     ...(filter.namespaces === undefined ? [] : [isInNamespaces(table, filter.namespaces)]),
   ];
+}
+
+/** Whether the actor of a filter is a name and not a kind. */
+export function isPerson(actor: string | undefined): boolean {
+  return actor !== undefined && !(ACTOR_KINDS as readonly string[]).includes(actor);
 }
 
 /** `like` ignores case in SQLite, but names of namespaces have no capital letters. */

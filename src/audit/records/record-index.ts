@@ -3,7 +3,7 @@ import type { NeighborQuery, RecordIndex, SourceUse } from '../record-index.ts';
 import type { AuditDatabase, Dialect } from './database.ts';
 import { unindexedConditions } from './latest.ts';
 import type { RecordText } from './queries.ts';
-import { IS_CONFIGURE } from './schema.ts';
+import { rareActionCondition } from './schema.ts';
 import { and, isOneOf, raw, type Sql, sql } from './sql.ts';
 import { columnText } from './tables.ts';
 
@@ -46,7 +46,9 @@ export function createRecordIndex(
     },
     async configurations(before, limit) {
       const rows = await query(sql<RecordText>`select r.sequence, r.record, r.hash
-        from records r${dialect.using('records_by_configure')} where ${raw(IS_CONFIGURE)} and outcome = 'ok' and r.sequence > ${BASE} and r.sequence < ${before}
+        from records r${dialect.using('records_by_action')}
+        where r.action = 'configure' and ${raw(rareActionCondition('r.'))} and r.outcome = 'ok'
+          and r.sequence > ${BASE} and r.sequence < ${before}
         order by r.sequence desc limit ${limit}`);
       return rows.map(toRecord);
     },

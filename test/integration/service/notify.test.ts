@@ -105,6 +105,8 @@ describe('notifications of the running service', () => {
     await using other = await world.replica('b');
     await within(30_000, async () => {
       expect(bodies(receiver).flatMap(({ opened }) => opened)).toMatchObject([{ kind: 'failed', count: 3 }]);
+      // A crash between a message and its record makes one double.
+      expect(messagesIn(await world.records())).toHaveLength(receiver.received.length);
     });
     one.kill('SIGKILL');
     await one.ended;
