@@ -46,7 +46,7 @@ export interface TableSyntax {
  *   records themselves, and 100 ms if it read a table with a copy of these columns. With one index for each column, some
  *   searches took more than 2 s, because the database chose a bad index.
  * - `records_by_person`, `records_by_action` and `records_by_attention` contain a small part of the records. A page takes
- *   1 to 4 ms with one of them, and about 80 ms with `records_by_columns`.
+ *   1 to 10 ms with one of them, and about 80 ms with `records_by_columns`.
  * - `spans`: finds the records of a given time range in less than 1 ms. An index of all times would be 33 MB large, and
  *   each page of an export would take 50 ms.
  */
