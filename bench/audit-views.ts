@@ -6,7 +6,6 @@
  * them.
  */
 
-import { Client } from 'pg';
 import { openPostgresAudit } from '../src/audit/postgres/postgres.ts';
 import type { AuditStore } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
@@ -16,6 +15,7 @@ import { openMillionRecords, writeMillionRecords } from '../test/browser/million
 import { millionService } from '../test/browser/million-service.ts';
 import { presentClock } from '../test/browser/present.ts';
 import { STATIC_TOKENS, startTestServer, TOKENS } from '../test/http/harness.ts';
+import { query } from '../test/integration/audit/database.ts';
 import { startPostgres } from '../test/integration/services/postgres.ts';
 import { BenchError } from './harness/error.ts';
 
@@ -92,11 +92,8 @@ async function openPostgres(): Promise<AuditStore & AsyncDisposable> {
   await writeMillionRecords(store, (time) => {
     now = time;
   });
-  const client = new Client({ connectionString: server.url });
-  await client.connect();
   // Otherwise PostgreSQL still writes the million records to its files during the first requests.
-  await client.query('checkpoint');
-  await client.end();
+  await query(server.url, 'checkpoint');
   return store;
 }
 

@@ -142,10 +142,11 @@ function startOf(
   range: Range,
 ): Start {
   const { request, secret, key, mapping, fingerprint, actor, action, review, store } = filter;
-  const inRecords = (index: string): Start => ({
+  /** @param condition The condition of a partial index. */
+  const inRecords = (index: string, condition = '1 = 1'): Start => ({
     from: sql`records r${using(index)}`,
     sequence: sql`r.sequence`,
-    condition: sql`1 = 1`,
+    condition: raw(condition),
     rest: filter,
   });
   const join = (from: Sql, condition: Sql, checked: keyof RecordFilter | 'source'): Start => ({
@@ -168,8 +169,8 @@ function startOf(
   if (review === 'flagged' || (review === 'reviewed' && !hasColumns))
     return join(sql`record_reviews d${using('record_reviews_by_state')}`, sql`d.state = ${review}`, 'review');
   if (isPerson(actor)) return inRecords('records_by_person');
-  if (isRare(action)) return inRecords('records_by_action');
-  if (isAttentionNeeded(filter)) return inRecords('records_by_attention');
+  if (isRare(action)) return inRecords('records_by_action', rareActionCondition('r.'));
+  if (isAttentionNeeded(filter)) return inRecords('records_by_attention', attentionCondition('r.'));
   if (!hasColumns && store !== undefined)
     return join(sql`record_sources d${using('record_sources_by_store')}`, sources, 'source');
   return inRecords('records_by_columns');
@@ -192,10 +193,9 @@ export function without(filter: RecordFilter, members: readonly (keyof RecordFil
 
 /** Returns all conditions of a search, for a row `r` of `records`. */
 function recordConditions(filter: RecordFilter, actions: readonly Action[] | undefined): readonly Sql[] {
-  const { request, action, review } = filter;
+  const { request, attention, review } = filter;
   const conditions = [...columnConditions('r', filter)];
-  if (isRare(action)) conditions.push(raw(rareActionCondition('r.')));
-  if (isAttentionNeeded(filter)) conditions.push(raw(attentionCondition('r.')));
+  if (attention) conditions.push(raw(attentionCondition('r.')));
   if (actions !== undefined) conditions.push(isOneOf('r.action', actions));
   if (review === 'unreviewed')
     conditions.push(sql`r.action <> 'review' and not exists (

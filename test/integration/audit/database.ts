@@ -38,7 +38,8 @@ export function openAt(url: string, options: Partial<PostgresAuditOptions> = {})
   });
 }
 
-async function query(url: string, text: string): Promise<readonly Record<string, unknown>[]> {
+/** Runs one statement on its own connection. Returns the rows. */
+export async function query(url: string, text: string): Promise<readonly Record<string, unknown>[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
