@@ -255,8 +255,8 @@ async function withTimeout<T>(timeoutMs: number, work: () => Promise<T>): Promis
 /**
  * Applies the settings that our statements rely on. Uses statements for this purpose, because a connection pooler would
  * refuse unknown startup parameters. `jit` is off because compiling takes longer than our queries. Bitmap scans are off
- * because they read all records of a key or target, and most queries need only the newest one. `synchronous_commit` is
- * raised to `on` if the database uses a weaker setting.
+ * because they read all records of a key or target, and most queries need only the newest one. Sequential scans are off
+ * because PostgreSQL uses them before its first ANALYZE of a new log. `synchronous_commit` is raised if it is weaker.
  */
 async function prepare(session: Session, readOnly: boolean): Promise<void> {
   // First remove the database's own time limit, because it would apply to the following statements too.
@@ -269,7 +269,7 @@ async function prepare(session: Session, readOnly: boolean): Promise<void> {
     set default_transaction_isolation = 'read committed';
     set default_transaction_read_only = ${readOnly ? 'on' : 'off'};
     set jit = off;
-    set enable_bitmapscan = off;
+    set enable_bitmapscan = off; set enable_seqscan = off;
     set lock_timeout = ${LOCK_MS};
     set idle_in_transaction_session_timeout = 5000;
     set tcp_keepalives_idle = 10;

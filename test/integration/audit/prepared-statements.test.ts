@@ -30,6 +30,8 @@ it('the plan of a prepared statement is replaced after the table of the statemen
   await using database = await createDatabase(postgres());
   await createThings(database);
   await using session = await connect(database);
+  // A sequential scan is the easiest plan to recognize. The setting of a session would prevent it.
+  await session.query('set enable_seqscan = on');
   const runQuery = () => session.query(QUERY, ['thing 1'], 5_000, true);
   const plan = async () => JSON.stringify(await session.query(`explain execute "statement 0" ('thing 1')`));
   for (let n = 0; n < 10; n += 1) await runQuery();
