@@ -19,9 +19,12 @@ import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
 import { ACTIONS, OUTCOMES } from '../src/core/words.ts';
 import { benchEntry, CODES, COMMON_VALUES, pick, random, STORES } from './audit-records.ts';
+import { exitWithUsage } from './harness/error.ts';
 
 const [workspace, count = '1000000'] = process.argv.slice(2);
 const total = Number(count);
+if (!Number.isSafeInteger(total) || total < 1)
+  exitWithUsage('Usage: node bench/audit-queries.ts [PATH-or-URL] [RECORDS]');
 const START = Date.parse('2026-01-01T00:00:00Z');
 let now = START;
 const common = { instance: 'prod-eu', replica: `bench-${process.pid}`, clock: { now: () => now } };

@@ -17,7 +17,7 @@ import { presentClock } from '../test/browser/present.ts';
 import { STATIC_TOKENS, startTestServer, TOKENS } from '../test/http/harness.ts';
 import { query } from '../test/integration/audit/database.ts';
 import { startPostgres } from '../test/integration/services/postgres.ts';
-import { BenchError } from './harness/error.ts';
+import { BenchError, exitWithUsage } from './harness/error.ts';
 
 const REPEATS = 5;
 const LIST_MS = 200;
@@ -54,7 +54,8 @@ const VIEWS = [
 ];
 
 const [kind = 'sqlite'] = process.argv.slice(2);
-if (kind !== 'sqlite' && kind !== 'postgres') throw new BenchError('name `sqlite` or `postgres`');
+if (kind !== 'sqlite' && kind !== 'postgres')
+  exitWithUsage('Usage: node bench/audit-views.ts [sqlite|postgres]');
 await using stack = new AsyncDisposableStack();
 const audit = stack.use(kind === 'sqlite' ? await openMillionRecords() : await openPostgres());
 const limited = { name: 'limited', role: 'viewer', namespaces: ['team-7-prod'] } as const;

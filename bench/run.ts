@@ -15,7 +15,7 @@ const HELP = `Usage: npm run bench [-- NAME…] [options]
 Measures the program on real servers (an API server, Redis) and fake stores that count their calls.
 Each value is shown with its floor: the least that any program would need, measured in the same run.
 
-${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(17)} ${title}`).join('\n')}
+${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(20)} ${title}`).join('\n')}
 
   --quick          run once at a tenth of the size, as a smoke test
   --out FILE       write the results as JSON
@@ -104,13 +104,19 @@ function compare(before: Result, after: Result): number {
   return worse.length === 0 ? 0 : 1;
 }
 
+/** Whether the error is an unknown option or an error of our own. */
+function isExpected(error: unknown): error is Error {
+  if (error instanceof ServiceError || error instanceof BenchError) return true;
+  return error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_');
+}
+
 // All servers and replicas end when this process exits.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof ServiceError) && !(error instanceof BenchError)) throw error;
+  if (!isExpected(error)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 2;
 }

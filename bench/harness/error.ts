@@ -2,3 +2,9 @@
 export class BenchError extends Error {
   override readonly name = 'BenchError';
 }
+
+/** Ends a program that was started with a wrong argument. */
+export function exitWithUsage(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}
