@@ -9,14 +9,6 @@ export function median(values: readonly number[]): number {
   return below === undefined || above === undefined ? Number.NaN : (below + above) / 2;
 }
 
-/**
- * Returns the least value. Other work on the machine only adds time, so the least of several rounds differs less between
- * two runs than their median. Returns NaN for an empty list.
- */
-export function least(values: readonly number[]): number {
-  return values.length === 0 ? Number.NaN : Math.min(...values);
-}
-
 /** Returns the percentile by nearest rank. Returns NaN for an empty list. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);

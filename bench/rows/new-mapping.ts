@@ -28,6 +28,7 @@ export const newMapping: Benchmark = {
         bare: [] as number[],
         before: [] as number[],
         after: [] as number[],
+        discarded: [] as number[],
       };
       while (attempts.ours.length < tries) {
         const rush = await service.beginRush();
@@ -39,7 +40,10 @@ export const newMapping: Benchmark = {
           const after = rush.remaining();
           // If the values changed while a sweep listed them, this sweep found only some of them. The other targets wait
           // for the next sweep, so the service is idle.
-          if (after === before) break;
+          if (after === before) {
+            attempts.discarded.push(ms);
+            break;
+          }
           attempts.before.push(before);
           attempts.ours.push(ms);
           attempts.after.push(after);
@@ -64,9 +68,11 @@ interface Attempts {
    */
   readonly before: readonly number[];
   readonly after: readonly number[];
+  /** The attempts during which no target was written. */
+  readonly discarded: readonly number[];
 }
 
-function rowsOf(engine: Engine, { ours, bare, before, after }: Attempts): readonly Row[] {
+function rowsOf(engine: Engine, { ours, bare, before, after, discarded }: Attempts): readonly Row[] {
   const { count, p50, p95, p99, max } = latencyOf(ours);
   return [
     row({
@@ -78,6 +84,7 @@ function rowsOf(engine: Engine, { ours, bare, before, after }: Attempts): readon
       detail: {
         ...{ count, p50, p95, max, waiting: median(before), waitingAtItsEnd: median(after) },
         fewestWaiting: Math.min(...before),
+        ...{ discarded: discarded.length, slowestDiscarded: Math.max(0, ...discarded) / 1_000 },
         ...{ bareP50: latencyOf(bare).p50, bareP99: latencyOf(bare).p99 },
       },
     }),

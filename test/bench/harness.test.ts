@@ -3,7 +3,7 @@ import { countsBetween, totalOf } from '../../bench/fake-stores/start.ts';
 import { areComparable, worseRows } from '../../bench/harness/compare.ts';
 import type { Result } from '../../bench/harness/result.ts';
 import { type Row, row } from '../../bench/harness/row.ts';
-import { least, median, percentile } from '../../bench/harness/statistics.ts';
+import { median, percentile } from '../../bench/harness/statistics.ts';
 import { tableOf } from '../../bench/harness/table.ts';
 
 function result(rows: readonly Row[], more: Partial<Result> = {}): Result {
@@ -52,11 +52,6 @@ describe('the statistics', () => {
     expect(median([9, 1, 5])).toBe(5);
     expect(median([4, 1, 2, 9])).toBe(3);
     expect(median([])).toBeNaN();
-  });
-
-  it('computes the least value', () => {
-    expect(least([9, 1, 5])).toBe(1);
-    expect(least([])).toBeNaN();
   });
 
   it('computes a percentile by nearest rank', () => {
