@@ -12,7 +12,7 @@ export interface AdaptiveRateOptions {
 
 /** The signs are counted in windows of this length. The rate drops at most once in this time. */
 const WINDOW_MS = 1_000;
-/** A window with fewer requests proves no overload, because so few requests overload no store. */
+/** A window with fewer requests, or fewer reads, proves no overload, because so few requests overload no store. */
 const MIN_REQUESTS = 10;
 /** Fewer answers per second count as this many, so that a sign at a quiet time does not stop the next burst of work. */
 const MIN_ANSWERS_PER_SECOND = 50;
@@ -58,6 +58,8 @@ export class AdaptiveRate {
   #windowStart: number;
   #answered = 0;
   #unanswered = 0;
+  /** The answered reads of this window. Only they have a duration. */
+  #reads = 0;
   #answeredBefore = 0;
   #fastestMs = Number.POSITIVE_INFINITY;
   /** The time of the fastest answer since the last drop. */
@@ -81,11 +83,13 @@ export class AdaptiveRate {
   }
 
   /** @param ms The duration of an answered read. Other requests have other durations, so they do not count. */
-  record(sign: LoadSign, ms: number = Number.POSITIVE_INFINITY): void {
+  record(sign: LoadSign, ms?: number): void {
     this.#endWindow();
     if (sign === 'throttled') this.#slowDown();
     if (sign === 'answered') {
       this.#answered += 1;
+      if (ms === undefined) return;
+      this.#reads += 1;
       this.#fastestMs = Math.min(this.#fastestMs, ms);
     }
     if (sign === 'unanswered') {
@@ -101,11 +105,11 @@ export class AdaptiveRate {
     if (elapsed < WINDOW_MS) return;
     const isBusy = this.#options.busyShare() > MAX_BUSY_SHARE;
     const isLate = this.#isSlowFor(this.#usualMs);
-    if (this.#answered >= MIN_REQUESTS && isLate && !isBusy && !this.#isSettling) {
+    if (this.#reads >= MIN_REQUESTS && isLate && !isBusy && !this.#isSettling) {
       this.#slowDown();
       return;
     }
-    if (this.#answered > 0 && !this.#isSettling) {
+    if (this.#reads > 0 && !this.#isSettling) {
       this.#judgeDrop();
       this.#usualMs = Math.min(this.#usualMs, this.#fastestMs);
     }
@@ -147,6 +151,7 @@ export class AdaptiveRate {
     this.#answeredBefore = answeredBefore;
     this.#answered = 0;
     this.#unanswered = 0;
+    this.#reads = 0;
     this.#fastestMs = Number.POSITIVE_INFINITY;
   }
 }

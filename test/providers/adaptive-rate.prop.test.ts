@@ -167,6 +167,19 @@ describe('a store that does not throttle', () => {
     expect(Math.round(rate.perSecond)).toBe(expected);
   });
 
+  it('keeps its rate while it answers only lists and a few slow reads', () => {
+    const { clock, rate, repeat } = adaptive(1_000);
+    repeat('answered', 50, 10);
+    for (const slowReads of [0, 9, 0]) {
+      clock.now += 1_000;
+      repeat('answered', 50);
+      repeat('answered', slowReads, 5_000);
+    }
+    clock.now += 1_000;
+    repeat('answered', 1);
+    expect(rate.perSecond).toBe(1_000);
+  });
+
   it.each([
     ['rises soon after slow answers that the lower rate did not make faster', 10, 138],
     ['rises slowly if the lower rate made the answers faster', 1, 38],
