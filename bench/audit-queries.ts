@@ -1,8 +1,9 @@
 /**
- * Measures queries and appends on a large audit store: `node bench/audit-queries.ts [PATH-or-URL] [RECORDS]`. The first
- * run creates the store, and later runs reuse it. By default, the store is in a cache folder. Prints the rate of
- * appends in batches of 100. Also prints the time of single appends, of the queries before a write, and of queries for
- * 50 records, in milliseconds.
+ * Measures queries and appends on a large audit store: `node bench/audit-queries.ts [PATH|URL|postgres] [RECORDS]`. The
+ * first run creates the store, and later runs reuse it. By default, the store is in a cache folder. `postgres` starts a
+ * new PostgreSQL, and also prints the execution times of the statements that a write waits for. Prints the rate of
+ * appends in batches of 100. Also prints the time of appends, of the queries before a write, and of queries for 50
+ * records, in milliseconds.
  */
 
 import { mkdirSync } from 'node:fs';
@@ -19,19 +20,22 @@ import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
 import { ACTIONS, OUTCOMES } from '../src/core/words.ts';
 import { benchEntry, CODES, COMMON_VALUES, pick, random, STORES } from './audit-records.ts';
+import { printStatements, startMeasuringPostgres } from './audit-statements.ts';
 import { exitWithUsage } from './harness/error.ts';
 
 const [workspace, count = '1000000'] = process.argv.slice(2);
 const total = Number(count);
 if (!Number.isSafeInteger(total) || total < 1)
-  exitWithUsage('Usage: node bench/audit-queries.ts [PATH-or-URL] [RECORDS]');
+  exitWithUsage('Usage: node bench/audit-queries.ts [PATH|URL|postgres] [RECORDS]');
+await using server = workspace === 'postgres' ? await startMeasuringPostgres() : undefined;
 const START = Date.parse('2026-01-01T00:00:00Z');
 let now = START;
 const common = { instance: 'prod-eu', replica: `bench-${process.pid}`, clock: { now: () => now } };
 
 function open(): Promise<AuditStore> {
-  if (workspace?.startsWith('postgres'))
-    return openPostgresAudit({ ...common, url: async () => SecretValue.fromText(workspace) });
+  const url = server?.url ?? workspace;
+  if (url?.startsWith('postgres'))
+    return openPostgresAudit({ ...common, url: async () => SecretValue.fromText(url) });
   const folder = join(import.meta.dirname, '..', 'node_modules', '.cache', 'secretbridge');
   mkdirSync(folder, { recursive: true });
   return openSqliteAudit({ ...common, path: workspace ?? join(folder, `audit-${total}.db`) });
@@ -44,6 +48,10 @@ function show(what: string, times: readonly number[]): void {
   process.stdout.write(
     `${what.padEnd(34)} n ${String(times.length).padStart(5)}  p50 ${at(0.5)}  p95 ${at(0.95)}  p99 ${at(0.99)}  max ${at(1)}  over 200 ms: ${slow}\n`,
   );
+}
+
+async function showStatements(): Promise<void> {
+  if (server !== undefined) await printStatements(server.url);
 }
 
 await using store = await open();
@@ -63,37 +71,52 @@ if (existing < total) {
   process.stdout.write(
     `appended ${total - existing} records, ${Math.round(rate)} a second in batches of ${BATCH}\n`,
   );
+  await showStatements();
 }
 
-const single: number[] = [];
 const draw = random(7);
 now = START + 300 * 86_400_000;
-for (let n = 0; n < 300; n += 1) {
-  const started = performance.now();
-  await store.append([benchEntry(draw, existing + n, total)]);
-  single.push(performance.now() - started);
+let appended = Math.max(existing, total);
+async function runAppends(what: string, rounds: number, records: number): Promise<void> {
+  const times: number[] = [];
+  for (let n = 0; n < rounds; n += 1) {
+    const entries = Array.from({ length: records }, () => benchEntry(draw, appended++, total));
+    const started = performance.now();
+    await store.append(entries);
+    times.push(performance.now() - started);
+  }
+  show(what, times);
+  await showStatements();
 }
-show('append, single records', single);
+await runAppends('append, single records', 300, 1);
+await runAppends('append, 50 records', 100, 50);
 
 /** Measures the queries that a write waits for: the latest read of a source, and the latest change of a target. */
 async function runLatest(
   what: string,
   filterOf: (n: number) => RecordFilter,
   actions: readonly Action[],
+  atOnce = 1,
 ): Promise<void> {
   const times: number[] = [];
-  for (let n = 0; n < 1_000; n += 1) {
+  for (let n = 0; n < 1_000; n += atOnce) {
+    const filters = Array.from({ length: atOnce }, (_, index) => filterOf(n + index));
     const started = performance.now();
-    await store.latest({ ...filterOf(n), instance: common.instance }, actions);
+    await Promise.all(
+      filters.map((filter) => store.latest({ ...filter, instance: common.instance }, actions)),
+    );
     times.push(performance.now() - started);
   }
   show(what, times);
+  await showStatements();
 }
-await runLatest(
-  'latest read of a source',
-  (n) => ({ store: STORES[(n % 310) % 4] ?? '', key: `apps/${n % 310}/${n % 8}`, outcome: 'ok' }),
-  ['read'],
-);
+const readOf = (n: number): RecordFilter => ({
+  store: STORES[(n % 310) % 4] ?? '',
+  key: `apps/${n % 310}/${n % 8}`,
+  outcome: 'ok',
+});
+await runLatest('latest read of a source', readOf, ['read']);
+await runLatest('32 latest reads at once', readOf, ['read'], 32);
 await runLatest(
   'latest change of a target',
   (n) => ({ namespace: `team-${(n % 310) % 25}`, secret: `secret-${n % 310}` }),

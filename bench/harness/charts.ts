@@ -23,7 +23,7 @@ export function chartsOf(result: Result): Readonly<Record<string, string>> {
     },
     'bench-cpu.svg': { title: 'First sync, CPU', note: 'Our process only.', bars: cpu.map(barOf) },
     'bench-memory.svg': {
-      title: 'First sync, resident set at its end',
+      title: 'First sync, highest resident memory',
       note: 'Our process only.',
       bars: memory.map(barOf),
     },

@@ -4,6 +4,7 @@ import { azureCalls } from './azure-calls.ts';
 import { distinctKeys } from './distinct-keys.ts';
 import { firstSyncTime } from './first-sync.ts';
 import { firstSyncContended } from './first-sync-contended.ts';
+import { firstSyncSmall } from './first-sync-small.ts';
 import { firstSyncVault } from './first-sync-vault.ts';
 import { largeValues } from './large-values.ts';
 import { massRotation } from './mass-rotation.ts';
@@ -22,6 +23,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   azureCalls,
   vaultCalls,
   firstSyncTime,
+  firstSyncSmall,
   firstSyncVault,
   firstSyncContended,
   rotationByEvent,

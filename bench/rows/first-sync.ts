@@ -59,7 +59,7 @@ export const firstSyncTime: Benchmark = {
     for (let round = 0; round <= (options.quick ? 1 : ROUNDS); round += 1) {
       for (const [run, results] of ours) {
         options.report(`round ${round}: ${run.shown}`);
-        const { measured, floor, loopMs } = await measure(lab, run, count);
+        const { measured, floor, loopMs } = await measureFirstSync(lab, run, count);
         if (round === 0) continue;
         results.push(measured);
         floors[run.concurrency].push(floor);
@@ -128,9 +128,9 @@ export const firstSyncTime: Benchmark = {
  * Measures the program first. Then measures two floors with the same Secrets: one with concurrent writes, one with
  * sequential writes.
  */
-async function measure(
+export async function measureFirstSync(
   lab: Lab,
-  { way: mode, concurrency }: Run,
+  { way: mode, concurrency }: Pick<Run, 'way' | 'concurrency'>,
   count: number,
 ): Promise<{ readonly measured: Measured; readonly floor: Measured; readonly loopMs: number }> {
   const aws = await lab.fakeStore('aws');
