@@ -218,7 +218,7 @@ async function lockHead(session: Session): Promise<WriteState> {
 async function isStored(session: Session, { sequence, hash }: Head): Promise<boolean> {
   const found = await session.query(
     `select where exists (select from records where sequence = $1 and hash = $2)
-       or $1 <= (select sequence from base)`,
+       or $1 <= (select sequence from base where id = 1)`,
     [sequence, hash],
   );
   return found.length > 0;

@@ -1,7 +1,7 @@
 import type { Action } from '../entry.ts';
 import type { RecordFilter } from '../store.ts';
 import type { AuditDatabase, Dialect } from './database.ts';
-import { columnConditions, type RecordText, retainedQuery, textConditions } from './queries.ts';
+import { BASE, columnConditions, type RecordText, retainedQuery, textConditions } from './queries.ts';
 import { hasFingerprint, hasSource, search, without } from './search.ts';
 import { and, isOneOf, raw, type Sql, sql } from './sql.ts';
 import { columnText } from './tables.ts';
@@ -77,7 +77,7 @@ function newestOfSubject(
 ): NewestOfSubject {
   const { key, namespace = '', secret = '' } = filter;
   const end = before === undefined ? undefined : raw(String(Math.trunc(before)));
-  const range = (column: Sql) => ({ column, after: sql`(select sequence from base)`, before: end });
+  const range = (column: Sql) => ({ column, after: BASE, before: end });
   const equals = (column: string, value: string) => ({ column: raw(column), value: columnText(value) });
   if (key === undefined) {
     const columns = [equals('r.secret', secret), equals('r.namespace', namespace)];

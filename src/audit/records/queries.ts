@@ -18,7 +18,13 @@ import {
 
 export type RecordText = Pick<RecordRow, 'sequence' | 'record' | 'hash'>;
 
-const AFTER_BASE = sql`> (select base.sequence from base)`;
+/**
+ * The sequence of the last pruned record. Reads the only row of the table through its index. Our PostgreSQL sessions
+ * switch sequential scans off: the planner takes such a scan for so expensive that all other costs look equal.
+ */
+export const BASE = sql`(select base.sequence from base where base.id = 1)`;
+
+const AFTER_BASE = sql`> ${BASE}`;
 
 /** Returns the conditions of a filter that concern the columns of `records` or `kept`. */
 export function columnConditions(table: string, filter: RecordFilter): readonly Sql[] {
@@ -186,16 +192,20 @@ export function openAttemptsQuery(
     and namespace = ${columnText(namespace)} and secret = ${columnText(secret)} and attempt > 0`;
 }
 
-/** Selects the intents without an outcome, even if only a retained copy of them is left. */
+/**
+ * Selects the intents without an outcome, even if only a retained copy of them is left. Each intent has its own lookup.
+ * With a join, PostgreSQL may read and sort all records, because it does not know how few intents are open.
+ */
 export function openIntentsQuery<Row = object>(
   columns: Sql = NOTHING,
 ): Sql<RecordText & Pick<IntentRow, 'replica'> & Row> {
-  return sql`select stored.sequence, record, hash, open_intents.replica ${columns}
-    from open_intents join (
-      select sequence, record, hash from records where sequence ${AFTER_BASE}
-      union all select sequence, record, hash from kept
-    ) stored on stored.sequence = open_intents.sequence
-    order by open_intents.sequence`;
+  const stored = (column: Sql) => sql`coalesce(
+    (select r.${column} from records r where r.sequence = open_intents.sequence and r.sequence ${AFTER_BASE}),
+    (select k.${column} from kept k where k.sequence = open_intents.sequence))`;
+  return sql`select * from (
+      select sequence, replica, ${stored(sql`record`)} as record, ${stored(sql`hash`)} as hash ${columns}
+      from open_intents
+    ) open where record is not null order by sequence`;
 }
 
 export function retainedPageQuery(after: number, limit: number): Sql<RecordText & { open: number | null }> {

@@ -2,12 +2,10 @@ import type { AuditRecord } from '../entry.ts';
 import type { NeighborQuery, RecordIndex, SourceUse } from '../record-index.ts';
 import type { AuditDatabase, Dialect } from './database.ts';
 import { unindexedConditions } from './latest.ts';
-import type { RecordText } from './queries.ts';
+import { BASE, type RecordText } from './queries.ts';
 import { rareActionCondition } from './schema.ts';
 import { and, isOneOf, raw, type Sql, sql } from './sql.ts';
 import { columnText } from './tables.ts';
-
-const BASE = sql`(select sequence from base)`;
 
 /** @param toRecord Parses the text of a record. */
 export function createRecordIndex(

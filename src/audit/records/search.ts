@@ -4,6 +4,7 @@ import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
 import type { AuditDatabase, Dialect, Range } from './database.ts';
 import {
+  BASE,
   columnConditions,
   instant,
   isPerson,
@@ -77,7 +78,7 @@ async function boundsOf(database: AuditDatabase, filter: RecordFilter, page: Pag
   const stored = sql`from record_sources where store = ${columnText(store ?? '')}`;
   const ofStore = sql`, (select min(sequence) ${stored}) as oldest, (select max(sequence) ${stored}) as newest`;
   const [row] = await database.query(
-    sql<Bounds>`select (select sequence from base) as base, (select sequence from head) as head
+    sql<Bounds>`select ${BASE} as base, (select sequence from head) as head
       ${isTimed ? timed : NOTHING} ${store === undefined ? NOTHING : ofStore}`,
   );
   const { base, head, first_block: first, last_block: last, oldest, newest } = row ?? {};

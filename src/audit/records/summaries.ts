@@ -10,7 +10,7 @@ import type {
   SourceVersion,
 } from '../summaries.ts';
 import type { AuditDatabase } from './database.ts';
-import { isInNamespaces, sourceConditions } from './queries.ts';
+import { BASE, isInNamespaces, sourceConditions } from './queries.ts';
 import { and, isOneOf, NOTHING, raw, type Sql, sql } from './sql.ts';
 import type { PersonRow } from './summary-rows.ts';
 
@@ -36,7 +36,7 @@ export function createSummaries({ query, dialect }: AuditDatabase): AuditSummari
         from record_sources d${dialect.using('record_sources_by_key')}
           cross join records r${dialect.using('records_by_columns')}
         where ${and(sourceConditions('d', source))} and ${isOneOf('d.action', WRITE_ACTIONS)}
-          and d.sequence > (select sequence from base) and r.sequence = d.sequence
+          and d.sequence > ${BASE} and r.sequence = d.sequence
           and r.secret is not null and r.namespace is not null ${inNamespaces('r', namespaces)}
         group by r.namespace, r.secret order by max(d.sequence) desc limit ${limit}`),
     async findNames(text, limit, namespaces) {
@@ -58,7 +58,7 @@ export function createSummaries({ query, dialect }: AuditDatabase): AuditSummari
     },
     findNotes: (text, limit) =>
       query(sql<FoundNote>`select sequence, about, note from record_notes
-        where ${contains('note', text)} and sequence > (select sequence from base)
+        where ${contains('note', text)} and sequence > ${BASE}
         order by sequence desc limit ${limit}`),
   };
 }
