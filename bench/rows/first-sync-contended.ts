@@ -3,7 +3,7 @@ import { applyAgain } from '../floor/writes.ts';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
 import { startBusyProcesses } from '../world/busy-processes.ts';
-import { type Engine, type Lab, openLab } from '../world/lab.ts';
+import { ENGINES, type Engine, type Lab, openLab } from '../world/lab.ts';
 import { costOf, serveUntil } from '../world/runs.ts';
 import { distinctKeys } from '../world/test-data.ts';
 import { RUN_MODE_LABELS, size } from './cycles.ts';
@@ -14,7 +14,6 @@ const BUSY = 33;
 const ROUNDS = 2;
 const CONCURRENCY = 16;
 const LATENCY_MS = 10;
-const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
 interface Round {
   readonly s: number;

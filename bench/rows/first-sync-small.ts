@@ -1,6 +1,6 @@
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
-import { type Engine, openLab } from '../world/lab.ts';
+import { ENGINES, openLab } from '../world/lab.ts';
 import { distinctKeys } from '../world/test-data.ts';
 import { RUN_MODE_LABELS } from './cycles.ts';
 import { measureFirstSync } from './first-sync.ts';
@@ -10,7 +10,6 @@ const ROUNDS = 3;
 const CONCURRENCY = 16;
 const LATENCY_MS = 10;
 const GOAL_MB = 110;
-const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
 export const firstSyncSmall: Benchmark = {
   name: 'first-sync-small',

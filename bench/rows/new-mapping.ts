@@ -1,6 +1,6 @@
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
-import { type Engine, openLab } from '../world/lab.ts';
+import { ENGINES, type Engine, openLab } from '../world/lab.ts';
 import { openLoadedService } from '../world/loaded-service.ts';
 import { RUN_MODE_LABELS } from './cycles.ts';
 import { latencyOf, showLatency } from './latency.ts';
@@ -8,7 +8,6 @@ import { latencyOf, showLatency } from './latency.ts';
 const MAPPINGS = 1_000;
 const TRIES = 100;
 const QUICK_TRIES = 20;
-const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
 export const newMapping: Benchmark = {
   name: 'new-mapping',

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
 import type { RotatedStore } from '../world/four-stores.ts';
-import { type Engine, openLab } from '../world/lab.ts';
+import { ENGINES, type Engine, openLab } from '../world/lab.ts';
 import { openRotations, type Rotations } from '../world/rotations.ts';
 import { RUN_MODE_LABELS, size } from './cycles.ts';
 import { createRandom, latencyOf, showLatency } from './latency.ts';
@@ -11,7 +11,6 @@ const ROTATIONS = 500;
 const KEYS_OF_EACH = 50;
 /** The longest pause between two rotations in one store. */
 const PAUSE_MS = 600;
-const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
 interface Times {
   readonly ours: readonly number[];

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import type { RotatedStore } from '../world/four-stores.ts';
-import { type Engine, openLab } from '../world/lab.ts';
+import { ENGINES, type Engine, openLab } from '../world/lab.ts';
 import { openRotations, type Rotations } from '../world/rotations.ts';
 import { RUN_MODE_LABELS, size } from './cycles.ts';
 import { createRandom, latencyOf, showLatency } from './latency.ts';
@@ -10,7 +10,6 @@ const ROTATIONS = 200;
 const REFRESH_S = 10;
 /** Rotations happen at random moments within this time. */
 const SPREAD_MS = 60_000;
-const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
 export const rotationBySweep: Benchmark = {
   name: 'rotation-by-sweep',

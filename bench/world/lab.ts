@@ -20,7 +20,8 @@ import { type RunningFakeStore, startFakeStore } from '../fake-stores/start.ts';
 import type { BenchOptions } from '../harness/row.ts';
 import type { Workspace } from './program.ts';
 
-export type Engine = 'memory' | 'redis';
+export const ENGINES = ['memory', 'redis'] as const;
+export type Engine = (typeof ENGINES)[number];
 
 export interface Setting {
   readonly engine: Engine;

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+import { createBackends } from '../../../src/audit/postgres/backends.ts';
 import { openPostgresAudit, type PostgresAuditOptions } from '../../../src/audit/postgres/postgres.ts';
+import { openSession, type Session } from '../../../src/audit/postgres/session.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { SecretValue } from '../../../src/core/secret-value.ts';
@@ -35,6 +37,17 @@ export function openAt(url: string, options: Partial<PostgresAuditOptions> = {})
     replica: 'a',
     clock: systemClock,
     ...options,
+  });
+}
+
+/** Opens a read-only connection with the settings of our own connections. */
+export function connect({ url }: Database): Promise<Session> {
+  return openSession({
+    url: async () => SecretValue.fromText(url),
+    tls: undefined,
+    name: 'a',
+    readOnly: true,
+    backends: createBackends(),
   });
 }
 

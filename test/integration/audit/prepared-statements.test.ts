@@ -1,21 +1,9 @@
 import { expect, it, vi } from 'vitest';
-import { createBackends } from '../../../src/audit/postgres/backends.ts';
 import { createReadPool } from '../../../src/audit/postgres/pool.ts';
-import { openSession, type Session } from '../../../src/audit/postgres/session.ts';
-import { SecretValue } from '../../../src/core/secret-value.ts';
 import { postgres } from '../services/inject.ts';
-import { createDatabase, type Database } from './database.ts';
+import { connect, createDatabase, type Database } from './database.ts';
 
 const QUERY = 'select is_named from things where is_named = $1';
-
-const connect = ({ url }: Database): Promise<Session> =>
-  openSession({
-    url: async () => SecretValue.fromText(url),
-    tls: undefined,
-    name: 'a',
-    readOnly: true,
-    backends: createBackends(),
-  });
 
 async function createThings(database: Database): Promise<void> {
   await database.sql(`

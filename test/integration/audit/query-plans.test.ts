@@ -1,13 +1,10 @@
 import { expect, it } from 'vitest';
-import { createBackends } from '../../../src/audit/postgres/backends.ts';
 import { numbered } from '../../../src/audit/postgres/database.ts';
-import { openSession } from '../../../src/audit/postgres/session.ts';
 import { openIntentsQuery, recordQuery, reviewsQuery } from '../../../src/audit/records/queries.ts';
 import type { Sql } from '../../../src/audit/records/sql.ts';
-import { SecretValue } from '../../../src/core/secret-value.ts';
 import { entry } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
-import { createDatabase } from './database.ts';
+import { connect, createDatabase } from './database.ts';
 
 const BATCHES = 40;
 const RECORDS = 100;
@@ -40,10 +37,7 @@ it.each<[string, Sql]>([
     const records = Array.from({ length: RECORDS }, () => entry());
     for (let n = 0; n < BATCHES; n += 1) await store.append(records);
     for (const attempt of [1, 2, 3]) await store.append([entry({ phase: 'intent', attempt })]);
-    await using session = await openSession({
-      ...{ tls: undefined, name: 'a', readOnly: true, backends: createBackends() },
-      url: async () => SecretValue.fromText(database.url),
-    });
+    await using session = await connect(database);
     const [explained] = (await session.query(`explain (analyze, format json) ${numbered(text)}`, values)) as [
       { readonly 'QUERY PLAN': readonly [{ readonly Plan: PlanNode }] },
     ];
