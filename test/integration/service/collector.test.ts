@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { DB, HEAD, openBench } from '../../cli/harness.ts';
 import { type ReceivedSpan, spansIn } from '../../telemetry/receiver.ts';
 import { type Collector, installCollector, startCollector } from '../services/collector.ts';
@@ -7,6 +7,12 @@ import { startServiceProcess, within } from './service-process.ts';
 
 const TOKEN = 'a-token-of-ann-that-is-long-enough';
 const HEADER = 'a-header-of-the-collector';
+const BUILD_MS = 600_000;
+let program: string;
+
+beforeAll(async () => {
+  program = await installCollector();
+}, BUILD_MS);
 
 function spansOf(collector: Collector): readonly ReceivedSpan[] {
   const lines = collector.received().split('\n');
@@ -14,7 +20,6 @@ function spansOf(collector: Collector): readonly ReceivedSpan[] {
 }
 
 it('an OpenTelemetry collector receives the spans without values, and its outage does not disturb the service', async () => {
-  const program = await installCollector();
   await using first = await startCollector(program);
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
