@@ -3,11 +3,11 @@ import { DB, HEAD, openBench } from '../../cli/harness.ts';
 import { type ReceivedSpan, spansIn } from '../../telemetry/receiver.ts';
 import { type Collector, installCollector, startCollector } from '../services/collector.ts';
 import { freePort } from '../services/free-port.ts';
+import { BUILD_MS } from '../services/go-program.ts';
 import { startServiceProcess, within } from './service-process.ts';
 
 const TOKEN = 'a-token-of-ann-that-is-long-enough';
 const HEADER = 'a-header-of-the-collector';
-const BUILD_MS = 600_000;
 let program: string;
 
 beforeAll(async () => {

@@ -6,6 +6,9 @@ import { buildGoPrograms, versionIn } from './go-build.ts';
 import { installed } from './install.ts';
 import { reportToStderr } from './service.ts';
 
+/** The longest time that a test waits for the build of its programs. */
+export const BUILD_MS = 600_000;
+
 /** Programs that Go builds from one module. */
 export interface GoPrograms {
   /** The folder of the module, next to this file. */

@@ -7,11 +7,11 @@ import { type Browser, createBrowser, type Page } from '../../sign-in/browser.ts
 import { REDIRECT_URI, type SignInServer, startSignInServer } from '../../sign-in/harness.ts';
 import { CLIENT_ID, CLIENT_SECRET } from '../../sign-in/oidc-provider.ts';
 import { type Dex, startDex } from '../services/dex.ts';
+import { BUILD_MS } from '../services/go-program.ts';
 
 // Real sign-ins with Dex, a provider that many clusters use.
 
 const PUBLIC_URL = 'http://localhost';
-const BUILD_MS = 600_000;
 
 let dex: Dex;
 
