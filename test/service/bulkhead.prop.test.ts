@@ -244,6 +244,40 @@ describe('bulkhead', () => {
     expect(delays.filter((delay) => delay !== undefined)).toHaveLength(expected);
   });
 
+  it('while the process is busy, jobs wait up to a minute for a compartment whose jobs end', async () => {
+    let now = 0;
+    const bulkhead = new Bulkhead({
+      maxJobs: 200,
+      maxQueued: 2,
+      now: () => now,
+      wake: () => () => undefined,
+      busyShare: () => 0.9,
+    });
+    const ends: (() => void)[] = [];
+    let rejected = 0;
+    const begin = () =>
+      void bulkhead
+        .run(JOB, async () => {
+          const { promise, resolve } = Promise.withResolvers<undefined>();
+          ends.push(() => resolve(undefined));
+          return promise;
+        })
+        .then((delay) => {
+          if (delay !== undefined) rejected += 1;
+        });
+    for (let job = 0; job < 3; job += 1) begin();
+    for (let ended = 0; ended < 2; ended += 1) {
+      now += 1_000;
+      await settled();
+      ends.shift()?.();
+      await settled();
+    }
+    // One job runs, and a job ends every second.
+    for (let job = 0; job < 100; job += 1) begin();
+    await settled();
+    expect(rejected).toBe(40);
+  });
+
   it('the bulkhead starts the next job when a job releases its capacity before its end', async () => {
     const bulkhead = new Bulkhead({ maxJobs: 100, maxQueued: 4, now: () => 0 });
     const end = Promise.withResolvers<undefined>();

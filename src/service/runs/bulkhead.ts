@@ -33,10 +33,12 @@ type RetryAfter = number | undefined;
 /** If a job would wait longer than this, it returns to the queue, because a waiting job occupies a worker slot. */
 const MAX_WAIT_MS = 1_000;
 /**
- * The same time while this process is busy. Then its own work makes the compartment slow, and not a store, so the jobs of
- * other compartments would be slow too.
+ * The same time while this process is busy and jobs end. Then its own work makes the compartment slow, and not a store.
+ * The jobs of other compartments would be slow too, and a return to the queue would be additional work.
  */
-const MAX_BUSY_WAIT_MS = 10_000;
+const MAX_BUSY_WAIT_MS = 60_000;
+/** While this process is busy, a compartment without a completed job for this time counts as stuck. */
+const MAX_BUSY_IDLE_MS = 10_000;
 const MIN_BUSY_SHARE = 0.5;
 const MIN_RETRY_MS = 500;
 /** Upper bound of a retry delay, because the compartment may become faster. */
@@ -264,8 +266,10 @@ class Compartment {
   #startsSoon({ group, reason }: BulkheadJob, ahead: number): boolean {
     if (!this.#shares.isFairFor(group, reason)) return false;
     const idleMs = this.#options.now() - this.#progressAt;
-    const maxWaitMs = this.#isBusy() ? MAX_BUSY_WAIT_MS : MAX_WAIT_MS;
-    return idleMs < maxWaitMs && ahead * (this.#paceMs ?? 0) < maxWaitMs;
+    const expectedMs = ahead * (this.#paceMs ?? 0);
+    return this.#isBusy()
+      ? idleMs < MAX_BUSY_IDLE_MS && expectedMs < MAX_BUSY_WAIT_MS
+      : idleMs < MAX_WAIT_MS && expectedMs < MAX_WAIT_MS;
   }
 
   #isBusy(): boolean {
