@@ -63,14 +63,18 @@ export async function createContext(
     unresolvedIntents,
     readDeduplication,
   });
+  const approvalsFor = (id: string) =>
+    createApprovalGate({
+      ...{ audit, log: app.approvalLog, rules: () => current.config.approvals, clock, actor },
+      requestId: id,
+    });
   const guard = createRulesGuard(current, boundToRules === true);
+  const { reads, readsSince } = guardedReads(deps, recorder, guard, options.signal);
   return {
     ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
     actor,
     isDesired: (mapping, id) => current.claims(mapping, id),
-    approvals: createApprovalGate({
-      ...{ audit, log: app.approvalLog, rules: () => current.config.approvals, clock, actor, requestId },
-    }),
+    approvals: approvalsFor(requestId),
     windows: {
       waitsUntil: (change) =>
         options.overridesWindow?.(change)
@@ -81,12 +85,20 @@ export async function createContext(
       ...{ instances, stores, pins: app.pins },
       absence: (store) => absenceRuleOf(current.config, store),
     }),
-    ...guardedReads(deps, recorder, guard, options.signal),
+    ...reads,
+    forRun: (run) => ({
+      ...readsSince(run.readAfter),
+      recorder: recorder.forRepetition(run.requestId),
+      approvals: approvalsFor(run.requestId),
+    }),
     ...guardedRules(current, guard),
   };
 }
 
-type Reads = Pick<SyncContext, 'read' | 'whenRecorded' | 'find' | 'readingSince' | 'expect' | 'versions'>;
+interface Reads {
+  readonly reads: Pick<SyncContext, 'read' | 'whenRecorded' | 'find' | 'expect' | 'versions'>;
+  readonly readsSince: (after: number) => Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
+}
 
 function guardedReads(
   { app: { audit, stores }, readers }: SyncContextDeps,
@@ -106,10 +118,12 @@ function guardedReads(
     find: (store: string, query: FindQuery) => guard.whileActive(from.find(store, query)),
   });
   return {
-    ...readingWith(reader),
-    readingSince: (after) => readingWith(reader.since(after)),
-    expect: (refs, isSoon) => reader.expect(refs, isSoon),
-    versions: (store, keys) => guard.whileActive(reader.versions(store, keys)),
+    reads: {
+      ...readingWith(reader),
+      expect: (refs, isSoon) => reader.expect(refs, isSoon),
+      versions: (store, keys) => guard.whileActive(reader.versions(store, keys)),
+    },
+    readsSince: (after) => readingWith(reader.since(after)),
   };
 }
 

@@ -46,12 +46,17 @@ export class AuditRecorder implements Recorder {
   readonly #unresolvedIntents: UnresolvedIntents;
   readonly #reads: ReadRecorder;
 
-  constructor(deps: RecorderDeps) {
+  constructor(deps: RecorderDeps, reads = new ReadRecorder(deps)) {
     this.requestId = deps.requestId;
     this.#deps = deps;
     this.#startedAt = deps.clock.now();
     this.#unresolvedIntents = deps.unresolvedIntents ?? createUnresolvedIntents();
-    this.#reads = new ReadRecorder(deps);
+    this.#reads = reads;
+  }
+
+  /** Returns a recorder with another request id, for a run that repeats this request and uses its reads. */
+  forRepetition(requestId: string): AuditRecorder {
+    return requestId === this.requestId ? this : new AuditRecorder({ ...this.#deps, requestId }, this.#reads);
   }
 
   get replacedValues(): ReadonlySet<string> {

@@ -7,15 +7,12 @@ import { refsOf, sourcesOf } from '../sync/desired.ts';
 import type { GatherDeps } from './gather.ts';
 import type { ReconcileDeps } from './reconcile.ts';
 
-/** State that the runs of one request share: the values read, and the request id of their records. */
+/** State that the runs of one request share, such as the values read. */
 export interface SyncContext extends ReconcileDeps {
   /** Who asked for the runs. */
   readonly actor: Actor;
-  /**
-   * Returns functions that read from the stores. These functions reuse a value of this context only if the request for
-   * the value was sent after the given time, in milliseconds since 1970.
-   */
-  readingSince(after: number): Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
+  /** Returns the parts of this context that are different for each run. */
+  forRun(run: ContextRun): Pick<SyncContext, 'read' | 'whenRecorded' | 'find' | 'recorder' | 'approvals'>;
   /**
    * Announces references that will be read, approximately in this order, so that their reads can start early.
    *
@@ -26,6 +23,16 @@ export interface SyncContext extends ReconcileDeps {
    * Returns for each key, in the order of the keys, whether it has changed and must be read. The result is only a hint.
    */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
+}
+
+export interface ContextRun {
+  /** The request id of the run's records. A repetition of a request has a suffix (`core/tracer.ts`). */
+  readonly requestId: string;
+  /**
+   * The run reuses a value of its context only if the request for the value was sent after this time, in milliseconds
+   * since 1970.
+   */
+  readonly readAfter: number;
 }
 
 /**

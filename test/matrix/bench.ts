@@ -154,7 +154,11 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
         return {
           expect: reader.expect,
           versions: reader.versions,
-          readingSince: (after) => readingWith(reader.since(after)),
+          forRun: ({ readAfter }) => ({
+            ...readingWith(reader.since(readAfter)),
+            recorder,
+            approvals: NO_APPROVALS,
+          }),
           instance: config.instance,
           formerInstances: [],
           cluster,

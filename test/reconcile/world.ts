@@ -221,6 +221,10 @@ mappings:${wanted}`);
           clock,
           unresolvedIntents,
         });
+        const approvalsFor = (id: string) =>
+          createApprovalGate({
+            ...{ audit, log: approvalLog, rules: () => current.approvals, clock, actor, requestId: id },
+          });
         const readers = createSourceReaders({ open: async () => opened, now: () => clock.now(), signal });
         const options: ReaderOptions = {
           onRead: (source, result) => recorder.read(source, result),
@@ -235,7 +239,11 @@ mappings:${wanted}`);
         return {
           expect: reader.expect,
           versions: reader.versions,
-          readingSince: (after) => readingWith(reader.since(after)),
+          forRun: (run) => ({
+            ...readingWith(reader.since(run.readAfter)),
+            recorder: recorder.forRepetition(run.requestId),
+            approvals: approvalsFor(run.requestId),
+          }),
           instance: config.instance,
           formerInstances: config.formerInstances,
           cluster: watched,
@@ -244,9 +252,7 @@ mappings:${wanted}`);
           clock,
           recorder,
           actor,
-          approvals: createApprovalGate({
-            ...{ audit, log: approvalLog, rules: () => current.approvals, clock, actor, requestId },
-          }),
+          approvals: approvalsFor(requestId),
           windows: {
             waitsUntil: (change) =>
               overridesWindow?.(change) ? undefined : waitsUntil(current.windows, change, clock.now()),

@@ -1,22 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import type { ContextRun } from '../../src/reconcile/context.ts';
 import { createSyncContexts, MAX_CONTEXT_AGE_MS } from '../../src/service/runs/sync-contexts.ts';
 import { createClock, START, settled } from './sample.ts';
 
-/**
- * Numbers the contexts in the order in which they are opened. A context reuses only values that were requested after
- * `since`.
- */
+/** Numbers the contexts in the order in which they are opened. */
 function open() {
   const clock = createClock();
   let opened = 0;
-  const context = (number: number, since?: number) => ({
-    number,
-    since,
-    readingSince: (notBefore: number) => context(number, notBefore) as never,
-  });
-  const contexts = createSyncContexts(clock, async () => {
+  const contexts = createSyncContexts(clock, async ({ requestId }) => {
     opened += 1;
-    return context(opened);
+    return { number: opened, opener: requestId, run: { readAfter: 0, requestId: '' }, forRun };
   });
   const get = async (
     requestId: string,
@@ -24,11 +17,13 @@ function open() {
     requestedAt?: number,
     reason: 'event' | 'sweep' = 'event',
   ) => {
-    const { number, since } = await contexts.get({ requestId, reason }, after, requestedAt);
-    return [number, since];
+    const { number, run } = await contexts.get({ requestId, reason }, after, requestedAt);
+    return [number, run.readAfter];
   };
   return { clock, contexts, get };
 }
+
+const forRun = (run: ContextRun) => ({ run }) as never;
 
 describe('sync contexts', () => {
   it('sync contexts are shared within a request, and a target uses only reads that are newer than its last run and its request', async () => {
@@ -38,6 +33,18 @@ describe('sync contexts', () => {
     expect(await get('r2')).toEqual([2, 0]);
     expect(await get('r1', START + 5)).toEqual([1, START + 5]);
     expect(await get('r1', START + 5, START + 7)).toEqual([1, START + 7]);
+  });
+
+  it('a repetition of a request shares the context of the request, and records under its own id', async () => {
+    const { contexts, get } = open();
+    const job = { requestId: 'r1~1', reason: 'first' } as const;
+    expect(await contexts.get(job, 0)).toMatchObject({ number: 1, opener: 'r1', run: { requestId: 'r1~1' } });
+    const first = { requestId: 'r1', reason: 'first' } as const;
+    expect(await contexts.get(first, 0)).toMatchObject({ number: 1, run: { requestId: 'r1' } });
+    expect(contexts.opened(job)).toBeDefined();
+    contexts.end({ requestId: 'r1~2', reason: 'first' });
+    expect(contexts.opened(job)).toBeUndefined();
+    expect((await get('r2'))[0]).toBe(2);
   });
 
   it('sync contexts stay open while they are used, and are closed when they are idle or when too many are open', async () => {
@@ -68,7 +75,7 @@ describe('sync contexts', () => {
     let isWell = false;
     const contexts = createSyncContexts(createClock(), async () => {
       if (!isWell) throw new Error('no audit');
-      return { readingSince: () => ({}) as never };
+      return { forRun };
     });
     const job = { requestId: 'r1', reason: 'event' } as const;
     const both = await Promise.allSettled([contexts.get(job, 0), contexts.get(job, 0)]);

@@ -46,8 +46,8 @@ async function open({ watch, mappings = DB_ONLY, more = '', isBehind }: Options 
   const boardOf = (by: string) => createTargetStates(broadcast, clock, undefined, () => by);
   const states = boardOf('ours');
   const triggers = new Triggers({ queue: createFakeQueue(), states, clock, logger: silentLogger });
-  const contexts = createSyncContexts<SyncContext>(clock, async () => ({
-    ...(await app.createContext()),
+  const contexts = createSyncContexts<SyncContext>(clock, async ({ requestId }) => ({
+    ...(await app.createContext({ requestId })),
     versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
   }));
   const decided: unknown[] = [];
@@ -265,6 +265,32 @@ describe('the run of a target', () => {
     clock.set(clock.now() + 1_000);
     await run('r1');
     expect(currentState()?.kind).toBe('updated');
+  });
+
+  it('the target runner shares reads between a request and its repetition, but not those from before it', async () => {
+    const { world, clock, triggers, contexts, run, reads } = await open();
+    const readEarly = async (requestId: string) => {
+      clock.set(clock.now() + 1_000);
+      const context = await contexts.get({ requestId, reason: 'first' }, 0);
+      await context.read([{ store: 'vault', ref: { key: 'db' } }]);
+      clock.set(clock.now() + 1_000);
+    };
+    triggers.trigger(APPS_DB, 'first', 'r1');
+    await readEarly('r1');
+    // A new cause may have led to the repetition.
+    world.store.put('db', '{"user":"ann","password":"second"}', '2');
+    await run('r1~again', 'first');
+    expect(world.cluster.raw(APPS_DB)?.data).toMatchObject({ PASSWORD: base64('second') });
+    expect(reads()).toEqual(['db', 'db']);
+    await readEarly('r1');
+    await run('r1~again', 'first');
+    expect(reads()).toEqual(['db']);
+    expect(world.records.map(({ action, requestId }) => [action, requestId])).toEqual([
+      ['read', 'r1'],
+      ['read', 'r1'],
+      ['create', 'r1~again'],
+      ['create', 'r1~again'],
+    ]);
   });
 
   it('the target runner reads the sources again for a run that follows another run of the same request', async () => {

@@ -1,12 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../core/clock.ts';
+import { withoutSuffix } from '../../core/tracer.ts';
 import type { Job } from '../../queue/queue.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 
 export interface SyncContexts<Context> {
   /**
-   * Returns the shared context of a request. The context shares only values whose read started after `after` and after
-   * `requestedAt`.
+   * Returns the shared context of a request, for one run. The run uses only values whose read started after `after` and
+   * after `requestedAt`.
    */
   get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requestedAt?: number): Promise<Context>;
   /** Returns the context of a request, if it is open. */
@@ -26,10 +27,16 @@ const MAX_CONTEXTS = 32;
 interface OpenContext<Context> {
   usedAt: number;
   readonly context: Promise<Context>;
+  /** When each repetition of the request began, by request id. */
+  readonly repeatedAt: Map<string, number>;
 }
 
-/** Shares the actor, the recorder and the expected reads between the jobs of one request. */
-export function createSyncContexts<Context extends Pick<SyncContext, 'readingSince'>>(
+/**
+ * Shares the actor and the reads between the jobs of one request and its repetitions. A repetition may have a newer cause
+ * than the request, so it uses no value that was read before the repetition began. Later reads serve both: otherwise each
+ * repetition would repeat all reads of the request.
+ */
+export function createSyncContexts<Context extends Pick<SyncContext, 'forRun'>>(
   clock: Clock,
   open: (job: Pick<Job, 'requestId' | 'reason'>) => Promise<Context>,
 ): SyncContexts<Context> {
@@ -40,7 +47,8 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
     for (const [id, context] of contexts.entries()) if (isOld(context)) contexts.delete(id);
   };
   const openShared = (id: string, job: Pick<Job, 'requestId' | 'reason'>): OpenContext<Context> => {
-    const entry = { usedAt: clock.now(), context: open(job) };
+    const context = open({ ...job, requestId: withoutSuffix(job.requestId) });
+    const entry = { usedAt: clock.now(), context, repeatedAt: new Map<string, number>() };
     contexts.set(id, entry);
     // Remove a context that failed to open, so that the next caller retries.
     const removeFailed = (): void => void (contexts.get(id) === entry && contexts.delete(id));
@@ -57,12 +65,17 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
       const known = contexts.get(id);
       const entry = known === undefined || isOld(known) ? openShared(id, job) : known;
       entry.usedAt = clock.now();
+      const { requestId } = job;
+      const isRepetition = requestId !== withoutSuffix(requestId);
+      const repeatedAt = entry.repeatedAt.get(requestId) ?? (isRepetition ? entry.usedAt : 0);
+      entry.repeatedAt.set(requestId, repeatedAt);
       const context = await entry.context;
-      return { ...context, ...context.readingSince(Math.max(after, requestedAt)) };
+      const readAfter = Math.max(after, requestedAt, repeatedAt);
+      return { ...context, ...context.forRun({ requestId, readAfter }) };
     },
   };
 }
 
 function idOf({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>): string {
-  return `${requestId} ${reason}`;
+  return `${withoutSuffix(requestId)} ${reason}`;
 }
