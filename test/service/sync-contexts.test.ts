@@ -47,6 +47,20 @@ describe('sync contexts', () => {
     expect((await get('r2'))[0]).toBe(2);
   });
 
+  it('a repetition uses no read from before it began, even after many others', async () => {
+    const { clock, get } = open();
+    expect(await get('r1')).toEqual([1, 0]);
+    clock.time += 10;
+    expect(await get('r1~1')).toEqual([1, START + 10]);
+    clock.time += 10;
+    expect([await get('r1~1'), await get('r1')]).toEqual([
+      [1, START + 10],
+      [1, 0],
+    ]);
+    for (let count = 0; count < 100; count += 1) await get(`r1~other-${count}`);
+    expect(await get('r1~1')).toEqual([1, START + 20]);
+  });
+
   it('sync contexts stay open while they are used, and are closed when they are idle or when too many are open', async () => {
     const { clock, get } = open();
     for (let count = 0; count < 100; count += 1) {

@@ -23,12 +23,14 @@ export interface SyncContexts<Context> {
 /** Maximum age of a shared read, and the idle time after which a context is closed. */
 export const MAX_CONTEXT_AGE_MS = 15_000;
 const MAX_CONTEXTS = 32;
+/** A repetition that is forgotten begins again, so it only reads more. Anybody with access to Redis can invent others. */
+const MAX_REPETITIONS = 32;
 
 interface OpenContext<Context> {
   usedAt: number;
   readonly context: Promise<Context>;
-  /** When each repetition of the request began, by request id. */
-  readonly repeatedAt: Map<string, number>;
+  /** When each repetition of the request began, by request id, and 0 for the request itself. */
+  readonly begunAt: LRUCache<string, number>;
 }
 
 /**
@@ -47,8 +49,10 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'forRun'>>(
     for (const [id, context] of contexts.entries()) if (isOld(context)) contexts.delete(id);
   };
   const openShared = (id: string, job: Pick<Job, 'requestId' | 'reason'>): OpenContext<Context> => {
-    const context = open({ ...job, requestId: withoutSuffix(job.requestId) });
-    const entry = { usedAt: clock.now(), context, repeatedAt: new Map<string, number>() };
+    const requestId = withoutSuffix(job.requestId);
+    const begunAt = new LRUCache<string, number>({ max: MAX_REPETITIONS });
+    begunAt.set(requestId, 0);
+    const entry = { usedAt: clock.now(), context: open({ ...job, requestId }), begunAt };
     contexts.set(id, entry);
     // Remove a context that failed to open, so that the next caller retries.
     const removeFailed = (): void => void (contexts.get(id) === entry && contexts.delete(id));
@@ -66,11 +70,10 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'forRun'>>(
       const entry = known === undefined || isOld(known) ? openShared(id, job) : known;
       entry.usedAt = clock.now();
       const { requestId } = job;
-      const isRepetition = requestId !== withoutSuffix(requestId);
-      const repeatedAt = entry.repeatedAt.get(requestId) ?? (isRepetition ? entry.usedAt : 0);
-      entry.repeatedAt.set(requestId, repeatedAt);
+      const begunAt = entry.begunAt.get(requestId) ?? entry.usedAt;
+      entry.begunAt.set(requestId, begunAt);
       const context = await entry.context;
-      const readAfter = Math.max(after, requestedAt, repeatedAt);
+      const readAfter = Math.max(after, requestedAt, begunAt);
       return { ...context, ...context.forRun({ requestId, readAfter }) };
     },
   };
