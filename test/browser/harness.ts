@@ -1,4 +1,4 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Role } from '../../src/core/roles.ts';
 import { createAuthenticator } from '../../src/http/auth.ts';
@@ -92,7 +92,13 @@ export async function go(page: Page, at: string): Promise<void> {
   await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
 }
 
+/** Waits for the first of the elements, and returns the texts of all. A title can appear before its data. */
+export async function texts(elements: Locator): Promise<string[]> {
+  await elements.first().waitFor();
+  return elements.allInnerTexts();
+}
+
 /** Returns the texts of one column from top to bottom. The page must have exactly one table. */
 export function column(page: Page, title: string): Promise<string[]> {
-  return page.locator(`main td[data-title="${title}"], main th[data-title="${title}"]`).allInnerTexts();
+  return texts(page.locator(`main td[data-title="${title}"], main th[data-title="${title}"]`));
 }

@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { column, describeInChromium, go } from './harness.ts';
+import { column, describeInChromium, go, texts } from './harness.ts';
 import { mappingsOf, target, typical } from './scene.ts';
 
 const focusedNode = (page: Page): Promise<string | null | undefined> =>
@@ -95,7 +95,7 @@ describeInChromium('one click', (visit) => {
     await page.getByRole('heading', { level: 1, name: 'team-vault: payments/db, version 13' }).waitFor();
     const reached = page.getByRole('region', { name: 'Have this version now' });
     expect(await reached.innerText()).toMatch(/payments\/payments-db/);
-    expect(await page.locator('.timeline > li').allInnerTexts()).toEqual(
+    expect(await texts(page.locator('.timeline > li'))).toEqual(
       expect.arrayContaining([expect.stringMatching(/^update/)]),
     );
   });
@@ -114,9 +114,10 @@ describeInChromium('one click', (visit) => {
     const { page } = tab;
     await page.getByRole('link', { name: 'ann', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: 'ann' }).waitFor();
-    expect(
-      (await page.locator('.timeline > li').allInnerTexts()).map((text) => /^\w+/.exec(text)?.[0]),
-    ).toEqual(['command', 'adopt']);
+    expect((await texts(page.locator('.timeline > li'))).map((text) => /^\w+/.exec(text)?.[0])).toEqual([
+      'command',
+      'adopt',
+    ]);
   });
 
   it('finds names and notes', async () => {
@@ -125,7 +126,7 @@ describeInChromium('one click', (visit) => {
     await page.getByRole('searchbox', { name: 'Search' }).fill('payments');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { level: 1, name: 'Search for “payments”' }).waitFor();
-    const results = await page.locator('.results li').allInnerTexts();
+    const results = await texts(page.locator('.results li'));
     expect(results).toEqual(expect.arrayContaining([expect.stringMatching(/^mapping\s*payments-db/)]));
     await go(page, '/search?q=OPS-2210');
     await page.locator('.results a').first().click();

@@ -6,7 +6,7 @@ import { createAuthenticator } from '../../src/http/auth.ts';
 import type { HeldStatus } from '../../src/service/service.ts';
 import { STATIC_TOKENS, startTestServer, TOKENS } from '../http/harness.ts';
 import { launch, openTab, skipReason } from './chromium.ts';
-import { column, signIn } from './harness.ts';
+import { column, signIn, texts } from './harness.ts';
 import { fingerprintOf, sourceOf, targetsOf } from './history.ts';
 import { openMillionRecords } from './million-records.ts';
 import { millionService } from './million-service.ts';
@@ -145,7 +145,7 @@ describe.skipIf(skipReason !== undefined)(
       await person.search('ann');
       await person.press(page.getByRole('link', { name: 'ann', exact: true }));
       await page.getByRole('heading', { level: 1, name: 'ann' }).waitFor();
-      const actions = await page.locator('.timeline .action').allInnerTexts();
+      const actions = await texts(page.locator('.timeline .action'));
       expect(actions).toEqual(expect.arrayContaining(['rollback', 'request', 'command']));
     });
 
