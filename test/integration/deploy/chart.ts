@@ -111,6 +111,7 @@ export interface Template {
   readonly spec: {
     readonly serviceAccountName?: string;
     readonly containers: readonly {
+      readonly command?: readonly string[];
       readonly args?: readonly string[];
       readonly env?: readonly object[];
       readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
