@@ -55,8 +55,9 @@ describe.skipIf(noPods !== undefined)(`a pod on a real node${PODS_NOTE}`, () => 
     expect(await pods.exec(NAMESPACE, name, 'nslookup', `app.${NAMESPACE}.svc.cluster.local`)).toContain(
       `Address: ${address}\n`,
     );
-    const get = () =>
-      pods.exec(NAMESPACE, name, 'wget', '-q', '-O', '-', `http://${address}/index.html`).catch(() => '');
+    // A connection that began before the node knew the Service may hang. The next one gets through.
+    const wget = ['timeout', '3', 'wget', '-q', '-O', '-', `http://${address}/index.html`];
+    const get = () => pods.exec(NAMESPACE, name, 'busybox', ...wget).catch(String);
     await expect.poll(get, { timeout: 30_000, interval: 500 }).toBe('hello\n');
   });
 
